@@ -37,10 +37,18 @@ class Prepared:
 
     def __post_init__(self) -> None:
         self._sources: tuple[tuple[Tensor, tuple[int, int] | None], ...] = ()
-        self._made: dict[int, Tensor] = {}
+        self._made: dict[torch.dtype | None, dict[int, Tensor]] = {}
 
-    def values(self, state: Mapping[int, Tensor], anew: bool = False) -> dict[int, Tensor]:
-        """The prepared weight and bias by value number, made anew if told so or the model's weights have changed."""
+    def values(
+        self, state: Mapping[int, Tensor], anew: bool = False, dtype: torch.dtype | None = None
+    ) -> dict[int, Tensor]:
+        """The prepared weight and bias by value number, made anew if told so or the model's weights have changed.
+
+        Args:
+            state: Parameters and buffers by value number.
+            anew: Whether to make them in any case.
+            dtype: What they are rounded to, once for all calls under autocast; None leaves their own type.
+        """
         numbers = [*self.weight, *(self.norm[0] if self.norm else ())]
         sources = tuple((state[i], _edition(state[i])) for i in numbers if i is not None)
         same = len(sources) == len(self._sources) and all(
@@ -48,11 +56,14 @@ class Prepared:
             for (new, edition), (old, before) in zip(sources, self._sources, strict=True)
         )
         if anew or not same:
+            self._made.clear()
+            self._sources = sources
+        if dtype not in self._made:
             # Made in inference mode, weights could not serve a later call that wants gradients.
             with torch.inference_mode(False), torch.no_grad():
-                self._made = self._make(state)
-            self._sources = sources
-        return self._made
+                made = self._make(state)
+                self._made[dtype] = {i: one if dtype is None else one.to(dtype) for i, one in made.items()}
+        return self._made[dtype]
 
     def _make(self, state: Mapping[int, Tensor]) -> dict[int, Tensor]:
         weight, bias = state[self.weight[0]], None if self.weight[1] is None else state[self.weight[1]]
@@ -86,12 +97,12 @@ class Weights:
         self._norms = [i for one in parts if one.norm for i in one.norm[0][2:] if i is not None]
         self._statistics: Tensor | None = None
 
-    def values(self, state: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        """Prepared weights and biases by value number, as the model's own weights are now."""
+    def values(self, state: Mapping[int, Tensor], dtype: torch.dtype | None = None) -> dict[int, Tensor]:
+        """Prepared weights and biases by value number, as the model's own weights are now, rounded to a type."""
         moved = self._statistics_moved(state)
         made: dict[int, Tensor] = {}
         for one in self.parts:
-            made |= one.values(state, anew=moved and one.norm is not None)
+            made |= one.values(state, moved and one.norm is not None, dtype)
         return made
 
     def _statistics_moved(self, state: Mapping[int, Tensor]) -> bool:

@@ -56,6 +56,8 @@ class LayerMask(Masking):
         True
     """
 
+    layout = torch.channels_last
+
     def __init__(
         self,
         model: nn.Module,
@@ -112,7 +114,10 @@ class LayerMask(Masking):
             return self.answer(image)
         captured = self._captured(image, image.device)
         learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
-        program = captured.program(image.shape[0], self.settings, self.until, folded=not learning)
+        differentiable = learning or (torch.is_grad_enabled() and image.requires_grad)
+        program = captured.program(
+            image.shape[0], self.settings, self.until, folded=not learning, overwrite=not differentiable
+        )
         if program.unsupported:
             (operator, path), count = program.unsupported[0], len(program.unsupported)
             more = f" (and {count - 1} more calls)" if count > 1 else ""
@@ -161,8 +166,10 @@ class _Captured:
         self._programs: dict[Any, Program] = {}
         self._weights: Weights | None = None
 
-    def program(self, batch: int, settings: Settings, until: str | None, folded: bool = False) -> Program:
-        key = (batch, folded, version())
+    def program(
+        self, batch: int, settings: Settings, until: str | None, folded: bool = False, overwrite: bool = False
+    ) -> Program:
+        key = (batch, folded, overwrite, version())
         if key not in self._programs:
             steps: tuple[Step, ...] = self.graph.steps(batch)
             cut = find_cut(steps, until)
@@ -175,14 +182,19 @@ class _Captured:
                 shapes |= {one.number - 1: shapes[one.weight[0]][:1] for one in weights.parts}
             while len(self._programs) >= _KEPT:
                 self._programs.pop(next(iter(self._programs)))
-            self._programs[key] = Program(steps, shapes, self.graph.image, self.graph.outputs, settings, cut)
+            self._programs[key] = Program(
+                steps, shapes, self.graph.image, self.graph.outputs, settings, cut, overwrite
+            )
         return self._programs[key]
 
     def masked(self, program: Program, image: Tensor, presence: Tensor, folded: bool) -> Any:
         """The answer for the present part."""
         values: dict[int, Any] = self.graph.state(image.device)
         if folded and self._weights is not None:
-            values |= self._weights.values(values)
+            kind = image.device.type
+            # Autocast would round these weights anew in every call.
+            rounded = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+            values |= self._weights.values(values, rounded)
         plan = program.plan(presence)
         values[program.image] = image.contiguous(memory_format=torch.channels_last)
         _run(program, plan, values)

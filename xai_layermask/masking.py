@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from .errors import InputError
 from .graph import evaluating, same, tensors
 from .network import sample
-from .presence import as_image, as_presence, split_presence
+from .presence import as_image, as_presence, present_part, split_presence
 
 __all__ = ["Bound", "Masking", "Normalizer", "as_pictures"]
 
@@ -43,6 +43,8 @@ class Masking(nn.Module):
 
     #: The fill is made from absent pixels as well, as a blur is; otherwise they are gone before anything runs.
     sees_absent = False
+    #: The memory layout in which the masking wants its images.
+    layout = torch.preserve_format
 
     def __init__(self, model: nn.Module, name: str) -> None:
         super().__init__()
@@ -82,9 +84,13 @@ class Masking(nn.Module):
             _check_finite(image)
             return self._masked(image, None)
         presence = as_presence(presence, image)
+        image = image.to(memory_format=self.layout)
+        whole = image
         if not self.sees_absent:
-            image = torch.where(presence, image, image.new_zeros(()))
-        _check_finite(image)
+            image = present_part(image, presence)
+        # One image for many presences is small: where it is finite altogether, so is each present part.
+        if not torch.isfinite(whole.detach().sum()):
+            _check_finite(image)
         return self._masked(image, presence)
 
     def bind(self, image: Tensor) -> Bound:

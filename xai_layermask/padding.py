@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .lattice import lattice
+
 __all__ = ["Ring", "Rings", "dilate", "fill", "neighbor_padding", "rings", "window_sum"]
 
 Pair = tuple[int, int]
@@ -125,39 +127,29 @@ def rings(
         >>> [ring.cells.tolist() for ring in rings(present, rounds=1)]
         [[1]]
     """
-    missing = ~present if wanted is None else wanted & ~present
-    reached = present
+    batch, _, height, width = present.shape
+    grid = lattice(batch, height, width, present.device)
+    image = grid.everywhere if inside is None else grid.lay(inside)
+    reached = grid.lay(present)
+    needed = image if wanted is None else grid.lay(wanted)
+    missing = needed & ~reached
     waves: list[tuple[Tensor, Tensor]] = []
-    while rounds is None or len(waves) < rounds:
-        grown = dilate(reached) if inside is None else dilate(reached) & inside
-        wave = grown & ~reached
-        if not missing.any() or not wave.any():
+    while (rounds is None or len(waves) < rounds) and bool(missing.max()):
+        grown = grid.grown(reached) & image | reached
+        wave = grown ^ reached
+        if not wave.max():
             break
         waves.append((reached, wave))
         missing = missing & ~grown
         reached = grown
     found: list[Ring] = []
-    needed = wanted
     for before, wave in reversed(waves):
-        if needed is not None:
+        if wanted is not None:
             wave = wave & needed
-            needed = needed | dilate(wave)
-        found.append(_ring(before, wave))
+            needed = needed | grid.grown(wave)
+        places, cells = grid.numbered(wave)
+        found.append(Ring(cells.long(), *grid.neighbors(before, places, cells)))
     return tuple(ring for ring in reversed(found) if len(ring.cells))
-
-
-def _ring(before: Tensor, wave: Tensor) -> Ring:
-    width = before.shape[3]
-    edge = (1, 1, 1, 1)
-    known = F.pad(before, edge).flatten()
-    cells = wave.flatten().nonzero().squeeze(1)
-    places = F.pad(wave, edge).flatten().nonzero().squeeze(1)
-    shifts = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if (dy, dx) != (0, 0)]
-    reach = torch.tensor([dy * (width + 2) + dx for dy, dx in shifts], device=cells.device)
-    steps = torch.tensor([dy * width + dx for dy, dx in shifts], device=cells.device)
-    valid = known[places[:, None] + reach]
-    counts = valid.sum(1)
-    return Ring(cells, (cells[:, None] + steps)[valid], counts.cumsum(0) - counts)
 
 
 def fill(x: Tensor, geometry: Rings) -> Tensor:

@@ -19,6 +19,7 @@ from .errors import InputError
 from .forms import Call, Demand, Form, Settings, absent_to
 from .graph import Step
 from .padding import Rings
+from .reuse import overwriting
 from .rules import form_of
 
 __all__ = ["Plan", "Program", "find_cut"]
@@ -64,6 +65,7 @@ class Program:
         outputs: Numbers of the values that the model returns.
         settings: How absent cells are treated.
         cut: Number of the last step that runs masked, from [`find_cut`][]; None for the last step of all.
+        overwrite: Whether steps may write over inputs that nobody reads again, which gradients would need.
 
     Attributes:
         forms: The form of every masked step, by value number.
@@ -80,6 +82,7 @@ class Program:
         outputs: Sequence[int],
         settings: Settings,
         cut: int | None = None,
+        overwrite: bool = False,
     ) -> None:
         self.steps = tuple(steps)
         self.image = image
@@ -91,6 +94,8 @@ class Program:
         self.unsupported: list[tuple[str, str]] = []
         batch, _, height, width = shapes[image]
         self._choose_forms(Cells(torch.ones(batch, 1, height, width, dtype=torch.bool)))
+        if overwrite:
+            self.steps = overwriting(self.steps, self.forms, shapes, self._outputs)
         self.dead = self._find_dead()
 
     def _choose_forms(self, everything: Cells) -> None:

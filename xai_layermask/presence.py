@@ -11,7 +11,10 @@ from torch import Tensor
 
 from .errors import InputError
 
-__all__ = ["as_image", "as_presence", "split_presence", "with_presence"]
+__all__ = ["as_image", "as_presence", "present_part", "split_presence", "with_presence"]
+
+#: Whole numbers as wide as a floating-point one of so many bytes.
+_BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 def _shape(tensor: Tensor) -> str:
@@ -105,6 +108,28 @@ threshold it first, for example presence > 0.5.
             )
         mask = kept
     return mask.to(image.device).expand(max(batch, mask.shape[0]), 1, height, width)
+
+
+def present_part(image: Tensor, presence: Tensor) -> Tensor:
+    """The image with 0 wherever it is absent, whatever stands there.
+
+    Args:
+        image: `(N, C, H, W)`.
+        presence: Bool `(M, 1, H, W)`, with M or N of one where the other has more.
+
+    Returns:
+        New memory, in the layout of `image`.
+
+    Example:
+        >>> presence = torch.tensor([[[[True, False]]]])
+        >>> present_part(torch.tensor([[[[2.0, float("nan")]]]]), presence).tolist()
+        [[[[2.0, 0.0]]]]
+    """
+    bits = _BITS.get(image.element_size())
+    if bits is None or (image.requires_grad and torch.is_grad_enabled()):
+        return torch.where(presence, image, image.new_zeros(()))
+    # The bits times 0 or 1 are exact for any number, NaN included, and several times faster than a choice.
+    return (image.view(bits) * presence).view(image.dtype)
 
 
 def with_presence(image: Tensor, presence: Tensor | None = None) -> Tensor:

@@ -295,4 +295,5 @@ def presence_of(segments: Segments, keep: npt.ArrayLike | torch.Tensor) -> torch
         )
     if not bool(((chosen == 0) | (chosen == 1)).all()):
         raise InputError("keep must hold only 0 and 1, but other numbers came: threshold it first.")
-    return chosen.bool().index_select(1, ids.flatten().to(chosen.device)).view(-1, 1, *ids.shape)
+    places = ids.flatten().to(chosen.device).expand(len(chosen), -1)
+    return chosen.bool().gather(1, places).view(-1, 1, *ids.shape)
