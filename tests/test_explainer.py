@@ -63,7 +63,7 @@ def picture(seed=0):
 
 
 def explainer(model=None, **options):
-    known = {"segments": "patches:8", "n_samples": 40, "preprocess": PLAIN, "progress": False}
+    known = {"segments": "patches:8", "n_samples": 40, "preprocess": PLAIN, "progress": False, "precision": "float32"}
     return LayerMaskExplainer(network() if model is None else model, **(known | options))
 
 
@@ -201,11 +201,11 @@ def test_a_picture_that_never_fits_and_other_errors_are_passed_on():
 
 
 def test_batches_are_bounded_by_the_size_of_the_picture():
-    from xai_layermask.queries import usual_batch
+    from xai_layermask.batches import usual_batch
 
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
-    assert usual_batch(224, 224, cpu) == 16
-    assert usual_batch(448, 448, cpu) == 4
+    assert usual_batch(224, 224, cpu) == 8
+    assert usual_batch(448, 448, cpu) == 2
     assert usual_batch(4000, 4000, cpu) == 1
     assert usual_batch(8, 8, gpu) == 256
 
@@ -311,7 +311,7 @@ def test_precision():
     double = explainer(model, precision="float64").explain(picture())
     assert (single.settings.precision, double.settings.precision) == ("float32", "float64")
     np.testing.assert_allclose(double.scores, single.scores, atol=1e-6)
-    exact = explainer(copy.deepcopy(model).double()).explain(picture())
+    exact = explainer(copy.deepcopy(model).double(), precision="auto").explain(picture())
     assert exact.settings.precision == "float64"
     np.testing.assert_array_equal(exact.scores, double.scores)
     half = explainer(model, precision="bfloat16").explain(picture())
@@ -346,12 +346,83 @@ def test_the_settings_say_what_it_takes_to_repeat_it():
         precision=said.precision,
         device=said.device,
         seed=said.seed,
+        sampling=said.sampling,
         preprocess=said.preprocess,
         progress=False,
     ).explain(one.picture, targets=one.targets)
     np.testing.assert_array_equal(again.scores, one.scores)
     assert again.settings == said
     assert "torch" in said.versions
+
+
+@pytest.mark.parametrize(("method", "best"), [("lime", "orthogonal"), ("shap", "stratified")])
+def test_samples_are_drawn_as_the_scheme_says(method, best):
+    from xai_layermask.surrogate import METHODS
+
+    model = network()
+    usual = explainer(model, method=method).explain(picture())
+    assert usual.settings.sampling == best
+    for sampling in METHODS[method].schemes:
+        one = explainer(model, method=method, sampling=sampling).explain(picture())
+        assert one.settings.sampling == sampling
+        assert np.array_equal(one.scores, usual.scores) == (sampling == best)
+
+
+class Sigmoid(nn.Module):
+    """Two classes, the first as likely as a linear function of the mean of each cell of 8 x 8 says."""
+
+    def __init__(self):
+        super().__init__()
+        weight = np.random.default_rng(0).normal(size=(4, 4))
+        self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float32))
+
+    def forward(self, x):
+        cells = nn.functional.avg_pool2d(x[:, 0], 8)
+        logits = (cells * self.weight).sum((1, 2))
+        return torch.stack([logits, -logits], dim=1)
+
+
+class Noise(nn.Module):
+    """Two classes, whose logits are another number for every picture, with no sense in them."""
+
+    def forward(self, x):
+        cells = nn.functional.avg_pool2d(x[:, 0], 8).flatten(1) > 0
+        odd = (cells * 2 ** torch.arange(16)).sum(1) * 40503 % 65536
+        logits = (odd * odd % 7919) / 7919.0 - 0.5
+        return torch.stack([logits, -logits], dim=1)
+
+
+@pytest.mark.parametrize("method", ["lime", "shap"])
+def test_auto_stops_early_where_scores_are_clear_and_is_the_same_as_asking_for_so_many(method):
+    model, options = Sigmoid(), {"method": method, "masking": "black", "batch_size": 64}
+    one = explainer(model, **options, n_samples="auto").explain(picture(), targets=[0, 1])
+    assert one.settings.n_samples == 200
+    again = explainer(model, **options, n_samples="auto").explain(picture(), targets=[0, 1])
+    np.testing.assert_array_equal(again.scores, one.scores)
+    fixed = explainer(model, **options, n_samples=200).explain(picture(), targets=[0, 1])
+    np.testing.assert_allclose(fixed.scores, one.scores, atol=1e-6)
+    assert fixed.settings == one.settings
+
+
+@pytest.mark.parametrize("method", ["lime", "shap"])
+def test_auto_goes_on_to_the_cap_where_scores_mean_nothing(method):
+    one = explainer(Noise(), method=method, masking="black", n_samples="auto", batch_size=256).explain(picture())
+    assert one.settings.n_samples == 2000
+
+
+def test_auto_asks_no_more_than_it_says():
+    counted = Counting(network())
+    one = explainer(counted.model, masking=counted, n_samples="auto", batch_size=128).explain(picture())
+    assert counted.images == one.settings.n_samples < 2000
+
+
+def test_auto_asks_for_every_choice_where_there_are_few():
+    model, halves = network(), np.arange(32)[None].repeat(32, 0) // 16
+    counted = Counting(model)
+    options = {"method": "shap", "masking": counted, "segments": halves}
+    one = explainer(model, **options, n_samples="auto").explain(picture())
+    assert counted.images == one.settings.n_samples == 4
+    np.testing.assert_array_equal(explainer(model, **options, n_samples=4).explain(picture()).scores, one.scores)
 
 
 def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
@@ -368,8 +439,11 @@ def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
         ({"masking": "gray"}, r"masking must be one of .* but 'gray' came: did you mean 'grey'\?"),
         ({"masking": lambda model: model}, "masking must be a name, a masking of the model, or a function"),
         ({"masking": 3}, r"masking must be a name, a masking of the model, .* but int came"),
-        ({"n_samples": 1}, "n_samples must be a whole number of at least 2, but 1 came"),
-        ({"n_samples": 10.0}, "n_samples must be a whole number of at least 2, but 10.0 came"),
+        ({"n_samples": 1}, "n_samples must be a whole number of at least 2 or 'auto', but 1 came"),
+        ({"n_samples": 10.0}, "n_samples must be a whole number of at least 2 or 'auto', but 10.0 came"),
+        ({"n_samples": "all"}, "n_samples must be a whole number of at least 2 or 'auto', but 'all' came"),
+        ({"sampling": "pair"}, r"sampling of method 'lime' must be one of 'auto', .* did you mean 'paired'\?"),
+        ({"sampling": "orthogonal", "method": "shap"}, "sampling of method 'shap' must be one of .* 'orthogonal' came"),
         ({"batch_size": 0}, "batch_size must be a whole number of at least 1 or 'auto', but 0 came"),
         ({"batch_size": "big"}, "batch_size must be a whole number of at least 1 or 'auto', but 'big' came"),
         ({"seed": -1}, "seed must be a whole number of at least 0, but -1 came"),

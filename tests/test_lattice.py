@@ -36,10 +36,11 @@ def test_neighbours_are_those_of_the_cell_in_its_own_image(cells):
     grid = lattice(len(cells), *cells.shape[2:], cells.device)
     flat = grid.lay(cells)
     places, numbers = grid.numbered(grid.everywhere ^ flat)
-    near, offsets = grid.neighbors(flat, places, numbers)
+    near, offsets, counts = grid.neighbors(flat, places, numbers)
     members = set(cells.flatten().nonzero().flatten().tolist())
     expected = [[one for one in around(cells.shape, cell) if one in members] for cell in numbers.tolist()]
     assert near.tolist() == [one for row in expected for one in row]
+    assert counts.flatten().tolist() == [len(row) for row in expected]
     ends = [*offsets.tolist()[1:], len(near)]
     assert [end - start for start, end in zip(offsets.tolist(), ends, strict=False)] == [len(row) for row in expected]
 

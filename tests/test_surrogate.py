@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xai_layermask.sampling import Samples, lime_samples, shap_samples
+from xai_layermask.sampling import Samples, cosine_kernel, lime_samples, shap_samples
 from xai_layermask.surrogate import METHODS, kernel_shap, r_squared, ridge
 
 
@@ -64,6 +64,64 @@ def test_kernel_shap_finds_a_linear_answer_with_few_samples():
     np.testing.assert_allclose(fit.scores[0], slopes, atol=1e-9)
     assert fit.intercept[0] == pytest.approx(0.3)
     assert fit.r2[0] == pytest.approx(1)
+
+
+def test_kernel_shap_is_least_squares_with_curves_of_the_size_beside_the_segments():
+    samples = METHODS["shap"].draw(7, 100, np.random.default_rng(2), "stratified")
+    answers = game(4, 7, targets=2)(samples.keep)
+    keep, root = samples.keep[2:].astype(float), np.sqrt(samples.weights[2:])[:, None]
+    even = (answers[0] - answers[1]) / 7
+    sizes = keep.sum(axis=1)
+    # 98 samples pay for powers of the size up to 6. Six segments are free, the seventh makes up for them.
+    design = np.column_stack([keep[:, :-1] - keep[:, -1:], *(sizes**power for power in range(7))])
+    rest = answers[2:] - answers[1] - sizes[:, None] * even
+    free = np.linalg.lstsq(root * design, root * rest, rcond=None)[0][:6]
+    expected = np.concatenate([free, -free.sum(axis=0, keepdims=True)]) + even
+    np.testing.assert_allclose(kernel_shap(samples, answers).scores, expected.T, atol=1e-7)
+
+
+@pytest.mark.parametrize("sampling", METHODS["shap"].schemes)
+def test_kernel_shap_does_not_care_how_answers_bend_with_the_size(sampling):
+    samples = METHODS["shap"].draw(20, 200, np.random.default_rng(0), sampling)
+    slopes = np.linspace(-1, 1, 20)[:, None]
+    bent = (samples.keep.sum(axis=1, keepdims=True) / 20) ** 3
+    found = kernel_shap(samples, samples.keep @ slopes + bent).scores[0]
+    np.testing.assert_allclose(found, slopes[:, 0] + 1 / 20, atol=1e-9)
+
+
+@pytest.mark.parametrize("sampling", METHODS["shap"].schemes)
+def test_every_scheme_comes_to_the_shapley_value(sampling):
+    answer = game(2, 7)
+    exact = naive_shapley(answer, 7)
+    found = []
+    for seed in range(150):
+        samples = METHODS["shap"].draw(7, 120, np.random.default_rng(seed), sampling)
+        found.append(kernel_shap(samples, answer(samples.keep)).scores[0])
+    doubt = np.std(found, axis=0) / np.sqrt(150)
+    assert (np.abs(np.mean(found, axis=0) - exact) < 4 * doubt + 0.01 * exact.std()).all()
+
+
+@pytest.mark.parametrize("sampling", METHODS["lime"].schemes)
+def test_every_scheme_of_lime_comes_to_the_same_scores(sampling):
+    from itertools import product
+
+    answer = game(2, 6)
+    keep = np.array(list(product([False, True], repeat=6)))
+    exact = ridge(Samples(keep, cosine_kernel(keep)), answer(keep), alpha=1e-9).scores[0]
+    samples = METHODS["lime"].draw(6, 20_001, np.random.default_rng(0), sampling)
+    np.testing.assert_allclose(ridge(samples, answer(samples.keep)).scores[0], exact, atol=0.08)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_regression_is_what_the_fit_solves(method):
+    samples = METHODS[method].draw(6, 50, np.random.default_rng(0), METHODS[method].best)
+    answers = game(3, 6, targets=2)(samples.keep)
+    rows, values, rest, penalty = METHODS[method].regression(samples, answers)
+    np.testing.assert_allclose(rest.T @ rest, np.eye(rest.shape[1]), atol=1e-9)
+    np.testing.assert_allclose(rest.T @ rows, 0, atol=1e-9)
+    solved = np.linalg.pinv(rows.T @ rows + penalty * np.eye(6)) @ rows.T @ values
+    even = 0.0 if method == "lime" else (answers[0] - answers[1])[:, None] / 6
+    np.testing.assert_allclose(METHODS[method].fit(samples, answers).scores, solved.T + even, atol=1e-7)
 
 
 def test_kernel_shap_shares_out_evenly_what_it_knows_nothing_about():

@@ -12,19 +12,25 @@ import torch
 from torch import nn
 
 from . import __version__
+from .batches import usual_batch
 from .errors import InputError, choose
 from .explanation import Explanation
 from .masking import Masking
 from .maskings import make
 from .models import Classifier, class_index, imagenet_labels
 from .preprocess import Preprocess
-from .queries import Floats, Query, usual_batch
+from .queries import Floats, Query
+from .sampling import Samples
 from .segments import segment
 from .settings import Settings
+from .stopping import CAP, ROUNDS, settled, standard_errors
 from .subject import find_subject
-from .surrogate import METHODS
+from .surrogate import METHODS, Fit
 
 __all__ = ["LayerMaskExplainer"]
+
+# How many samples are asked in two precisions to choose one, and from how many on that pays.
+_TRIED, _ENOUGH = 32, 200
 
 
 class LayerMaskExplainer:
@@ -42,13 +48,18 @@ class LayerMaskExplainer:
             of `model`; or a function from the network to a masking.
         segments: How a picture is cut: a name such as "slic", "slic:100" or "patches:16"; an integer map
             `(H, W)` over the cropped picture; or a function from the cropped picture to such a map.
-        n_samples: How many choices of segments the network answers.
+        n_samples: How many choices of segments the network answers; "auto" asks until the scores' standard
+            error is at most a quarter of their spread, 2000 at the most.
         batch_size: How many of them at once; "auto" takes what suits the size of the picture. It is halved
             whenever memory runs out, and changes scores by rounding only.
         precision: "float32", "float64" (a network in another precision is copied), "bfloat16" (by autocast),
-            or "auto", the network's own.
+            or "auto": the network's own, but bfloat16 where the device computes in it and the first answers
+            show that the scores survive it.
         device: Where a named model goes; "auto" takes CUDA, then MPS, then the processor. The network itself,
             where it is passed, stays where it is.
+        sampling: How samples depend on each other: "plain", independent as in the papers of LIME and KernelSHAP;
+            "paired", each with its complement; "stratified" by size; "orthogonal" (LIME only), in balanced
+            blocks; or "auto", the one whose scores settle first: orthogonal for LIME, stratified for KernelSHAP.
         seed: What the samples are drawn from. The global random state is neither read nor changed.
         preprocess: How pictures become inputs; that of the named model, or the usual ImageNet one, if None.
         labels: A name for each class; those of the named model, ImageNet's for 1000 classes, or else numbers
@@ -74,7 +85,7 @@ class LayerMaskExplainer:
         method: str = "lime",
         masking: str | Masking | Callable[[nn.Module], Masking] = "layer",
         segments: str | npt.ArrayLike | Callable[[npt.NDArray[np.uint8]], object] = "slic",
-        n_samples: int = 500,
+        n_samples: int | str = 500,
         batch_size: int | str = "auto",
         precision: str = "auto",
         device: str | torch.device = "auto",
@@ -82,9 +93,12 @@ class LayerMaskExplainer:
         preprocess: Preprocess | None = None,
         labels: Sequence[str] | None = None,
         progress: bool = True,
+        sampling: str = "auto",
     ) -> None:
         self.method = choose(method, METHODS, "method")
-        self.n_samples = _whole(n_samples, "n_samples", 2)
+        choose(sampling, ("auto", *METHODS[method].schemes), f"sampling of method {method!r}")
+        self.sampling = METHODS[method].best if sampling == "auto" else sampling
+        self.n_samples = n_samples if n_samples == "auto" else _whole(n_samples, "n_samples", 2, " or 'auto'")
         self.batch_size = batch_size if batch_size == "auto" else _whole(batch_size, "batch_size", 1, " or 'auto'")
         self.seed = _whole(seed, "seed", 0)
         self.progress = bool(progress)
@@ -121,18 +135,12 @@ class LayerMaskExplainer:
         whole = query.whole()
         names = self._names(len(whole))
         rows = _chosen(whole, names, targets, top)
-        method = METHODS[self.method]
-        generator = np.random.default_rng(self.seed)
-        samples = method.draw(int(segments.max()) + 1, self.n_samples, generator)
         batch = (
             usual_batch(picture.shape[0], picture.shape[1], subject.device)
             if self.batch_size == "auto"
             else int(self.batch_size)
         )
-        with _bar(len(samples.keep) - 1, self.progress) as advance:
-            answers = query.answers(samples.keep[1:], rows, batch, advance)
-        # The first sample keeps everything: the prediction itself, which is known already.
-        fit = method.fit(samples, np.concatenate([whole[None, rows], answers.probabilities]))
+        fit, count, batch = self._fit(query, whole[rows], rows, int(segments.max()) + 1, batch)
         return Explanation(
             picture=picture,
             segments=segments,
@@ -142,8 +150,32 @@ class LayerMaskExplainer:
             probabilities=whole[rows],
             intercept=fit.intercept,
             r2=fit.r2,
-            settings=self._settings(answers.batch_size),
+            settings=self._settings(count, batch, query.autocast),
         )
+
+    def _fit(self, query: Query, whole: Floats, rows: list[int], segments: int, batch: int) -> tuple[Fit, int, int]:
+        """The surrogate, the number of samples it took, and the batch size that fitted."""
+        method = METHODS[self.method]
+        most = CAP if self.n_samples == "auto" else int(self.n_samples)
+        samples = method.draw(segments, most, np.random.default_rng(self.seed), self.sampling)
+        # Where there are fewer samples than wanted, they are all that there can be, and the scores exact.
+        rounds = ROUNDS if self.n_samples == "auto" and len(samples.keep) == CAP else (len(samples.keep),)
+        # The first sample keeps everything: the prediction itself, which is known already.
+        answers = whole[None]
+        with _bar(len(samples.keep) - 1, self.progress) as advance:
+            if self._subject.chooses and len(samples.keep) >= _ENOUGH:
+                first = query.settle(samples.keep[1 : 1 + _TRIED], rows, batch, advance)
+                answers, batch = np.concatenate([answers, first.probabilities]), first.batch_size
+            for count in rounds:
+                more = query.answers(samples.keep[len(answers) : count], rows, batch, advance)
+                answers, batch = np.concatenate([answers, more.probabilities]), more.batch_size
+                part = Samples(samples.keep[:count], samples.weights[:count])
+                fit = method.fit(part, answers)
+                if count == rounds[-1] or settled(
+                    fit.scores, standard_errors(method.regression(part, answers), part.keep)
+                ):
+                    break
+        return fit, count if self.n_samples == "auto" else most, batch
 
     def _names(self, classes: int) -> tuple[str, ...]:
         """A name for each of so many classes."""
@@ -161,7 +193,7 @@ class LayerMaskExplainer:
                 pass  # names come with an optional package, and are no reason to fail
         return tuple(map(str, range(classes)))
 
-    def _settings(self, batch_size: int) -> Settings:
+    def _settings(self, n_samples: int, batch_size: int, rounded: bool) -> Settings:
         subject = self._subject
         cut = self.segments
         return Settings(
@@ -169,12 +201,13 @@ class LayerMaskExplainer:
             method=self.method,
             masking=self.masking.name,
             segments=cut if isinstance(cut, str) else _called(cut) if callable(cut) else "array",
-            n_samples=self.n_samples,
+            n_samples=n_samples,
             seed=self.seed,
             batch_size=batch_size,
-            precision=subject.precision,
+            precision="bfloat16" if rounded else subject.precision,
             device=str(subject.device),
             preprocess=self.preprocess,
+            sampling=self.sampling,
             versions=f"xai-layermask {__version__}, torch {torch.__version__}",
         )
 

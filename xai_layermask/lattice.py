@@ -80,7 +80,7 @@ class Lattice:
             places = flat.nonzero().squeeze(1)
         return places, self._numbers.index_select(0, places)
 
-    def neighbors(self, flat: Tensor, places: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
+    def neighbors(self, flat: Tensor, places: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Find the neighbours in a set of cells outside of it.
 
         Args:
@@ -89,7 +89,8 @@ class Lattice:
             numbers: `(M,)`, their numbers.
 
         Returns:
-            The numbers of the neighbours, cell after cell, `(E,)`, and where each cell's begin, `(M,)`.
+            The numbers of the neighbours, cell after cell, `(E,)`; where each cell's begin, `(M,)`; and how many they
+            are, `(M, 1)`.
         """
         wide = self._wide(flat)
         # Three neighbours in a row are three bits, three rows of them nine.
@@ -101,10 +102,10 @@ class Lattice:
         held = self._members.index_select(0, found).view(torch.bool).view(-1, 8)
         around = numbers[:, None] + self._steps
         if flat.device.type == "cpu":
-            near = torch.from_numpy(around.numpy()[held.numpy()])
+            near = torch.from_numpy(np.compress(held.numpy().ravel(), around.numpy().ravel()))
         else:
             near = around.masked_select(held)
-        return near, counts.cumsum(0, dtype=counts.dtype) - counts
+        return near, counts.cumsum(0, dtype=counts.dtype) - counts, counts[:, None]
 
     def _wide(self, flat: Tensor) -> Tensor:
         wide = flat.new_zeros(self._length + 2 * self._margin)

@@ -33,11 +33,13 @@ class Ring:
         cells: `(M,)`, the cells that are filled.
         neighbors: `(E,)`, all their present or filled neighbours, cell after cell.
         offsets: `(M,)`, where each cell's neighbours begin.
+        counts: `(M, 1)`, how many there are.
     """
 
     cells: Tensor
     neighbors: Tensor
     offsets: Tensor
+    counts: Tensor
 
 
 Rings = tuple[Ring, ...]
@@ -176,7 +178,8 @@ def fill(x: Tensor, geometry: Rings) -> Tensor:
     x = x.contiguous(memory_format=torch.channels_last)
     rows = x.permute(0, 2, 3, 1).reshape(n * h * w, c)
     for ring in geometry:
-        means = F.embedding_bag(ring.neighbors, rows, ring.offsets, mode="mean")
+        # Sums, not means: for those torch would find out again how many neighbours there are.
+        means = F.embedding_bag(ring.neighbors, rows, ring.offsets, mode="sum").div_(ring.counts)
         rows = (
             rows.index_copy(0, ring.cells, means)
             if x.requires_grad

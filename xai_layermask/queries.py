@@ -17,36 +17,12 @@ from torch import Tensor
 
 from .errors import InputError
 from .masking import Masking
+from .precision import LIMIT, noise
 from .segments import presence_of
 
-__all__ = ["Answers", "Query", "usual_batch"]
+__all__ = ["Answers", "Query"]
 
 Floats = npt.NDArray[np.float64]
-
-# Pixels in a batch: 16 pictures of 224 x 224 on a processor, whose caches are small, and 64 on an
-# accelerator.
-_PIXELS, _PIXELS_ELSEWHERE = 16 * 224 * 224, 64 * 224 * 224
-_MOST = 256
-
-
-def usual_batch(height: int, width: int, device: torch.device) -> int:
-    """How many pictures of `height` x `width` pixels go through a model at once where nobody says.
-
-    Args:
-        height: In pixels.
-        width: In pixels.
-        device: Where the model is.
-
-    Returns:
-        At least 1.
-
-    Example:
-        >>> usual_batch(224, 224, torch.device("cpu"))
-        16
-    """
-    pixels = _PIXELS if device.type == "cpu" else _PIXELS_ELSEWHERE
-    return max(1, min(_MOST, pixels // (height * width)))
-
 
 class Answers(NamedTuple):
     """What a masking answered.
@@ -67,7 +43,8 @@ class Query:
         masking: The masking to ask.
         image: `(1, 3, H, W)`, normalised, where the model is.
         segments: int64 `(H, W)`, ids 0..K-1.
-        autocast: Whether forward passes run in bfloat16 wherever torch finds that safe.
+        autocast: Whether forward passes run in bfloat16 wherever torch finds that safe. As an attribute it also says
+            what [`settle`][xai_layermask.queries.Query.settle] decided.
 
     Example:
         >>> from xai_layermask import LayerMask
@@ -85,7 +62,7 @@ class Query:
         self._bound = masking.bind(image)
         self._segments = segments
         self._device = image.device
-        self._autocast = autocast
+        self.autocast = autocast
 
     def whole(self) -> Floats:
         """The model's probabilities for the whole picture, float64 `(classes,)`.
@@ -118,6 +95,43 @@ class Query:
         Raises:
             InputError: If the model answers with anything but finite logits `(N, classes)`.
         """
+        with self._running():
+            return self._answered(keep, targets, batch_size, advance)
+
+    def settle(
+        self,
+        keep: npt.NDArray[np.bool_],
+        targets: Sequence[int],
+        batch_size: int,
+        advance: Callable[[int], object],
+    ) -> Answers:
+        """Ask in float32 and in bfloat16, and go on in bfloat16 if that hardly changes the answers.
+
+        It does not where the error is at most [`LIMIT`][xai_layermask.precision.LIMIT] of the answers' spread.
+
+        Args:
+            keep: Bool `(M, K)`: the rows to ask for.
+            targets: T class indices.
+            batch_size: As for `answers`.
+            advance: As for `answers`.
+
+        Returns:
+            The answers in float32. What was decided is `autocast`.
+        """
+        self.autocast = True
+        rough = self.answers(keep, targets, batch_size, lambda done: None)
+        self.autocast = False
+        exact = self.answers(keep, targets, rough.batch_size, advance)
+        self.autocast = noise(exact.probabilities, rough.probabilities) <= LIMIT
+        return exact
+
+    def _answered(
+        self,
+        keep: npt.NDArray[np.bool_],
+        targets: Sequence[int],
+        batch_size: int,
+        advance: Callable[[int], object],
+    ) -> Answers:
         values = np.empty((len(keep), len(targets)))
         start = 0
         while start < len(keep):
@@ -140,14 +154,13 @@ class Query:
 
     def _ask(self, rows: npt.NDArray[np.bool_]) -> Floats:
         presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
-        with self._running():
-            return _probabilities(self._bound(presence), len(rows))
+        return _probabilities(self._bound(presence), len(rows))
 
     @contextmanager
     def _running(self) -> Iterator[None]:
         with (
             torch.inference_mode(),
-            torch.autocast(self._device.type, torch.bfloat16, enabled=self._autocast),
+            torch.autocast(self._device.type, torch.bfloat16, enabled=self.autocast),
         ):
             yield
 

@@ -138,7 +138,7 @@ def form_of(call: Call) -> Form | None:
         form = function(**{name: values[name] for name in names})
     if form is not None and not form.any_masked and any(found is not None for found in call.found[1:]):
         return None
-    return form
+    return None if isinstance(form, Window) and len(call.shapes[0]) != 4 else form  # maps without a batch
 
 
 def _overloads(*names: str) -> list[Operator]:

@@ -12,6 +12,7 @@ from .errors import InputError, choose
 from .masking import Masking
 from .models import Classifier, load
 from .network import sample
+from .precision import runs_bfloat16
 from .preprocess import Preprocess
 
 __all__ = ["Subject", "find_subject"]
@@ -31,6 +32,7 @@ class Subject:
         device: Where it is.
         dtype: What its inputs are.
         autocast: Whether to run it in bfloat16 wherever torch finds that safe.
+        chooses: Whether that is to be decided from its answers.
     """
 
     model: nn.Module
@@ -40,6 +42,7 @@ class Subject:
     device: torch.device
     dtype: torch.dtype
     autocast: bool
+    chooses: bool = False
 
     @property
     def precision(self) -> str:
@@ -98,8 +101,11 @@ def find_subject(
         )
     if precision == "float64" and like.device.type == "mps":
         raise InputError("precision 'float64' does not exist on 'mps', but it was asked for: use device='cpu'.")
+    chooses = precision == "auto" and like.dtype == torch.float32 and runs_bfloat16(like.device)
     network, dtype, autocast = _in_precision(network, like.dtype, precision, masking)
-    return Subject(network, classifier.preprocess, classifier.labels, classifier.name, like.device, dtype, autocast)
+    return Subject(
+        network, classifier.preprocess, classifier.labels, classifier.name, like.device, dtype, autocast, chooses
+    )
 
 
 def _device(device: str | torch.device) -> torch.device | None:
