@@ -89,8 +89,8 @@ def test_module_runs_as_the_command():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "xai-layermask: command must be one of 'explain', 'compare', 'check', but 'explian' came: "
-        "did you mean 'explain'?\n"
+        "xai-layermask: command must be one of 'explain', 'compare', 'check', 'bench', 'evaluate', 'report', but "
+        "'explian' came: did you mean 'explain'?\n"
     )
 
 

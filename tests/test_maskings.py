@@ -32,6 +32,7 @@ EQUIVALENTS = {
     "layer-zero": lambda model: LayerMask(model, padding="zero"),
     "partial": lambda model: LayerMask(model, padding="partial"),
     "layer-until:1": lambda model: LayerMask(model, until="1"),
+    "layer-threshold:0.6": lambda model: LayerMask(model, threshold=0.6),
     "grey": lambda model: Fill(model, "grey"),
     "road": lambda model: Fill(model, "road"),
     "(255,0,12.5)": lambda model: Fill(model, (255, 0, 12.5)),
@@ -110,3 +111,18 @@ def test_tokens_need_attention():
 def test_until_a_module_that_there_is_not():
     with pytest.raises(InputError, match=r"until must be one of '0', '1', .*, but '9' came"):
         make("layer-until:9", network())
+
+
+def test_a_threshold_asks_for_more_of_a_window():
+    model, (x, presence) = network(), draw()
+    masking = make("layer-threshold:0.6", model)
+    assert masking.name == "layer-threshold:0.6"
+    assert not torch.equal(masking(x, presence), make("layer", model)(x, presence))
+    assert torch.equal(make("layer-threshold:0", model)(x, presence), make("layer", model)(x, presence))
+
+
+@pytest.mark.parametrize("name", ["layer-threshold:", "layer-threshold:2", "layer-threshold:nan", "layer-threshold:a"])
+def test_thresholds_that_are_none(name):
+    message = f"masking 'layer-threshold:T' takes a fraction from 0 to 1, but {name!r} came: for example"
+    with pytest.raises(InputError, match=re.escape(message)):
+        make(name, network())

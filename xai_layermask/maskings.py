@@ -12,7 +12,7 @@ from .layermask import LayerMask
 from .masking import Masking
 from .preprocess import Preprocess
 
-__all__ = ["NAMES", "make"]
+__all__ = ["NAMES", "make", "title"]
 
 _LAYER: dict[str, Callable[[nn.Module], Masking]] = {
     "layer": LayerMask,
@@ -22,8 +22,21 @@ _LAYER: dict[str, Callable[[nn.Module], Masking]] = {
 }
 _FILLS = (*COLOURS, "mean", "blur", "neighbor", "road", "inpaint")
 
-#: The names that [`make`][] knows; besides, "layer-until:MODULE" and a colour as "(r,g,b)".
+#: The names that [`make`][] knows; besides, "layer-until:MODULE", "layer-threshold:T" and a colour as "(r,g,b)".
 NAMES: tuple[str, ...] = (*_LAYER, *_FILLS)
+_TITLES = {
+    "layer": "layer masking",
+    "layer-zero": "zero padding",
+    "partial": "partial convolution",
+    "tokens": "token dropping",
+    "black": "black-out",
+    "grey": "grey-out",
+    "mean": "mean colour",
+    "blur": "blurring",
+    "neighbor": "neighbour fill",
+    "road": "ROAD",
+    "inpaint": "inpainting",
+}
 
 
 def make(name: str, model: nn.Module, preprocess: Preprocess | None = None) -> Masking:
@@ -32,7 +45,8 @@ def make(name: str, model: nn.Module, preprocess: Preprocess | None = None) -> M
     Args:
         name: One of `NAMES`: "layer" (layer masking), "layer-zero" (zero padding), "partial" (partial convolution),
             "tokens" (layer masking of a transformer, which drops tokens), a colour, "mean", "blur", "neighbor",
-            "road", "inpaint"; or "layer-until:MODULE" (layer masking up to a module's output); or "(r,g,b)".
+            "road", "inpaint"; or "layer-until:MODULE" (layer masking up to a module's output); or "layer-threshold:T"
+            (layer masking that asks for the fraction T of a window's cells); or "(r,g,b)".
         model: The network.
         preprocess: How pictures become inputs of the model, for the fills that need colours.
 
@@ -50,6 +64,8 @@ def make(name: str, model: nn.Module, preprocess: Preprocess | None = None) -> M
         raise InputError(f"masking must be a name, but {name!r} came: choose one of {', '.join(NAMES)}.")
     if name.startswith("layer-until:"):
         return LayerMask(model, until=name.removeprefix("layer-until:"))
+    if name.startswith("layer-threshold:"):
+        return LayerMask(model, threshold=_fraction(name))
     if name.startswith("("):
         parts = name.strip("()").split(",")
         if not all(part.strip().replace(".", "", 1).isdigit() for part in parts):
@@ -63,6 +79,35 @@ def make(name: str, model: nn.Module, preprocess: Preprocess | None = None) -> M
         )
     choose(name, NAMES, "masking")
     return _LAYER[name](model) if name in _LAYER else Fill(model, name, preprocess)
+
+
+def title(name: str) -> str:
+    """What a masking is called in figures.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        The title; the name itself where there is none.
+
+    Example:
+        >>> title("layer"), title("layer-until:layer1")
+        ('layer masking', 'layer-until:layer1')
+    """
+    return _TITLES.get(name, name)
+
+
+def _fraction(name: str) -> float:
+    try:
+        found = float(name.partition(":")[2])
+    except ValueError:
+        found = float("nan")
+    if not 0 <= found <= 1:
+        raise InputError(
+            f"masking 'layer-threshold:T' takes a fraction from 0 to 1, but {name!r} came: for example "
+            "'layer-threshold:0.3'."
+        )
+    return found
 
 
 def _attends(module: nn.Module) -> bool:

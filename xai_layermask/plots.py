@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import InputError
+from .maskings import title
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,17 +29,6 @@ __all__ = ["comparison", "draw", "figure_bytes", "overview"]
 _AGAINST, _FOR = (0.84, 0.10, 0.16), (0.05, 0.58, 0.24)
 _OPAQUE = 0.8
 _PANEL = 2.6  # inches
-_TITLES = {
-    "layer": "layer masking",
-    "layer-zero": "zero padding",
-    "partial": "partial convolution",
-    "tokens": "token dropping",
-    "black": "black-out",
-    "grey": "grey-out",
-    "mean": "mean colour",
-    "blur": "blurring",
-    "neighbor": "neighbour padding",
-}
 
 
 def _colours() -> Colormap:
@@ -116,7 +106,8 @@ def overview(explained: Explanation, figure: Figure | None = None) -> Figure:
     first, *others = figure.subplots(1, 1 + count)
     first.imshow(explained.picture)
     first.set_title("picture")
-    first.set_xlabel(f"{explained.settings.method}, {_title(explained)}\n{explained.scores.shape[1]} segments")
+    how, segments = f"{explained.settings.method}, {title(explained.settings.masking)}", explained.scores.shape[1]
+    first.set_xlabel(f"{how}\n{segments} segments")
     _without_ticks(first)
     for ax, target in zip(others, explained.targets, strict=True):
         draw(explained, ax, target, colorbar=True)
@@ -170,7 +161,7 @@ def comparison(explanations: Sequence[Explanation], figure: Figure | None = None
     for row, target in enumerate(first.targets):
         for column, one in enumerate(explanations):
             ax = draw(one, figure.add_subplot(grid[row, 1 + column]), target)
-            ax.set_title(_title(one) if row == 0 else "")
+            ax.set_title(title(one.settings.masking) if row == 0 else "")
             if column == 0:
                 ax.set_ylabel(f"{_short(one.labels[one.row(target)])}\n{first.probabilities[row]:.1%}")
     return figure
@@ -210,7 +201,3 @@ def _without_ticks(ax: Axes) -> None:
 
 def _short(label: str) -> str:
     return textwrap.shorten(label, 26, placeholder=" …") if " " in label else label[:26]
-
-
-def _title(explained: Explanation) -> str:
-    return _TITLES.get(explained.settings.masking, explained.settings.masking)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from .errors import InputError, choose
+from .frame import Size, framed
 from .images import read_image
 
 __all__ = ["Prepared", "Preprocess"]
@@ -64,8 +65,8 @@ class Preprocess:
         tensor([151., 138., 132.])
     """
 
-    resize: int | tuple[int, int] | None = 256
-    crop: int | tuple[int, int] | None = 224
+    resize: Size | None = 256
+    crop: Size | None = 224
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     channels: str = "RGB"
@@ -96,8 +97,32 @@ class Preprocess:
         Raises:
             InputError: If there is no picture in `img`.
         """
-        picture = self._cropped(read_image(img))
+        picture: Picture = self._framed(read_image(img))
         return Prepared(self.normalize(picture), picture)
+
+    def mask(self, mask: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """Resize and crop the object mask of a picture as the picture itself is.
+
+        Args:
+            mask: `(H, W)`, over the whole picture, bool or from 0 to 1.
+
+        Returns:
+            float64 `(h, w)`, from 0 to 1, over the cropped picture.
+
+        Raises:
+            InputError: If it is no such mask.
+
+        Example:
+            >>> Preprocess(resize=4, crop=2).mask(np.eye(4)).round(1)
+            array([[1., 0.],
+                   [0., 1.]])
+        """
+        values = np.asarray(mask, dtype=np.float32)
+        if values.ndim != 2 or values.size == 0 or not (values.min() >= 0 and values.max() <= 1):
+            came = f"shape {values.shape}" if values.ndim != 2 or values.size == 0 else "other numbers"
+            raise InputError(f"mask must be (H, W) with numbers from 0 to 1, but {came} came: divide 8 bits by 255.")
+        seen: npt.NDArray[np.float64] = self._framed(values).astype(np.float64)
+        return seen.clip(0, 1)  # bicubic overshoots
 
     def normalize(self, picture: Picture) -> Tensor:
         """Turn a cropped picture into the model's input.
@@ -242,40 +267,18 @@ class Preprocess:
         mean, std = (ordered.new_tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
         return (ordered * self.scale - mean) / std
 
-    def _size(self, height: int, width: int) -> tuple[int, int]:
-        """The `(height, width)` to resize a picture to, at least that of the crop."""
-        size = self.resize if isinstance(self.resize, tuple) else (height, width)
-        if isinstance(self.resize, int):
-            long = int(self.resize * max(size) / min(size))  # rounded down, as torchvision does
-            size = (self.resize, long) if height <= width else (long, self.resize)
-        least = _pair(self.crop) if self.crop is not None else (1, 1)
-        grow = max(1.0, least[0] / size[0], least[1] / size[1])
-        return max(least[0], round(size[0] * grow)), max(least[1], round(size[1] * grow))
-
-    def _cropped(self, picture: Picture) -> Picture:
+    def _framed(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
         from PIL import Image
 
-        height, width = self._size(*picture.shape[:2])
-        image = Image.fromarray(picture)
-        if (height, width) != picture.shape[:2]:
-            image = image.resize((width, height), Image.Resampling[self.interpolation.upper()])
-        if self.crop is not None:
-            crop_height, crop_width = _pair(self.crop)
-            top, left = round((height - crop_height) / 2), round((width - crop_width) / 2)
-            image = image.crop((left, top, left + crop_width, top + crop_height))
-        return np.array(image)
+        return np.array(framed(Image.fromarray(values), self.resize, self.crop, self.interpolation))
 
 
-def _pair(size: int | tuple[int, int]) -> tuple[int, int]:
-    return size if isinstance(size, tuple) else (size, size)
-
-
-def _short(size: Sequence[int]) -> int | tuple[int, int]:
+def _short(size: Sequence[int]) -> Size:
     """One number comes as a list of one."""
     return size[0] if len(size) == 1 else (size[0], size[1])
 
 
-def _as_size(size: object, what: str) -> int | tuple[int, int] | None:
+def _as_size(size: object, what: str) -> Size | None:
     if size is None:
         return None
     sides: Sequence[Any] = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size,)

@@ -67,6 +67,7 @@ def explainer(args: argparse.Namespace, classifier: Classifier, masking: str) ->
         masking=masking,
         segments=args.segments,
         n_samples=args.samples,
+        sampling=args.sampling,
         batch_size=args.batch_size,
         precision=args.precision,
         seed=args.seed,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-import re
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from .. import __version__
 from ..errors import InputError, choose
+from . import bench_options, evaluate_options, report_options
+from .words import auto_or_count, count, shape, whole, words
 
 __all__ = ["parse"]
 
@@ -35,8 +36,8 @@ examples:
   xai-layermask check mypackage.models:make_model --shape 1,3,320,320"""
 
 _MASKINGS = """\
-layer (layer masking), layer-zero, partial, layer-until:MODULE, tokens, or a fill: black, grey, red, green, blue,
-white, (r,g,b), mean, blur, neighbor, road, inpaint"""
+layer (layer masking), layer-zero, partial, layer-until:MODULE, layer-threshold:T, tokens, or a fill: black, grey,
+red, green, blue, white, (r,g,b), mean, blur, neighbor, road, inpaint"""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -111,7 +112,7 @@ def _build() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser
     explain.add_argument("--target", action="append", metavar="CLASS",
                          help="a class to explain, by name or index, in place of the top predictions; "
                          "may be given several times")
-    explain.add_argument("--top", type=_count, default=1, metavar="K",
+    explain.add_argument("--top", type=count, default=1, metavar="K",
                          help="explain the K top predictions (default: 1)")
     _sampling(explain)
     _output(explain, "files to write, by their endings: .png .svg .pdf (picture), .html (report), .npz .json "
@@ -119,21 +120,29 @@ def _build() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser
 
     compare = command("compare", "Explain the top predictions with several maskings, side by side.", _COMPARE)
     _picture_and_model(compare)
-    compare.add_argument("--maskings", type=_words, default=["black", "grey", "layer"], metavar="NAME,NAME,...",
+    compare.add_argument("--maskings", type=words, default=["black", "grey", "layer"], metavar="NAME,NAME,...",
                          help=f"the columns of the picture: {_MASKINGS} (default: black,grey,layer)")
-    compare.add_argument("--top", type=_count, default=3, metavar="K",
+    compare.add_argument("--top", type=count, default=3, metavar="K",
                          help="the rows of the picture: the K top predictions (default: 3)")
     _sampling(compare)
     _output(compare, "the picture to write: .png, .svg or .pdf; default: comparison.png, or none with --json")
-    compare.add_argument("--dpi", type=_count, default=150, metavar="N",
+    compare.add_argument("--dpi", type=count, default=150, metavar="N",
                          help="pixels per inch of a .png, in which each panel is 2.6 inches wide (default: 150)")
 
     check = command("check", "Say which of a model's operators have a masked form.", _CHECK)
     check.add_argument("model", metavar="MODEL", help=_MODEL)
     check.add_argument("--weights", metavar="FILE", help="a state dict for the model")
-    check.add_argument("--shape", type=_shape, metavar="N,C,H,W",
+    check.add_argument("--shape", type=shape, metavar="N,C,H,W",
                        help="the input to check for (default: one picture of the model's own size)")
     check.add_argument("--json", action="store_true", help="print JSON in place of a table")
+
+    bench = command("bench", bench_options.SUMMARY, bench_options.EXAMPLES)
+    bench_options.options(bench)
+
+    evaluate = command("evaluate", evaluate_options.SUMMARY, evaluate_options.EXAMPLES)
+    evaluate_options.options(evaluate)
+    report = command("report", report_options.SUMMARY, report_options.EXAMPLES)
+    report_options.options(report)
     return parser, commands
 
 
@@ -153,10 +162,14 @@ def _picture_and_model(parser: argparse.ArgumentParser) -> None:
 
 def _sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", default="lime", help="lime or shap (default: lime)")
-    parser.add_argument("--samples", type=_count, default=500, metavar="N",
-                        help="how many masked pictures the model is shown (default: 500)")
-    parser.add_argument("--seed", type=_whole, default=0, help="makes two runs the same (default: 0)")
-    parser.add_argument("--batch-size", type=_auto_or_count, default="auto", metavar="N",
+    parser.add_argument("--samples", type=auto_or_count, default=500, metavar="N",
+                        help="how many masked pictures the model is shown, or auto: until the standard error of the "
+                        "scores is a quarter of their spread, at most 2000 (default: 500)")
+    parser.add_argument("--sampling", default="auto",
+                        help="how samples depend on each other: plain, paired, stratified, orthogonal (LIME only), or "
+                        "auto, the one whose scores settle first (default: auto)")
+    parser.add_argument("--seed", type=whole, default=0, help="makes two runs the same (default: 0)")
+    parser.add_argument("--batch-size", type=auto_or_count, default="auto", metavar="N",
                         help="pictures at a time, or auto (default)")
     parser.add_argument("--precision", default="auto", help="auto, float32, float64 or bfloat16 (default: auto)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
@@ -175,31 +188,3 @@ def _later(name: str) -> Callable[[argparse.Namespace], int]:
         return int(importlib.import_module(f".{name}", __package__).run(args))
 
     return run
-
-
-def _whole(word: str) -> int:
-    if not re.fullmatch(r"[0-9]+", word):
-        raise argparse.ArgumentTypeError(f"a whole number of at least 0 is needed, but {word!r} came")
-    return int(word)
-
-
-def _count(word: str) -> int:
-    if not re.fullmatch(r"0*[1-9][0-9]*", word):
-        raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, but {word!r} came")
-    return int(word)
-
-
-def _auto_or_count(word: str) -> int | str:
-    return word if word == "auto" else _count(word)
-
-
-def _words(word: str) -> list[str]:
-    """Split at commas outside parentheses: a colour such as (255,0,0) is one word."""
-    return [part.strip() for part in re.split(r",(?![^(]*\))", word) if part.strip()]
-
-
-def _shape(word: str) -> tuple[int, ...]:
-    sizes = tuple(int(part) for part in re.split(r"[,x]", word) if part.isdigit())
-    if not re.fullmatch(r"[0-9]+([,x][0-9]+){3}", word) or min(sizes) < 1:
-        raise argparse.ArgumentTypeError(f"four numbers N,C,H,W are needed, but {word!r} came")
-    return sizes

@@ -1,0 +1,190 @@
+"""Folders of pictures in the layouts that people have."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import paint
+
+from xai_layermask.dataset import read_dataset
+from xai_layermask.dataset.classes import class_table, find_class, wnids
+from xai_layermask.errors import InputError
+from xai_layermask.models import imagenet_labels
+
+FOX, TABBY, BEAGLE = "n02119789", "n02123045", "n02088364"
+
+
+def picture(path, size=(12, 10), level=255):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, level).save(path)
+    return path
+
+
+def found(dataset):
+    return {one.name: one.label for one in dataset.items}
+
+
+def test_classes_have_many_names():
+    assert len(wnids()) == 1000 and list(wnids()) == sorted(wnids()) and list(wnids().values()) == list(range(1000))
+    assert imagenet_labels()[wnids()[FOX]] == "kit fox" and imagenet_labels()[wnids()[TABBY]] == "tabby"
+    assert [find_class(word) for word in (TABBY, "281", "Tabby", "kit_fox", "999")] == [281, 281, 281, 278, 999]
+    assert [find_class(word) for word in ("1000", "n00000000", "fox", "")] == [None] * 4
+
+
+def test_labels_csv(tmp_path):
+    paint(tmp_path, "a.png")
+    picture(tmp_path / "deep" / "b.jpg")
+    (tmp_path / "labels.csv").write_text("image,class_index,more\na.png,3,x\ndeep/b.jpg,,y\n")
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {"a.png": 3, "deep/b.jpg": None} and dataset.skipped == ()
+    assert dataset.name == tmp_path.name
+    assert dataset.items[0].mask().sum() == 20 * 16 and dataset.items[1].mask() is None
+
+
+def test_wrong_items_are_named_and_skipped_or_refused(tmp_path):
+    paint(tmp_path, "a.png")
+    (tmp_path / "text.jpg").write_text("no picture")
+    paint(tmp_path, "c.png")
+    (tmp_path / "c_mask.png").write_bytes(b"")
+    paint(tmp_path, "d.png")
+    lines = ["image,class_index", "a.png,3", "lost.png,1", "text.jpg,1", "c.png,1", "d.png,dog", ",4", "a.png,3"]
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {"a.png": 3}
+    assert list(dataset.skipped) == [
+        "'lost.png' must be readable, but there is no file 'lost.png': mend or remove it.",
+        "'text.jpg' must be readable, but 'text.jpg' is no picture: mend or remove it.",
+        "'c.png' must be readable, but 'c_mask.png' is no picture: mend or remove it.",
+        "the class_index of 'd.png' must be a whole number, but 'dog' came: mend or empty it.",
+        "line 7 of 'labels.csv' must name an image, but it does not: complete or remove it.",
+        "'a.png' must come once, but it comes again: remove the second line.",
+    ]
+    with pytest.raises(InputError, match=r"'lost.png' must be readable, but there is no file"):
+        read_dataset(tmp_path, strict=True)
+
+
+def test_folders_of_classes_with_parallel_masks(tmp_path):
+    picture(tmp_path / "images" / FOX / "x.jpg")
+    picture(tmp_path / "images" / "tabby" / "x.png")
+    picture(tmp_path / "images" / "7" / "deep" / "x.png")
+    (tmp_path / "images" / "7" / "notes.txt").write_text("")
+    picture(tmp_path / "images" / "unicorn" / "x.png")
+    picture(tmp_path / "masks" / FOX / "x.png")
+    dataset = read_dataset(tmp_path, "imagefolder")
+    assert found(dataset) == {"7/deep/x.png": 7, f"{FOX}/x.jpg": 278, "tabby/x.png": 281}
+    assert [one.mask() is not None for one in dataset.items] == [False, True, False]
+    assert len(dataset.skipped) == 1 and "the folder 'unicorn' must be a WordNet id" in dataset.skipped[0]
+    assert read_dataset(tmp_path) == dataset
+
+
+def test_pixel_imagenet(tmp_path):
+    for name in ("a", "b"):
+        picture(tmp_path / "train" / FOX / f"{name}.JPEG")
+    picture(tmp_path / "pixel-imagenet-v2" / FOX / "a.png", level=1)
+    picture(tmp_path / "pixel-imagenet-v2" / "other" / "a.png")
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {f"{FOX}/a.JPEG": 278}
+    assert dataset.items[0].mask().min() == 1  # whatever is not black
+    assert "the folder 'other' must be one of ImageNet's WordNet ids" in dataset.skipped[0]
+
+
+def test_salient_imagenet(tmp_path):
+    data = tmp_path / "salient_imagenet_dataset"
+    for name in ("a", "b", "c"):
+        picture(tmp_path / "train" / FOX / f"{name}.JPEG", (16, 16))
+    for feature, names, level in ((5, "ab", 51), (6, "a", 204), (9, "c", 255)):
+        for name in names:
+            picture(data / FOX / f"feature_{feature}" / f"{name}.JPEG", (8, 8), level)
+    (data / FOX / "image_names_map.csv").write_text("5,6,9\na,a,c\nb,,\n")
+    (data / TABBY).mkdir()
+    answers = {5: ["main_object"] * 5, 6: ["background"] * 2 + ["main_object"] * 3,
+               9: ["background", "separate_object", "background", "main_object", "main_object"]}  # fmt: skip
+    lines = [f"278,{feature},{answer}" for feature, several in answers.items() for answer in several]
+    with pytest.raises(InputError, match=r"Salient ImageNet needs discover_spurious_features.csv"):
+        read_dataset(tmp_path)
+    columns = "Input.class_index,Input.feature_index,Answer.main"
+    (tmp_path / "discover_spurious_features.csv").write_text("\n".join([columns, *lines]))
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {f"{FOX}/a.JPEG": 278, f"{FOX}/b.JPEG": 278}  # 9 is spurious
+    np.testing.assert_allclose([one.mask().mean() for one in dataset.items], [0.8, 0.2], atol=0.01)
+    assert f"the class '{TABBY}' must have an image_names_map.csv" in dataset.skipped[0]
+    (tmp_path / "discover_spurious_features.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(InputError, match=r"must have the columns Input\.class_index"):
+        read_dataset(tmp_path)
+
+
+def test_pets(tmp_path):
+    for name in ("beagle_1", "Egyptian_Mau_2"):
+        picture(tmp_path / "oxford-iiit-pet" / "images" / f"{name}.jpg")
+        picture(tmp_path / "oxford-iiit-pet" / "annotations" / "trimaps" / f"{name}.png", level=2)
+    (tmp_path / "oxford-iiit-pet" / "annotations" / "trimaps" / "._beagle_1.png").write_text("")
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {"beagle_1.jpg": wnids()[BEAGLE], "Egyptian_Mau_2.jpg": None} and dataset.skipped == ()
+    assert dataset.items[0].mask().max() == 0
+    (tmp_path / "classes.csv").write_text("category,class_index\nEgyptian_Mau,285\n")
+    assert found(read_dataset(tmp_path)) == {"beagle_1.jpg": None, "Egyptian_Mau_2.jpg": 285}
+
+
+def coco(tmp_path, objects):
+    data = {
+        "images": [{"id": 1, "file_name": "x.jpg"}, {"id": 2, "file_name": "y.jpg"}],
+        "categories": [{"id": 17, "name": "cat"}, {"id": 18, "name": "dog"}],
+        "annotations": [
+            {"image_id": image, "category_id": category, "area": area, "segmentation": shape}
+            for image, category, area, shape in objects
+        ],
+    }
+    (tmp_path / "annotations").mkdir(exist_ok=True)
+    (tmp_path / "annotations" / "instances_val.json").write_text(json.dumps(data))
+    picture(tmp_path / "val" / "x.jpg")
+    picture(tmp_path / "val" / "y.jpg")
+
+
+def test_coco_takes_the_largest_category(tmp_path):
+    one, other, third = ([[x, 0, x + 1, 0, x + 1, 3, x, 3]] for x in (0, 4, 8))
+    coco(tmp_path, [(1, 17, 4, one), (1, 17, 4, other), (1, 18, 6, third)])
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {"val/x.jpg": None}  # y has no objects
+    columns = dataset.items[0].mask().any(axis=0)
+    assert np.flatnonzero(columns).tolist() == [0, 1, 4, 5]  # both cats
+    (tmp_path / "classes.csv").write_text("category,class_index\ndog,207\n")
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {"val/x.jpg": 207}
+    assert np.flatnonzero(dataset.items[0].mask().any(axis=0)).tolist() == [8, 9]
+
+
+def test_coco_that_cannot_be_read_is_named(tmp_path):
+    coco(tmp_path, [(1, 17, 4, [[0, 0, 3, 0, 3, 3]]), (2, 17, 4, {"counts": "abc", "size": [10, 12]})])
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {"val/x.jpg": None}
+    assert "the objects of 'val/y.jpg' must be polygons or plain run lengths" in dataset.skipped[0]
+    (tmp_path / "annotations" / "instances_a.json").write_text("{}")
+    assert "'instances_a.json' must hold COCO's categories" in read_dataset(tmp_path).skipped[0]
+
+
+def test_folders_without_pictures_are_refused(tmp_path):
+    with pytest.raises(InputError, match="data must be a folder, but there is none at"):
+        read_dataset(tmp_path / "lost")
+    with pytest.raises(InputError, match=r"fits none: the simplest is a labels.csv"):
+        read_dataset(tmp_path)
+    with pytest.raises(InputError, match=r"layout must be one of .* did you mean 'coco'"):
+        read_dataset(tmp_path, "cocoa")
+    (tmp_path / "labels.csv").write_text("image,class_index\nlost.png,1\n")
+    with pytest.raises(InputError, match=r"holds none and 1 wrong ones in the layout 'labels.csv' \('lost.png' must"):
+        read_dataset(tmp_path)
+    (tmp_path / "labels.csv").write_text("file,class\n")
+    with pytest.raises(InputError, match="must have the columns image and class_index, but file, class came"):
+        read_dataset(tmp_path)
+    (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="must be a CSV file, but it cannot be read so"):
+        read_dataset(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["name,index\na,1\n", "category,class_index\na,b\n", "category,class_index\na\n"])
+def test_a_wrong_table_of_classes_is_refused(tmp_path, text):
+    (tmp_path / "classes.csv").write_text(text)
+    with pytest.raises(InputError, match="must be a CSV file with the columns category and class_index"):
+        class_table(tmp_path / "classes.csv")

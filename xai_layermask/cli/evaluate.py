@@ -1,0 +1,148 @@
+"""`xai-layermask evaluate`: run an experiment of the paper over many pictures, into a store."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from tqdm import tqdm
+
+from ..dataset import read_dataset
+from ..errors import InputError, choose
+from ..evaluation import Agenda, Crew, Progress, Source, agenda, chosen, estimate, evaluate
+from ..protocols import PROTOCOLS
+from ..store import Store
+
+__all__ = ["run"]
+
+_SHOWN = 10
+
+
+def run(args: argparse.Namespace) -> int:
+    """Evaluate.
+
+    Args:
+        args: As the parser makes them for `evaluate`.
+
+    Returns:
+        0, also where pictures were left out: they are named.
+
+    Raises:
+        InputError: If an option does not do, or nothing can be measured.
+    """
+    if os.getcwd() not in sys.path:
+        # For a model in a module of the current folder, here and in the processes that are started from here.
+        sys.path.insert(0, os.getcwd())
+    protocol = PROTOCOLS[choose(args.protocol, PROTOCOLS, "protocol")].configured(_pairs(args.settings, "--set"))
+    sources = _sources(args)
+    dataset = chosen(read_dataset(args.data, args.layout, args.strict), args.limit, args.shuffle_seed)
+    with Crew(args.jobs, args.scheduler) as crew, _store(args) as store:
+        todo = agenda(
+            protocol, dataset, sources, args.maskings, args.segments, store, args.seed, args.precision, args.strict
+        )
+        if args.dry_run:
+            here = args.scheduler is None
+            seconds = estimate(todo, args.device, args.batch_size, crew.size, here)
+            _say(args, todo, {"seconds": seconds, "workers": crew.size}, [
+                f"about {_interval(seconds)} for them with {_count(crew.size, 'worker')}, by a measurement here",
+                "reading and cutting pictures comes on top",
+            ])  # fmt: skip
+            return 0
+        if store is None:
+            raise InputError("--store must be a file, but none came: give its name.")
+        with _bar(args, todo) as advance:
+            outline = evaluate(todo, store, crew, args.device, args.batch_size, args.strict, advance)
+    _say(args, todo, {"written": outline.written, "elsewhere": outline.elsewhere, "problems": outline.problems}, [
+        f"{_count(outline.written, 'unit')} written to {args.store}",
+        *([f"{_count(outline.elsewhere, 'unit')} written by another run meanwhile"] if outline.elsewhere else []),
+        *([f"{_count(len(outline.problems), 'unit')} failed"] if outline.problems else []),
+    ])  # fmt: skip
+    _name("not measured", outline.problems)
+    return 0
+
+
+def _sources(args: argparse.Namespace) -> list[Source]:
+    weights = _of_models(args.weights, args.model, "--weights")
+    preprocess = _of_models(args.preprocess, args.model, "--preprocess")
+    return [Source(name, weights.get(name), preprocess.get(name, "")) for name in args.model]
+
+
+def _of_models(words: Sequence[str], models: Sequence[str], option: str) -> dict[str, str]:
+    found = _pairs(words, option)
+    for name in found:
+        choose(name, models, f"the model of {option}")
+    return found
+
+
+def _pairs(words: Iterable[str], option: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name.strip() or not value.strip():
+            raise InputError(f"{option} must be NAME=VALUE, but {word!r} came: write it so.")
+        if name.strip() in found:
+            raise InputError(f"{option} must have one value for {name.strip()!r}, but several came: leave one.")
+        found[name.strip()] = value.strip()
+    return found
+
+
+@contextmanager
+def _store(args: argparse.Namespace) -> Iterator[Store | None]:
+    # A dry run looks what is there, and makes nothing.
+    with nullcontext() if args.dry_run and not os.path.exists(args.store) else Store(args.store) as store:
+        yield store
+
+
+@contextmanager
+def _bar(args: argparse.Namespace, todo: Agenda) -> Iterator[Any]:
+    hidden = args.quiet or not sys.stderr.isatty()
+    form = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} passes{postfix}"
+    with tqdm(total=todo.passes, disable=hidden, bar_format=form, dynamic_ncols=True, leave=False) as bar:
+
+        def advance(progress: Progress) -> None:
+            bar.total, bar.n = progress.of_passes, progress.passes
+            left = "" if progress.left is None else f", {_interval(progress.left)} left"
+            bar.set_postfix_str(f"{progress.units}/{progress.of_units} units{left}")
+
+        yield advance
+
+
+def _say(args: argparse.Namespace, todo: Agenda, more: dict[str, Any], lines: Sequence[str]) -> None:
+    """Say what there was to do, and what came of it."""
+    counts = {"units": len(todo.entries), "passes": todo.passes, "done": todo.done, "pictures": todo.pictures}
+    if args.json:
+        head = {"protocol": todo.protocol.name, "settings": json.loads(todo.protocol.settings()), "store": args.store}
+        print(json.dumps({**head, **counts, "skipped": todo.skipped, **more}, indent=2))
+    elif not args.quiet:
+        print(
+            f"{todo.protocol.name} with {_count(todo.pictures, 'picture')}: {_count(len(todo.entries), 'unit')} to do "
+            f"({todo.passes} forward passes), {todo.done} in the store already",
+            *lines, sep="\n",
+        )  # fmt: skip
+        sys.stdout.flush()
+    _name("left out", todo.skipped)
+
+
+def _name(what: str, sentences: Sequence[str]) -> None:
+    for sentence in sentences[:_SHOWN]:
+        print(f"{what}: {sentence}", file=sys.stderr)
+    if len(sentences) > _SHOWN:
+        print(f"{what}: {len(sentences) - _SHOWN} more", file=sys.stderr)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _interval(seconds: float) -> str:
+    minutes, hours = round(seconds / 60), round(seconds / 3600)
+    if minutes < 2:
+        return f"{seconds:.0f} s"
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{hours} h" if hours < 72 else f"{hours / 24:.0f} days"

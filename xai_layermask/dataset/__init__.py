@@ -1,0 +1,8 @@
+"""Pictures with labels and object masks, from the folders that people have."""
+
+from __future__ import annotations
+
+from .item import Dataset, Item, Mask
+from .reader import LAYOUTS, read_dataset
+
+__all__ = ["LAYOUTS", "Dataset", "Item", "Mask", "read_dataset"]

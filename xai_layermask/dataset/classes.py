@@ -1,0 +1,82 @@
+"""Classes of ImageNet by whatever a dataset calls them."""
+
+from __future__ import annotations
+
+import csv
+import functools
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+
+from ..errors import InputError, reason
+from ..models import imagenet_labels
+
+__all__ = ["class_table", "find_class", "wnids"]
+
+_CLASSES = 1000
+
+
+@functools.cache
+def wnids() -> Mapping[str, int]:
+    """The WordNet ids of the 1000 ImageNet classes, each with its index.
+
+    Example:
+        >>> wnids()["n02123045"]  # tabby
+        281
+    """
+    text = files("xai_layermask").joinpath("data", "imagenet_wnids.txt").read_text(encoding="ascii")
+    return {wnid: index for index, wnid in enumerate(text.split())}
+
+
+def find_class(word: str) -> int | None:
+    """Which ImageNet class a word means.
+
+    Args:
+        word: A WordNet id, an index, or the class's name in torchvision's list, whatever its case, with "_" or " ".
+
+    Returns:
+        The index, 0 to 999; None if it means none, or more than one.
+
+    Example:
+        >>> find_class("n02123045"), find_class("281"), find_class("Egyptian_cat"), find_class("unicorn")
+        (281, 281, 285, None)
+    """
+    if word.isdecimal():
+        return int(word) if int(word) < _CLASSES else None
+    return wnids().get(word) if word in wnids() else _names().get(_plain(word))
+
+
+def class_table(path: Path) -> dict[str, int]:
+    """Read which class each category of a dataset is.
+
+    Args:
+        path: A CSV file with the columns category and class_index.
+
+    Returns:
+        The index of each category.
+
+    Raises:
+        InputError: If there is no such file, or it has other columns, or an index is none.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        return {row["category"].strip(): int(row["class_index"]) for row in rows}
+    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(
+            f"{str(path)!r} must be a CSV file with the columns category and class_index, but it cannot be read so "
+            f"({reason(error)}): write one line for each category."
+        ) from error
+
+
+@functools.cache
+def _names() -> Mapping[str, int]:
+    try:
+        labels = [_plain(label) for label in imagenet_labels()]
+    except InputError:
+        return {}  # names come with an optional package; ids and indices do without
+    return {label: index for index, label in enumerate(labels) if labels.count(label) == 1}
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", " ").strip().casefold()

@@ -1,0 +1,132 @@
+"""Object masks, in the forms in which datasets keep them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, choose
+from ..images import read_image
+
+__all__ = ["Outlines", "Painted", "Squares"]
+
+Floats = npt.NDArray[np.float64]
+
+_KINDS = ("grey", "any", "trimap")
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A picture of the mask, as large as the picture itself.
+
+    Attributes:
+        path: The file.
+        kind: What its values mean: "grey" (white is the object, greys are in between), "any" (whatever is not black),
+            or "trimap" (1 is the object, 2 is not, 3 is its edge, which counts as the object: a removed object should
+            not leave its outline behind).
+    """
+
+    path: Path
+    kind: str = "grey"
+
+    def __post_init__(self) -> None:
+        choose(self.kind, _KINDS, "kind")
+
+    def read(self, height: int, width: int) -> Floats:
+        """Give the mask: float64, as large as its file, whatever the picture is."""
+        if self.kind == "trimap":
+            return _trimap(self.path)
+        values = read_image(self.path)
+        found: Floats = np.where(values > 0, 1.0, 0.0).max(axis=2) if self.kind == "any" else values.mean(axis=2) / 255
+        return found
+
+    def fingerprint(self) -> bytes:
+        """Everything that determines it."""
+        return self.kind.encode() + self.path.read_bytes()
+
+
+@dataclass(frozen=True)
+class Squares:
+    """Soft masks of the square at the picture's centre, of which the highest counts: Salient ImageNet's.
+
+    Attributes:
+        paths: The files.
+    """
+
+    paths: tuple[Path, ...]
+
+    def read(self, height: int, width: int) -> Floats:
+        """Give the mask of a picture: float64 `(height, width)`, 0 outside the square."""
+        from PIL import Image
+
+        highest = np.maximum.reduce([read_image(path)[..., 0] for path in self.paths])
+        side = min(height, width)
+        found = np.zeros((height, width))
+        top, left = (height - side) // 2, (width - side) // 2
+        square = Image.fromarray(highest).resize((side, side), Image.Resampling.BILINEAR)
+        found[top : top + side, left : left + side] = np.asarray(square) / 255
+        return found
+
+    def fingerprint(self) -> bytes:
+        """Everything that determines it."""
+        return b"".join(path.read_bytes() for path in self.paths)
+
+
+@dataclass(frozen=True)
+class Outlines:
+    """Shapes as COCO writes them.
+
+    Attributes:
+        shapes: The JSON of a list of segmentations: lists of polygons `[x, y, x, y, ...]` in pixels, or uncompressed
+            run lengths `{"counts": [...], "size": [height, width]}`, column by column and beginning with a gap.
+    """
+
+    shapes: str
+
+    def read(self, height: int, width: int) -> Floats:
+        """Give the mask of a picture: float64 `(height, width)`, 1 in any of the shapes."""
+        from PIL import Image, ImageDraw
+
+        canvas = Image.new("L", (width, height))
+        draw, runs = ImageDraw.Draw(canvas), np.zeros((height, width), bool)
+        for shape in json.loads(self.shapes):
+            if isinstance(shape, dict):
+                runs |= _runs(shape, height, width)
+            else:
+                for polygon in shape:
+                    draw.polygon(polygon, fill=1)
+        return (runs | (np.asarray(canvas) > 0)).astype(np.float64)
+
+    def fingerprint(self) -> bytes:
+        """Everything that determines it."""
+        return self.shapes.encode()
+
+
+def _runs(shape: dict[str, Any], height: int, width: int) -> npt.NDArray[np.bool_]:
+    counts, size = shape.get("counts"), shape.get("size")
+    if not isinstance(counts, list) or size != [height, width] or sum(counts) != height * width:
+        raise InputError(
+            f"run lengths must be whole numbers for a picture of {height} x {width} pixels, but others came: "
+            "write them uncompressed, or as polygons."
+        )
+    values = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
+    return values.reshape(width, height).T
+
+
+def _trimap(path: Path) -> Floats:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            values = np.asarray(image)
+    except (OSError, UnidentifiedImageError) as error:
+        raise InputError(f"trimap must be a picture, but {str(path)!r} is none: save it again.") from error
+    if values.ndim != 2 or not np.isin(values, (1, 2, 3)).all():
+        raise InputError(f"trimap must hold 1, 2 and 3, but {str(path)!r} holds something else: check the file.")
+    found: Floats = (values != 2).astype(np.float64)
+    return found

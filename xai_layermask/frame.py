@@ -1,0 +1,74 @@
+"""Frames: which part of a picture a model sees, and how large.
+
+One function does it for pictures and for masks, so that both are cut at the same place.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["Size", "framed", "resized"]
+
+#: The length of a side in pixels, or `(height, width)`.
+Size = int | tuple[int, int]
+
+
+def resized(height: int, width: int, resize: Size | None, crop: Size | None) -> tuple[int, int]:
+    """The size to which a picture is resized before it is cropped, at least that of the crop.
+
+    Args:
+        height: Of the picture, in pixels.
+        width: Likewise.
+        resize: Length of the shorter side, or `(height, width)` whatever the aspect ratio; None keeps the size.
+        crop: Side of the square at the centre, or its `(height, width)`; None keeps everything.
+
+    Returns:
+        `(height, width)`.
+
+    Example:
+        >>> resized(300, 400, 256, 224)
+        (256, 341)
+    """
+    size = resize if isinstance(resize, tuple) else (height, width)
+    if isinstance(resize, int):
+        long = int(resize * max(size) / min(size))  # rounded down, as torchvision does
+        size = (resize, long) if height <= width else (long, resize)
+    least = _pair(crop) if crop is not None else (1, 1)
+    grow = max(1.0, least[0] / size[0], least[1] / size[1])
+    return max(least[0], round(size[0] * grow)), max(least[1], round(size[1] * grow))
+
+
+def framed(image: Image.Image, resize: Size | None, crop: Size | None, interpolation: str) -> Image.Image:
+    """Resize a picture, and crop it at the centre.
+
+    Args:
+        image: Of any mode.
+        resize: As in [`resized`][].
+        crop: Likewise.
+        interpolation: The name of one of Pillow's filters, such as "bilinear".
+
+    Returns:
+        What the model sees.
+
+    Example:
+        >>> from PIL import Image
+        >>> framed(Image.new("RGB", (400, 300)), 256, 224, "bilinear").size
+        (224, 224)
+    """
+    from PIL import Image
+
+    height, width = resized(image.height, image.width, resize, crop)
+    if (width, height) != image.size:
+        image = image.resize((width, height), Image.Resampling[interpolation.upper()])
+    if crop is None:
+        return image
+    crop_height, crop_width = _pair(crop)
+    top, left = round((height - crop_height) / 2), round((width - crop_width) / 2)
+    return image.crop((left, top, left + crop_width, top + crop_height))
+
+
+def _pair(size: Size) -> tuple[int, int]:
+    return size if isinstance(size, tuple) else (size, size)

@@ -1,0 +1,103 @@
+"""LIME under each masking: section 4.4, tables 2 and 12."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from .figures import bars, legend, panels
+from .intervals import estimate, joined
+from .looks import looks
+from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
+from .series import Cell, Places, Series, Setup, maskings_first
+from .statistic import Mean
+
+__all__ = ["KEYS", "section"]
+
+KEYS: tuple[str, ...] = ()
+_ONLY: tuple[Cell, ...] = ((),)
+
+
+def ablated(series: Series, places: Places) -> Mean:
+    """Accuracy once the 20 segments with the highest scores are grey, of the pictures that were explained."""
+    left, right = series.values("ablated", _ONLY, places), series.values("label", _ONLY, places)
+    return Mean(np.where(np.isfinite(left) & np.isfinite(right), left == right, np.nan))
+
+
+def alignment(series: Series, places: Places) -> Mean:
+    """Mean alignment with the object mask."""
+    return Mean(series.values("alignment", _ONLY, places))
+
+
+def jaccard(series: Series, places: Places) -> Mean:
+    """Mean overlap of the 20 highest segments with the object mask."""
+    return Mean(series.values("jaccard", _ONLY, places))
+
+
+def r2(series: Series, places: Places) -> Mean:
+    """How well the scores add up to what the model answers."""
+    return Mean(series.values("r2", _ONLY, places))
+
+
+MEASURES = (
+    Measure("top-20 ablation accuracy", ablated, "lower"),
+    Measure("alignment", alignment, "higher"),
+    Measure("top-20 Jaccard", jaccard, "higher"),
+    Measure("surrogate R²", r2),
+)
+_DRAWN = MEASURES[:3]
+
+
+def section(setups: Sequence[Setup]) -> Section:
+    """Report the protocol `lime`.
+
+    Args:
+        setups: At least one.
+
+    Returns:
+        The metrics of every masking and segmentation, and their differences.
+    """
+    tables = (
+        summary("lime", _SCORES, setups, {"": MEASURES}),
+        comparisons("lime-differences", DIFFERENCES, setups, {"": MEASURES}),
+    )
+    drawings = [_drawing(f"lime-{place}", setup) for place, setup in enumerate(setups, start=1)]
+    return Section("LIME", _TEXT, tables, tuple(drawings), missing(setups))
+
+
+def _drawing(name: str, setup: Setup) -> Drawing:
+    """A panel for each metric, a group of bars for each segmentation."""
+    maskings = sorted({masking for _, masking in setup.series}, key=maskings_first)
+    figure, grid = panels(1, len(_DRAWN), shared=False)
+    counts: list[int] = []
+    for ax, measure in zip(grid[0], _DRAWN, strict=True):
+        found = {
+            masking: joined([
+                estimate(measure.of(setup.series[cut, masking], None))[0] if (cut, masking) in setup.series else None
+                for cut in setup.segments
+            ])
+            for masking in maskings
+        }
+        counts += [int(n) for one in found.values() for n in one.n]
+        bars(setup.segments, found, ax=ax, look=looks(maskings))
+        ax.set_title(measure.head)
+    figure.suptitle(f"{setup.name}, {pictures(counts)}")
+    legend(figure)
+    total = len({picture for one in setup.series.values() for picture in one.pictures})
+    caption = (
+        f"{setup.name}: LIME under each masking; {pictures(counts)} of {total} pictures, whose label is among the "
+        "model's likeliest classes. Lines are 95 % bootstrap intervals over pictures, arrows point to the better side."
+    )
+    return Drawing(name, caption, figure)
+
+
+_TEXT = (
+    "LIME explains the label of every picture whose label is among the model's three first predictions; then the 20 "
+    "segments with the highest scores are greyed out, and the scores are compared with the object mask (section 4.4 of "
+    "the paper, tables 2 and 12)."
+)
+_SCORES = (
+    "Means over the n pictures that were explained, with 95 % bootstrap intervals over pictures. Arrows point to the "
+    "better side; R² says how well the scores add up to what the model answers."
+)
