@@ -23,24 +23,27 @@ from torch import Tensor, nn
 
 from .explainer import LayerMaskExplainer
 from .fills import COLOURS, Fill
+from .graph import evaluating
 from .images import sample_photograph
 from .layermask import LayerMask
 from .literal import Literal
+from .network import sample
 from .preprocess import Preprocess
 from .segments import presence_of, segment
 
-__all__ = ["EXPLANATIONS", "FORWARDS", "REFERENCE", "Race", "Trial", "race", "trial"]
+__all__ = ["EXPLANATIONS", "FORWARDS", "REFERENCE", "STOCK", "Race", "Trial", "peak_memory", "race", "trial"]
 
 Contender = Callable[[], object]
 
 #: What forward passes are compared with: the plain model in the layout that suits it.
 REFERENCE = "plain, channels last"
 FORWARDS = ("plain, as given", REFERENCE, "grey fill", "layer masking", "layer masking, literal")
-#: Explanations are compared with the last but two.
+#: What explanations are compared with.
+STOCK = "Captum Lime, grey"
 EXPLANATIONS = (
     "LayerMaskExplainer",
     "LayerMaskExplainer, float32",
-    "Captum Lime, grey",
+    STOCK,
     "Captum KernelShap, grey",
     "lime, grey",
 )
@@ -223,9 +226,9 @@ def trial(model: nn.Module, size: tuple[int, int], segments: str, batch: int) ->
     """
     preprocess = Preprocess(min(size), size)
     image, picture = preprocess(sample_photograph())
-    device = next((tensor.device for tensor in model.parameters()), torch.device("cpu"))
     cut = segment(picture, segments)
-    return Trial(model.eval(), preprocess, image.to(device), picture, cut, batch, np.random.default_rng(0))
+    image = image.to(sample(model).device)
+    return Trial(evaluating(model), preprocess, image, picture, cut, batch, np.random.default_rng(0))
 
 
 def peak_memory() -> int | None:

@@ -24,6 +24,7 @@ __all__ = ["Answers", "Query"]
 
 Floats = npt.NDArray[np.float64]
 
+
 class Answers(NamedTuple):
     """What a masking answered.
 
@@ -95,8 +96,26 @@ class Query:
         Raises:
             InputError: If the model answers with anything but finite logits `(N, classes)`.
         """
+        values = np.empty((len(keep), len(targets)))
+        start = 0
         with self._running():
-            return self._answered(keep, targets, batch_size, advance)
+            while start < len(keep):
+                rows = keep[start : start + batch_size]
+                try:
+                    found = self._ask(rows)
+                except (RuntimeError, MemoryError) as error:
+                    if len(rows) == 1 or not _is_out_of_memory(error):
+                        raise
+                    found = None  # go on outside: the error's traceback would keep the failed batch in memory
+                if found is None:
+                    batch_size = len(rows) // 2
+                    if self._device.type == "cuda":
+                        torch.cuda.empty_cache()
+                    continue
+                values[start : start + len(rows)] = found[:, targets]
+                start += len(rows)
+                advance(len(rows))
+        return Answers(values, batch_size)
 
     def settle(
         self,
@@ -124,33 +143,6 @@ class Query:
         exact = self.answers(keep, targets, rough.batch_size, advance)
         self.autocast = noise(exact.probabilities, rough.probabilities) <= LIMIT
         return exact
-
-    def _answered(
-        self,
-        keep: npt.NDArray[np.bool_],
-        targets: Sequence[int],
-        batch_size: int,
-        advance: Callable[[int], object],
-    ) -> Answers:
-        values = np.empty((len(keep), len(targets)))
-        start = 0
-        while start < len(keep):
-            rows = keep[start : start + batch_size]
-            try:
-                found = self._ask(rows)
-            except (RuntimeError, MemoryError) as error:
-                if len(rows) == 1 or not _is_out_of_memory(error):
-                    raise
-                found = None  # go on outside: the error's traceback would keep the failed batch in memory
-            if found is None:
-                batch_size = len(rows) // 2
-                if self._device.type == "cuda":
-                    torch.cuda.empty_cache()
-                continue
-            values[start : start + len(rows)] = found[:, targets]
-            start += len(rows)
-            advance(len(rows))
-        return Answers(values, batch_size)
 
     def _ask(self, rows: npt.NDArray[np.bool_]) -> Floats:
         presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))

@@ -13,14 +13,12 @@ from typing import Any
 
 import torch
 
-from ..benchmark import EXPLANATIONS, FORWARDS, REFERENCE, Trial, peak_memory, race, trial
+from ..benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, Trial, peak_memory, race, trial
 from .inputs import architecture, best_device, check_outputs
 from .tables import table
 
 __all__ = ["run"]
 
-#: What explanations are divided by.
-_STOCK = "Captum Lime, grey"
 # Enough for memory to reach its height.
 _TURNS = 2
 
@@ -65,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     if args.explanations:
         with _bar(len(EXPLANATIONS) * (args.explanations + 1) + 1, "explanations", quiet) as advance:
             contenders = {name: tried.explanation(name, args.samples) for name in EXPLANATIONS}
-            whole = race(contenders, _STOCK, args.explanations, advance)
+            whole = race(contenders, STOCK, args.explanations, advance)
             answer |= {"samples": args.samples, "overhead": tried.overhead(args.samples)}
             advance()
         answer["explanations"] = [{"name": one.name, "ratio": one.ratio, "seconds": one.seconds} for one in whole]
@@ -98,7 +96,7 @@ def _tables(answer: dict[str, Any]) -> str:
     ]
     if answer["explanations"]:
         lines += [
-            f"\nExplanations from {answer['samples']} samples; ratios to {_STOCK}.\n",
+            f"\nExplanations from {answer['samples']} samples; ratios to {STOCK}.\n",
             table(
                 ("explanation", "ratio", "seconds"),
                 [(one["name"], one["ratio"], one["seconds"]) for one in answer["explanations"]],
