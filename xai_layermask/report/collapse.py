@@ -8,11 +8,9 @@ from functools import partial
 import numpy as np
 
 from ..protocols.collapse import direction
-from .figures import curves, legend, panels
-from .intervals import estimate
-from .looks import looks
-from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
+from .section import Section, missing
 from .series import Cell, Places, Series, Setup
+from .sizes import drawing, sizes_of, tables
 from .statistic import Floats, Mean, Pairs, Statistic
 
 __all__ = ["KEYS", "TEXTS", "section"]
@@ -55,17 +53,14 @@ def section(setups: Sequence[Setup]) -> Section:
     Returns:
         How alike pictures are at every size, the differences between maskings, and the curves.
     """
-    sizes = _sizes(setups)
-    measures = {
-        f"{size:g}": [Measure(title, partial(of, [(size,)]), better) for title, (of, better) in _kinds(sizes).items()]
-        for size in sizes
-    }
-    tables = (
-        summary("collapse", _SCORES, setups, measures, "size"),
-        comparisons("collapse-differences", DIFFERENCES, setups, measures, "size"),
+    sizes = sizes_of(setups)
+    found = tables("collapse", _SCORES, setups, _kinds(sizes)) if sizes else ()
+    drawings = tuple(
+        drawing(f"collapse-{place}", setup, "", _kinds(sizes_of([setup])), "side of the picture in pixels", _SHOWN)
+        for place, setup in enumerate(setups, start=1)
+        if sizes
     )
-    drawings = tuple(_drawing(f"collapse-{place}", setup) for place, setup in enumerate(setups, start=1))
-    return Section("Collapse", _TEXT, tables if sizes else (), drawings if sizes else (), missing(setups))
+    return Section("Collapse", _TEXT, found, drawings, missing(setups))
 
 
 def _kinds(sizes: Sequence[float]) -> dict[str, tuple[partial[Statistic], str]]:
@@ -76,36 +71,13 @@ def _kinds(sizes: Sequence[float]) -> dict[str, tuple[partial[Statistic], str]]:
     }
 
 
-def _sizes(setups: Sequence[Setup]) -> list[float]:
-    """The sides of the shrunk picture, the largest first."""
-    known = {cell[0] for setup in setups for cell in setup.cells()}
-    return sorted((size for size in known if isinstance(size, (int, float))), reverse=True)
-
-
-def _drawing(name: str, setup: Setup) -> Drawing:
-    series, sizes = setup.of(""), _sizes([setup])
-    cells = [(size,) for size in sizes]
-    kinds = _kinds(sizes)
-    figure, (line,) = panels(1, len(kinds), shared=False)
-    look = looks(one.masking for one in series)
-    for ax, (title, (of, _)) in zip(line, kinds.items(), strict=True):
-        curves(sizes, {one.masking: estimate(of(cells, one, None)) for one in series}, ax=ax, look=look)
-        ax.set_xlabel("side of the picture in pixels")
-        ax.set_title(title, fontsize="medium")
-        ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
-    count = pictures(len(one.pictures) for one in series)
-    figure.suptitle(f"{setup.name}, {count}")
-    legend(figure)
-    caption = (
-        f"{setup.name}: how alike the features of different pictures are when pictures are shrunk to this side and the "
-        f"rest of 224 x 224 is missing; {count} pictures. Bands are 95 % bootstrap intervals over pictures."
-    )
-    return Drawing(name, caption, figure)
-
-
 _TEXT = (
     "Every picture is shrunk into a corner, and the rest of the canvas is missing. Where the missing part has a say, "
     "all pictures come to look alike (appendix 7.2 of the paper, figure 17)."
+)
+_SHOWN = (
+    "how alike the features of different pictures are when pictures are shrunk to this side and the rest of 224 x 224 "
+    "is missing"
 )
 _SCORES = (
     "Means over pairs of different pictures (cosine, and how far it is from that of the same pair at the largest size) "
