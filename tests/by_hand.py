@@ -8,10 +8,16 @@ from xai_layermask.cells import Cells
 from xai_layermask.forms import Settings
 from xai_layermask.graph import Slot, Step
 from xai_layermask.layermask import _run
+from xai_layermask.padding import window_sum
 from xai_layermask.plan import Program
 
 aten = torch.ops.aten
 DEFAULT = Settings()
+
+
+def dilate(cells, reach=1):
+    """Grow a set of cells by `reach` cells in all eight directions."""
+    return window_sum(cells, (2 * reach + 1,) * 2, padding=(reach, reach))
 
 
 def shape_of(value):

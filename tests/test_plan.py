@@ -5,14 +5,13 @@ from __future__ import annotations
 import by_hand
 import pytest
 import torch
-from by_hand import aten
+from by_hand import aten, dilate
 from torch import nn
 
 from xai_layermask.errors import InputError
 from xai_layermask.forms import Settings
 from xai_layermask.graph import Slot, Step
 from xai_layermask.layermask import LayerMask
-from xai_layermask.padding import dilate
 from xai_layermask.plan import Program, find_cut
 
 WEIGHT = torch.randn(4, 4, 3, 3)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from .lattice import lattice
 
-__all__ = ["Ring", "Rings", "dilate", "fill", "neighbor_padding", "rings", "window_sum"]
+__all__ = ["Ring", "Rings", "fill", "neighbor_padding", "rings", "window_sum"]
 
 Pair = tuple[int, int]
 
@@ -94,16 +94,6 @@ def window_sum(
                 total += shifted
         cells = total if total is not None else cells
     return cells
-
-
-def dilate(cells: Tensor, reach: int = 1) -> Tensor:
-    """Grow a set of cells by `reach` cells in all eight directions.
-
-    Example:
-        >>> dilate(torch.tensor([[[[False, False, True, False, False]]]])).int()
-        tensor([[[[0, 1, 1, 1, 0]]]], dtype=torch.int32)
-    """
-    return window_sum(cells, (2 * reach + 1,) * 2, padding=(reach, reach))
 
 
 def rings(
