@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -225,18 +226,19 @@ class Asker:
             The explanation.
         """
         subject = self._subject
+        # The picture is read and cropped once, for all maskings.
+        cropped = replace(self.preprocess, resize=None, crop=None)
         explainer = LayerMaskExplainer(
-            Classifier(subject.model, self.preprocess, subject.labels, subject.name),
+            Classifier(subject.model, cropped, subject.labels, subject.name),
             masking=self.masking(masking),
             segments=segments,
             n_samples=samples,
             batch_size=self._batch or "auto",
             precision=subject.precision,
             seed=seed,
-            preprocess=self.preprocess,
             progress=False,
         )
-        return explainer.explain(item.path, targets=[target])
+        return explainer.explain(self.view(item).picture, targets=[target])
 
     def to_image(self, picture: npt.NDArray[np.uint8]) -> Tensor:
         """Turn a picture of the model's size, uint8 `(h, w, 3)`, into its input `(1, 3, h, w)`, where the model is."""
