@@ -22,13 +22,14 @@ def likeliest(tmp_path, place=0, masked=True):
     return item(tmp_path, label=int(np.argsort(-whole)[place]), masked=masked)
 
 
-@pytest.mark.parametrize("masking", ["grey", "layer"])
-def test_the_row_is_what_the_explainer_says(masking, tmp_path):
+@pytest.mark.parametrize(("masking", "sampling"), [("grey", "plain"), ("layer", "plain"), ("layer", "orthogonal")])
+def test_the_row_is_what_the_explainer_says(masking, sampling, tmp_path):
     made, one = classifier(), likeliest(tmp_path, 1)
-    (row,) = Lime(samples=40, k=4).rows(Asker(made), one, masking, "patches:8", 7)
+    protocol = Lime(samples=40, k=4) if sampling == "plain" else Lime(samples=40, k=4, sampling=sampling)
+    (row,) = protocol.rows(Asker(made), one, masking, "patches:8", 7)
     explanation = LayerMaskExplainer(
-        made, masking=masking, segments="patches:8", n_samples=40, progress=False,
-        seed=int(generator(7, one.name, "lime").integers(2**31)),
+        made, masking=masking, segments="patches:8", n_samples=40, sampling=sampling,
+        progress=False, seed=int(generator(7, one.name, "lime").integers(2**31)),
     ).explain(one.path, targets=[one.label])  # fmt: skip
     mask = made.preprocess.mask(one.mask())
     assert row["alignment"] == pytest.approx(explanation.alignment(mask))

@@ -211,7 +211,9 @@ class Asker:
                 found.append(flat(method(image, presence_of(segments, rows)), len(rows)).numpy())
         return np.concatenate(found)
 
-    def explain(self, item: Item, masking: str, segments: Ids, target: int, samples: int, seed: int) -> Explanation:
+    def explain(
+        self, item: Item, masking: str, segments: Ids, target: int, samples: int, sampling: str, seed: int
+    ) -> Explanation:
         """Explain a class of a picture by LIME.
 
         Args:
@@ -220,6 +222,7 @@ class Asker:
             segments: int64 `(h, w)`, ids 0..K-1.
             target: The class.
             samples: How many choices of segments the model answers.
+            sampling: How they depend on each other; see [`lime_samples`][].
             seed: What they are drawn from.
 
         Returns:
@@ -233,6 +236,7 @@ class Asker:
             masking=self.masking(masking),
             segments=segments,
             n_samples=samples,
+            sampling=sampling,
             batch_size=self._batch or "auto",
             precision=subject.precision,
             seed=seed,

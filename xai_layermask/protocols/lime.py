@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from ..errors import InputError
+from ..errors import InputError, choose
+from ..sampling import LIME_SCHEMES
 from .protocol import Protocol, Row, defined, generator, labelled, mean
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Lime(Protocol):
 
     Attributes:
         samples: How many choices of segments the model answers.
+        sampling: How they depend on each other: "plain" as in the paper, or another scheme of [`lime_samples`][].
         k: How many segments are the best.
         among: In how many of the likeliest classes the label must be.
         ablator: The masking that removes the best segments, grey in the paper whatever has made the scores.
@@ -47,6 +49,7 @@ class Lime(Protocol):
     segments: ClassVar[tuple[str, ...]] = ("patches:16", "slic:250", "quickshift")
 
     samples: int = 512
+    sampling: str = "plain"
     k: int = 20
     among: int = 3
     ablator: str = "grey"
@@ -55,6 +58,7 @@ class Lime(Protocol):
         for name, least in (("samples", 2), ("k", 1), ("among", 1)):
             if getattr(self, name) < least:
                 raise InputError(f"{name} must be at least {least}, but {getattr(self, name)!r} came: choose another.")
+        choose(self.sampling, LIME_SCHEMES, "sampling")
 
     def passes(self, height: int, width: int, segments: str) -> int:
         return self.samples + 2
@@ -67,7 +71,7 @@ class Lime(Protocol):
             return
         mask, ids = subject.mask(item), subject.segments(item, segments)
         drawn = int(generator(seed, item.name, "lime").integers(2**31))
-        explanation = subject.explain(item, masking, ids, label, self.samples, drawn)
+        explanation = subject.explain(item, masking, ids, label, self.samples, self.sampling, drawn)
         keep = np.ones((1, explanation.scores.shape[1]), bool)
         keep[0, explanation.top(self.k)] = False
         yield {
