@@ -1,6 +1,7 @@
 """The paper's algorithm word by word: every window padded k rounds, everything multiplied by its mask.
 
-This is the yardstick for speed and exactness, slow and simple on purpose. It shares the capture of the model with
+This is the yardstick for speed and exactness, slow and simple on purpose. As in the published code, a convolution with
+a kernel of k x k cells is padded for k rounds, one of 1 x 1 for one round. It shares the capture of the model with
 [`LayerMask`][xai_layermask.layermask.LayerMask], and nothing of its passes, fills or folding.
 """
 
@@ -22,9 +23,6 @@ from .tokens import Dense
 from .windows import Border, Window
 
 __all__ = ["Literal", "padded"]
-
-#: Rounds of padding in front of a border: more than any window behind one needs.
-_FAR = 12
 
 
 def padded(x: Tensor, presence: Tensor, rounds: int) -> Tensor:
@@ -86,9 +84,8 @@ class Literal(Masking):
         first = step.inputs[0]
         mask: Any = None
         if isinstance(form, Window):
-            side = max(d * (k - 1) for k, d in zip(form.kernel, form.dilation, strict=True))
             bordered = isinstance(program.forms.get(first), Border)
-            x = values[first] if bordered else padded(values[first], masks[first], side)
+            x = values[first] if bordered else padded(values[first], masks[first], _rounds(form))
             value = step({**values, first: x})
             mask = _pooled(masks[first], form, value.shape[2:])
         elif isinstance(form, Regions | Reduce):
@@ -101,8 +98,9 @@ class Literal(Masking):
         elif isinstance(form, Pick):
             value, mask = step(values), step({first: masks[first]})
         elif isinstance(form, Border):
-            # Filled before the border is put around, which keeps its zeros, and so far that any window is served.
-            values[step.index] = step({**values, first: padded(values[first], masks[first], _FAR)})
+            # Filled before the border is put around, which keeps its zeros, for the windows that read it.
+            rounds = max((_rounds(window) for window in _readers(step, program)), default=0)
+            values[step.index] = step({**values, first: padded(values[first], masks[first], rounds)})
             masks[step.index] = F.pad(masks[first], list(form.pad))
             return
         else:
@@ -111,6 +109,17 @@ class Literal(Masking):
         values[step.index], masks[step.index] = value, mask
         if mask is not None and isinstance(value, Tensor):
             values[step.index] = value * mask
+
+
+def _rounds(window: Window) -> int:
+    """k rounds for a k x k window; more where a dilated one reaches farther."""
+    return max(max(k, d * (k - 1)) for k, d in zip(window.kernel, window.dilation, strict=True))
+
+
+def _readers(step: Step, program: Program) -> list[Window]:
+    """The windows that read a step's value."""
+    forms = [program.forms.get(other.index) for other in program.steps if step.index in other.inputs[:1]]
+    return [form for form in forms if isinstance(form, Window)]
 
 
 def _joint(given: list[Tensor], form: Form) -> Tensor:
