@@ -23,6 +23,7 @@ from torch import nn
 
 from xai_layermask import Fill, InputError, LayerMask, Preprocess, with_presence
 from xai_layermask.captum import LayerMaskKernelShap, LayerMaskLime, LayerMaskPerturbation
+from xai_layermask.sampling import lime_samples, shap_samples
 
 SIDE, CLASSES = 12, 4
 SEGMENTS = torch.arange(SIDE)[:, None] // 6 * 2 + torch.arange(SIDE) // 6  # four quarters
@@ -301,6 +302,33 @@ def test_lime_on_an_image_equals_lime_by_hand(model, masked, images):
 
     expected = Ridge(alpha=1).fit(keep.numpy(), answers.detach().numpy(), sample_weight=weights.numpy()).coef_
     np.testing.assert_allclose(scores[0].numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "best", "draw"),
+    [(LayerMaskLime, "orthogonal", lime_samples), (LayerMaskKernelShap, "stratified", shap_samples)],
+)
+def test_samples_are_drawn_as_asked_and_else_by_the_scheme_that_settles_first(kind, best, draw, model, masked, images):
+    def drawn(**options):
+        kept = []
+
+        def recorded(carrier):
+            kept.append(carrier[:, 3, ::6, ::6].flatten(1) > 0)
+            return masked(carrier)
+
+        kind(recorded, seed=5, **options).attribute(images[:1], 2, None, MASK, 12, return_input_shape=False)
+        return torch.cat(kept).numpy()
+
+    for sampling in ("plain", "paired", best):
+        assert (drawn(sampling=sampling) == draw(4, 12, np.random.default_rng(5), sampling).keep).all()
+    assert (drawn() == drawn(sampling=best)).all() and (drawn() != drawn(sampling="plain")).any()
+    with pytest.raises(InputError, match="sampling of LayerMask.* but 'plian' came: did you mean 'plain'"):
+        kind(model, sampling="plian")
+
+
+def test_who_draws_the_samples_is_said_once(model):
+    with pytest.raises(InputError, match="sampling must be 'auto' where perturb_func draws"):
+        LayerMaskLime(model, perturb_func=LayerMaskPerturbation(), sampling="plain")
 
 
 def test_lasso_finds_nothing_where_ridge_does(model, images):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,9 @@ from .masking import Masking
 from .precision import LIMIT, noise
 from .segments import presence_of
 
-__all__ = ["Answers", "Query"]
+__all__ = ["Answers", "Query", "in_batches"]
+
+T = TypeVar("T")
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,6 +37,46 @@ class Answers(NamedTuple):
 
     probabilities: Floats
     batch_size: int
+
+
+def in_batches(
+    ask: Callable[[npt.NDArray[np.bool_]], T], keep: npt.NDArray[np.bool_], batch_size: int, device: torch.device
+) -> Iterator[tuple[T, int]]:
+    """Ask for row after row, in batches that are halved whenever they do not fit into memory.
+
+    Args:
+        ask: The question: from rows `(m, K)` to their answer.
+        keep: Bool `(M, K)`: which segments are present.
+        batch_size: How many rows come at once, as long as memory suffices.
+        device: Where the question is answered.
+
+    Yields:
+        The answer to a batch, and the batch size that fits.
+
+    Example:
+        >>> def ask(rows):
+        ...     if len(rows) > 2:
+        ...         raise MemoryError
+        ...     return len(rows)
+        >>> list(in_batches(ask, np.ones((5, 3), bool), 4, torch.device("cpu")))
+        [(2, 2), (2, 2), (1, 2)]
+    """
+    start = 0
+    while start < len(keep):
+        rows = keep[start : start + batch_size]
+        try:
+            found = [ask(rows)]
+        except (RuntimeError, MemoryError) as error:
+            if len(rows) == 1 or not _is_out_of_memory(error):
+                raise
+            found = []  # go on outside: the error's traceback would keep the failed batch in memory
+        if found:
+            start += len(rows)
+            yield found.pop(), batch_size
+            continue
+        batch_size = len(rows) // 2
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 class Query:
@@ -99,22 +141,11 @@ class Query:
         values = np.empty((len(keep), len(targets)))
         start = 0
         with self._running():
-            while start < len(keep):
-                rows = keep[start : start + batch_size]
-                try:
-                    found = self._ask(rows)
-                except (RuntimeError, MemoryError) as error:
-                    if len(rows) == 1 or not _is_out_of_memory(error):
-                        raise
-                    found = None  # go on outside: the error's traceback would keep the failed batch in memory
-                if found is None:
-                    batch_size = len(rows) // 2
-                    if self._device.type == "cuda":
-                        torch.cuda.empty_cache()
-                    continue
-                values[start : start + len(rows)] = found[:, targets]
-                start += len(rows)
-                advance(len(rows))
+            for found, fitting in in_batches(self._ask, keep, batch_size, self._device):
+                batch_size = fitting
+                values[start : start + len(found)] = found[:, targets]
+                start += len(found)
+                advance(len(found))
         return Answers(values, batch_size)
 
     def settle(

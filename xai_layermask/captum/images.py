@@ -17,13 +17,13 @@ from captum.attr import KernelShap, Lime
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ..errors import InputError
+from ..errors import InputError, choose
 from ..layermask import LayerMask
 from ..masking import Masking
 from ..presence import as_image, split_presence, with_presence
-from ..sampling import Samples, cosine_kernel, lime_samples, shap_samples
+from ..sampling import Samples, cosine_kernel
 from ..segments import Segments, presence_of
-from ..surrogate import kernel_shap
+from ..surrogate import METHODS
 from .inputs import One, Target, as_extras, as_segments, as_targets, as_whole, picked
 
 __all__ = ["LayerMaskKernelShap", "LayerMaskLime"]
@@ -36,6 +36,17 @@ class _OnImages:
 
     forward_func: Callable[..., Any]
     get_name: Callable[[], str]
+    seed: int
+    #: Which of our methods draws the samples.
+    method: str
+
+    def _set_sampling(self, sampling: str) -> None:
+        choose(sampling, ("auto", *METHODS[self.method].schemes), f"sampling of {type(self).__name__}")
+        self.sampling = METHODS[self.method].best if sampling == "auto" else sampling
+
+    def _samples(self, segments: Segments, count: int) -> Samples:
+        draw = METHODS[self.method].draw
+        return draw(int(segments.max()) + 1, count, np.random.default_rng(self.seed), self.sampling)
 
     def attribute(
         self,
@@ -150,9 +161,12 @@ class LayerMaskLime(_OnImages, Lime):  # type: ignore[misc]
         perturb_func: Draws one sample `(1, K)` at a time, as in Captum, or yields them. If None, the whole
             image and then every segment with probability one half.
         seed: Makes the samples of every call; the global random state is left alone.
+        sampling: How samples depend on each other where no `perturb_func` draws them: a scheme of
+            [`lime_samples`][], or "auto", the one whose scores settle first.
 
     Raises:
-        InputError: If `forward_func` cannot be called.
+        InputError: If `forward_func` cannot be called, or there is no such scheme, or a scheme comes together with a
+            `perturb_func`.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -161,6 +175,8 @@ class LayerMaskLime(_OnImages, Lime):  # type: ignore[misc]
         torch.Size([1, 1, 28, 28])
     """
 
+    method = "lime"
+
     def __init__(
         self,
         forward_func: Callable[..., Any],
@@ -168,18 +184,23 @@ class LayerMaskLime(_OnImages, Lime):  # type: ignore[misc]
         similarity_func: Callable[..., Any] | None = None,
         perturb_func: Callable[..., Any] | None = None,
         seed: int = 0,
+        sampling: str = "auto",
     ) -> None:
+        if perturb_func is not None and sampling != "auto":
+            raise InputError(
+                f"sampling must be 'auto' where perturb_func draws the samples, but {sampling!r} came: leave one out."
+            )
         chosen = SkLearnRidge(alpha=1.0) if interpretable_model is None else interpretable_model
         Lime.__init__(self, _masked(forward_func), chosen, similarity_func, perturb_func)
         # Captum's defaults go one by one. Ours know all samples at once.
         self._weigh, self._draw, self.seed = similarity_func, perturb_func, seed
+        self._set_sampling(sampling)
 
     def _scores(
         self, ask: Callable[[Keep], Tensor], image: Tensor, segments: Segments, count: int
     ) -> Tensor:
-        size = int(segments.max()) + 1
         if self._draw is None:
-            samples = lime_samples(size, count, np.random.default_rng(self.seed))
+            samples = self._samples(segments, count)
         else:
             keep = _drawn(self._draw, image, segments, count)
             samples = Samples(keep, cosine_kernel(keep))
@@ -196,15 +217,17 @@ class LayerMaskLime(_OnImages, Lime):  # type: ignore[misc]
 class LayerMaskKernelShap(_OnImages, KernelShap):  # type: ignore[misc]
     """Captum's `KernelShap` on images, with layer masking in the place of `baselines`.
 
-    Samples come in pairs with their complements and are evaluated in batches. The fit obeys the answers to
+    Samples are evaluated in batches. The fit obeys the answers to
     everything and to nothing exactly, and is the exact Shapley values where `n_samples` is at least `2^K`.
 
     Args:
         forward_func: As in [`LayerMaskLime`][].
         seed: Makes the samples of every call; the global random state is left alone.
+        sampling: How samples depend on each other: a scheme of [`shap_samples`][], or "auto", the one whose scores
+            settle first.
 
     Raises:
-        InputError: If `forward_func` cannot be called.
+        InputError: If `forward_func` cannot be called, or there is no such scheme.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -215,17 +238,20 @@ class LayerMaskKernelShap(_OnImages, KernelShap):  # type: ignore[misc]
         True
     """
 
-    def __init__(self, forward_func: Callable[..., Any], seed: int = 0) -> None:
+    method = "shap"
+
+    def __init__(self, forward_func: Callable[..., Any], seed: int = 0, sampling: str = "auto") -> None:
         KernelShap.__init__(self, _masked(forward_func))
         self.seed = seed
+        self._set_sampling(sampling)
 
     def _scores(
         self, ask: Callable[[Keep], Tensor], image: Tensor, segments: Segments, count: int
     ) -> Tensor:
         del image
-        samples = shap_samples(int(segments.max()) + 1, count, np.random.default_rng(self.seed))
+        samples = self._samples(segments, count)
         answers = ask(samples.keep).double().cpu().numpy()
-        return torch.from_numpy(kernel_shap(samples, answers[:, None]).scores[0])
+        return torch.from_numpy(METHODS[self.method].fit(samples, answers[:, None]).scores[0])
 
 
 def _masked(forward_func: object) -> Callable[..., Any]:

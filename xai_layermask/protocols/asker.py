@@ -18,7 +18,7 @@ from ..explanation import Explanation
 from ..masking import Masking
 from ..maskings import make
 from ..models import Classifier
-from ..queries import Query
+from ..queries import Query, in_batches
 from ..segments import presence_of, segment
 from ..subject import find_subject
 from .heads import flat, headless
@@ -198,18 +198,19 @@ class Asker:
         if (height, width) not in self._headless:
             self._headless[height, width] = headless(self._subject.model, height, width)
         method = self.masking(masking, self._headless[height, width])
-        found = []
+
+        def ask(rows: Keep) -> Floats:
+            shown = presence_of(segments, torch.from_numpy(rows).to(self._subject.device))
+            return np.asarray(flat(method(image, shown), len(rows)).numpy())
+
         with (
             torch.inference_mode(),
             torch.autocast(self._subject.device.type, torch.bfloat16, enabled=self._subject.autocast),
         ):
             if keep is None:
                 return np.asarray(flat(method(image), 1).numpy())
-            step = self._size(image)
-            for start in range(0, len(keep), step):
-                rows = torch.from_numpy(keep[start : start + step]).to(self._subject.device)
-                found.append(flat(method(image, presence_of(segments, rows)), len(rows)).numpy())
-        return np.concatenate(found)
+            batches = in_batches(ask, keep, self._size(image), self._subject.device)
+            return np.concatenate([found for found, _ in batches])
 
     def explain(
         self, item: Item, masking: str, segments: Ids, target: int, samples: int, sampling: str, seed: int
