@@ -7,7 +7,7 @@ import torch
 from xai_layermask.cells import Cells
 from xai_layermask.forms import Settings
 from xai_layermask.graph import Slot, Step
-from xai_layermask.layermask import _run
+from xai_layermask.layermask import run as run_steps
 from xai_layermask.padding import window_sum
 from xai_layermask.plan import Program
 
@@ -66,7 +66,7 @@ def run(x, presence, chain, settings=DEFAULT):
     values = {**values, 0: start}
     (last,) = made._outputs
     found = plan.found.get(last)
-    _run(made, plan, values)
+    run_steps(made, plan, values)
     return values[last], found.mask if isinstance(found, Cells) else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import replace
 
@@ -140,3 +141,54 @@ def test_svg_keeps_words_as_vectors_and_pictures_as_pixels():
     assert "<svg" in svg
     assert "<path" in svg
     assert svg.count("<image") >= 3
+
+
+def test_a_comparison_draws_on_the_axes_that_it_is_given():
+    columns = [named("grey", 1), named("layer", 2)]
+    figure = Figure()
+    given = figure.subplots(2, 3)
+    assert comparison(columns, axes=given) is figure
+    np.testing.assert_array_equal(given[0, 0].images[0].get_array(), columns[0].picture)
+    assert not given[1, 0].images and not given[1, 0].axison
+    for row, target in enumerate((281, 7)):
+        for ax, one in zip(given[row, 1:], columns, strict=True):
+            np.testing.assert_array_equal(ax.images[-1].get_array(), one.heatmap(target))
+    with pytest.raises(InputError, match=r"axes must be 2x3 of matplotlib's Axes, but 1x6 came: make them with"):
+        comparison(columns, axes=Figure().subplots(1, 6, squeeze=False))
+    with pytest.raises(InputError, match="give a figure or axes to draw on, but both came"):
+        comparison(columns, Figure(), given)
+
+
+def test_the_overview_draws_on_the_axes_that_it_is_given():
+    whole = Figure()
+    part, _ = whole.subfigures(1, 2)
+    given = part.subplots(1, 3)
+    assert overview(explanation(), axes=given) is whole
+    np.testing.assert_array_equal(given[1].images[-1].get_array(), explanation().heatmap(281))
+    with pytest.raises(InputError, match="axes must be 3 or more of matplotlib's Axes, but 2 came"):
+        overview(explanation(), axes=given[:2])
+    with pytest.raises(InputError, match="give a figure or axes to draw on, but both came"):
+        overview(explanation(), Figure(), given)
+
+
+EVERY = (
+    "import sys, numpy as np\n"
+    "from xai_layermask import plots\n"
+    "picture, presence = np.zeros((9, 9, 3), np.uint8), np.eye(9)\n"
+    "drawn = [plots.curve([0, 1], np.eye(2)), plots.mask_shape_bars({'layer': ([0, 1], [1, 1])}),\n"
+    "         plots.masked_picture(picture, presence), plots.rings(picture, presence, 2)[0]]\n"
+    "for ax in drawn:\n"
+    "    for suffix in ('.png', '.svg', '.pdf'):\n"
+    "        assert plots.figure_bytes(ax.figure, suffix)\n"
+)
+
+
+def test_no_plot_needs_pyplot():
+    program = EVERY + "sys.exit('matplotlib.pyplot' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_no_plot_changes_the_settings_of_matplotlib():
+    before = dict(mpl.rcParams)
+    exec(EVERY, {})
+    assert dict(mpl.rcParams) == before

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -10,8 +9,8 @@ import sys
 import pytest
 from report_rows import EVERY
 
+from xai_layermask.cli.parser import parse
 from xai_layermask.cli.report import run
-from xai_layermask.cli.report_options import options
 from xai_layermask.errors import InputError
 from xai_layermask.store import Store
 
@@ -28,9 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def report(*words):
-    parser = argparse.ArgumentParser()
-    options(parser)
-    return run(parser.parse_args(words))
+    return run(parse(["report", *words]))
 
 
 def test_writes_pages_tables_and_figures(folder, capsys):
@@ -81,7 +78,7 @@ def test_a_protocol_that_was_not_measured_is_refused():
 
 @pytest.mark.usefixtures("folder")
 def test_an_unknown_protocol_is_refused():
-    with pytest.raises(InputError, match=r"protocol must be one of .*'robustnes' came: did you mean 'robustness'"):
+    with pytest.raises(InputError, match=r"--protocol must be one of .*'robustnes' came: did you mean 'robustness'"):
         report("results.db", "--protocol", "robustnes")
 
 

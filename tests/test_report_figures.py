@@ -12,10 +12,10 @@ import pytest
 from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 
+from xai_layermask.intervals import Estimate, Interval
 from xai_layermask.maskings import title
+from xai_layermask.plots.looks import looks
 from xai_layermask.report.figures import bars, curves, dots, legend, panels, save, scatter
-from xai_layermask.report.intervals import Estimate, Interval
-from xai_layermask.report.looks import looks
 
 NAN = float("nan")
 
@@ -172,7 +172,7 @@ def test_saves_a_picture_and_a_drawing_the_same_each_time(tmp_path):
 def test_pyplot_is_never_imported():
     program = (
         "import sys, numpy as np; from xai_layermask.report.figures import curves\n"
-        "from xai_layermask.report.intervals import Estimate\n"
+        "from xai_layermask.intervals import Estimate\n"
         "curves([0.0], {'layer': Estimate(*np.zeros((3, 1)), np.ones(1))})\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )

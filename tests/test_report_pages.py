@@ -9,13 +9,13 @@ import pytest
 from report_rows import EVERY
 
 from xai_layermask.errors import InputError
+from xai_layermask.intervals import estimate
 from xai_layermask.report import write_report
 from xai_layermask.report.figures import curves, panels
-from xai_layermask.report.intervals import estimate
 from xai_layermask.report.pages import write
 from xai_layermask.report.section import Drawing, Section
-from xai_layermask.report.statistic import Mean
 from xai_layermask.report.tables import Table
+from xai_layermask.statistic import Mean
 
 
 def section(title="Robust <ness>"):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from report_rows import COUNT, EVERY, FRACTIONS, UNIT
 
+from xai_layermask.intervals import Interval
 from xai_layermask.protocols import PROTOCOLS
 from xai_layermask.report import PARTS, sections
-from xai_layermask.report.intervals import Interval
 from xai_layermask.report.section import Section
 
 

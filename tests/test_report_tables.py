@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 
-from xai_layermask.report.intervals import Interval
+from xai_layermask.intervals import Interval
 from xai_layermask.report.tables import Table
 
 NAN = float("nan")

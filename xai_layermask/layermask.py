@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -104,6 +104,22 @@ class LayerMask(Masking):
         image = torch.empty(tuple(shape), dtype=like.dtype, device="meta")
         return self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported
 
+    def graph(self, image: Tensor) -> Graph:
+        """The model as it was captured for images of this shape and type; captured now if it was not yet.
+
+        Args:
+            image: `(N, C, H, W)`.
+
+        Returns:
+            The graph, in which norms are not folded.
+
+        Raises:
+            InputError: If the image is of another type, or on another device, than the model.
+            CaptureError: If the model cannot be captured.
+        """
+        self._check_model(image)
+        return self._captured(image, image.device).graph
+
     def __getstate__(self) -> dict[str, Any]:
         """Leave captured graphs behind when copied or sent to another process; they are made anew there."""
         return {**super().__getstate__(), "_graphs": {}}
@@ -118,13 +134,7 @@ class LayerMask(Masking):
         program = captured.program(
             image.shape[0], self.settings, self.until, folded=not learning, overwrite=not differentiable
         )
-        if program.unsupported:
-            (operator, path), count = program.unsupported[0], len(program.unsupported)
-            more = f" (and {count - 1} more calls)" if count > 1 else ""
-            raise UnsupportedOperator(
-                f"every operator that meets masked activations must have a rule, but {operator} in "
-                f"{path or 'the model'}{more} has none: add one with xai_layermask.rules.rule."
-            )
+        refuse_unsupported(program)
         return captured.masked(program, image, presence.contiguous(), folded=not learning)
 
     def _check_model(self, image: Tensor) -> None:
@@ -146,6 +156,24 @@ class LayerMask(Masking):
             self._graphs.pop(next(iter(self._graphs)))
         captured = self._graphs[(graph.batch, *shape[1:], image.dtype, device)] = _Captured(graph)
         return captured
+
+
+def refuse_unsupported(program: Program) -> None:
+    """Raise an error if a step has no masked form.
+
+    Args:
+        program: What is going to run.
+
+    Raises:
+        UnsupportedOperator: If there is one; the message names it and its module.
+    """
+    if program.unsupported:
+        (operator, path), count = program.unsupported[0], len(program.unsupported)
+        more = f" (and {count - 1} more calls)" if count > 1 else ""
+        raise UnsupportedOperator(
+            f"every operator that meets masked activations must have a rule, but {operator} in "
+            f"{path or 'the model'}{more} has none: add one with xai_layermask.rules.rule."
+        )
 
 
 def _name(settings: Settings, until: str | None) -> str:
@@ -197,12 +225,22 @@ class _Captured:
             values |= self._weights.values(values, rounded)
         plan = program.plan(presence)
         values[program.image] = image.contiguous(memory_format=torch.channels_last)
-        _run(program, plan, values)
+        run(program, plan, values)
         return self.graph.output(values)
 
 
-def _run(program: Program, plan: Plan, values: dict[int, Any]) -> None:
-    """The value pass: every step in order, filling what a later window will read."""
+def run(
+    program: Program, plan: Plan, values: dict[int, Any], seen: Callable[[int, Any], None] | None = None
+) -> None:
+    """The value pass: every step in order, filling what a later window will read.
+
+    Args:
+        program: The steps.
+        plan: What this batch needs beyond them.
+        values: The image, parameters, buffers and constants by value number; in the end what nobody needed any more
+            is gone, and what the model returns is there.
+        seen: Called for each step with the number of its value and the value, before a later step can write over it.
+    """
     first = plan.fills.get(program.image)
     if first:
         values[program.image] = fill(values[program.image], first)
@@ -218,6 +256,8 @@ def _run(program: Program, plan: Plan, values: dict[int, Any]) -> None:
             if geometry:
                 value = fill(value, geometry)
         values[step.index] = value
+        if seen is not None:
+            seen(step.index, value)
         for index in program.dead.get(step.index, ()):
             del values[index]
         if step.index == program.cut:

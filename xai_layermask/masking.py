@@ -78,12 +78,28 @@ class Masking(nn.Module):
         Raises:
             InputError: If image or presence do not fit, or a present pixel is not finite.
         """
+        return self._masked(*self.checked(image, presence))
+
+    def checked(self, image: Tensor, presence: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Check what a masking is called with, and bring it into the form in which it runs.
+
+        Args:
+            image: As the masking itself takes it.
+            presence: Likewise.
+
+        Returns:
+            The image, 0 wherever it is absent unless the masking sees absent pixels; and its presence, bool
+            `(N, 1, H, W)`, or None where everything is present.
+
+        Raises:
+            InputError: If image or presence do not fit, or a present pixel is not finite.
+        """
         image = as_image(image)
         if presence is None and image.shape[1] == 4:
             image, presence = split_presence(image)
         if presence is None:
             _check_finite(image)
-            return self._masked(image, None)
+            return image, None
         presence = as_presence(presence, image)
         image = image.to(memory_format=self.layout)
         whole = image
@@ -92,7 +108,7 @@ class Masking(nn.Module):
         # One image for many presences is small: where it is finite altogether, so is each present part.
         if not torch.isfinite(whole.detach().sum()):
             _check_finite(image)
-        return self._masked(image, presence)
+        return image, presence
 
     def bind(self, image: Tensor) -> Bound:
         """Fix the image, and leave presence as the only input.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, ModuleType
@@ -46,11 +46,14 @@ class Report:
     missing: tuple[str, ...]
 
 
-def sections(measured: Iterable[tuple[Unit, Sequence[Row]]]) -> list[Section]:
+def sections(
+    measured: Iterable[tuple[Unit, Sequence[Row]]], advance: Callable[[str], object] = lambda doing: None
+) -> list[Section]:
     """Make the report of what was measured.
 
     Args:
         measured: Units with their rows, as [`Store.rows`][xai_layermask.store.Store.rows] gives them.
+        advance: Is told what is done next.
 
     Returns:
         A section for each protocol that was measured, in the order of the paper, one that says with what, and one that
@@ -66,7 +69,11 @@ def sections(measured: Iterable[tuple[Unit, Sequence[Row]]]) -> list[Section]:
                 strange[unit.protocol] = strange.get(unit.protocol, 0) + 1
 
     found = gather(known(measured), {name: part.KEYS for name, part in PARTS.items()}, {"collapse": collapse.TEXTS})
-    made: list[Section] = [part.section(found[name]) for name, part in PARTS.items() if name in found]
+    made: list[Section] = []
+    for name, part in PARTS.items():
+        if name in found:
+            advance(f"intervals and figures of {name}")
+            made.append(part.section(found[name]))
     lacking = [
         f"{name}: measure it with xai-layermask evaluate {name}."
         for name in PARTS
@@ -81,13 +88,19 @@ def sections(measured: Iterable[tuple[Unit, Sequence[Row]]]) -> list[Section]:
     return made + ([Section("Not in the store", "", missing=tuple(lacking))] if lacking else [])
 
 
-def write_report(measured: Iterable[tuple[Unit, Sequence[Row]]], out: str | Path, source: str) -> Report:
+def write_report(
+    measured: Iterable[tuple[Unit, Sequence[Row]]],
+    out: str | Path,
+    source: str,
+    advance: Callable[[str], object] = lambda doing: None,
+) -> Report:
     """Write the tables and figures of what was measured, and a page that shows all of them.
 
     Args:
         measured: Units with their rows, as [`Store.rows`][xai_layermask.store.Store.rows] gives them.
         out: The folder; it is made if there is none.
         source: Where the measurements come from, for the page.
+        advance: Is told what is done next.
 
     Returns:
         What was written.
@@ -95,7 +108,7 @@ def write_report(measured: Iterable[tuple[Unit, Sequence[Row]]], out: str | Path
     Raises:
         InputError: If the folder cannot be written.
     """
-    made = sections(measured)
+    made = sections(measured, advance)
     facts = (
         f"From {source}, by xai-layermask {__version__}.",
         (
@@ -105,6 +118,7 @@ def write_report(measured: Iterable[tuple[Unit, Sequence[Row]]], out: str | Path
             "narrow, and where all pictures agree they have no width."
         ),
     )
+    advance("writing tables and figures")
     files = write(Path(out), "Layer masking: what was measured", facts, made)
     lacking = [f"{section.title}: {sentence}" for section in made for sentence in section.missing]
     return Report(tuple(files), tuple(lacking))

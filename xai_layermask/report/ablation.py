@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from ..intervals import estimate
+from ..plots.looks import looks
+from ..statistic import Mean
 from .figures import curves, legend, panels, scatter
-from .intervals import estimate
-from .looks import looks
 from .removal import areas, fractions, parts
 from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
 from .series import Cell, Places, Series, Setup
-from .statistic import Mean
 from .tables import Table
 
 __all__ = ["KEYS", "section"]

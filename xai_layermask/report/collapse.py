@@ -8,10 +8,10 @@ from functools import partial
 import numpy as np
 
 from ..protocols.collapse import direction
+from ..statistic import Floats, Mean, Pairs, Statistic
 from .section import Section, missing
 from .series import Cell, Places, Series, Setup
 from .sizes import drawing, sizes_of, tables
-from .statistic import Floats, Mean, Pairs, Statistic
 
 __all__ = ["KEYS", "TEXTS", "section"]
 

@@ -1,4 +1,4 @@
-"""Drawings of estimates with their intervals, on matplotlib axes.
+"""Figures of reports: grids of panels, points with their intervals, one legend for all, and files.
 
 Everything is drawn on `Figure` and `Axes` objects without pyplot. Fonts, sizes and grids are the style sheet's, and so
 are colours where it has a cycle of its own.
@@ -13,34 +13,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..intervals import Estimate, Interval
 from ..maskings import title
-from .intervals import Estimate, Interval
-from .looks import Look, looks
+from ..plots.bars import bars, ends
+from ..plots.curves import curves
+from ..plots.looks import Look, looks
+from ..plots.panel import new, one
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["bars", "curves", "dots", "legend", "new", "panels", "save", "scatter"]
+__all__ = ["bars", "curves", "dots", "legend", "panels", "save", "scatter"]
 
 _WIDTH, _HEIGHT = 2.6, 1.9  # inches of a panel
-_BAND = 0.16  # opacity
-
-
-def new(width: float, height: float) -> Figure:
-    """A figure without pyplot.
-
-    Args:
-        width: In inches.
-        height: In inches.
-
-    Returns:
-        The figure, which finds room for what is drawn.
-    """
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
 
 
 def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[list[Axes]]]:
@@ -64,83 +51,6 @@ def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[l
     return figure, [list(row) for row in grid]
 
 
-def curves(
-    x: Sequence[float], estimates: Mapping[str, Estimate], ax: Axes | None = None,
-    look: Mapping[str, Look] | None = None,
-) -> Axes:
-    """Draw a line for each series, and its intervals as a band; a single point has its interval as a line.
-
-    Args:
-        x: Where the points are, `(P,)`.
-        estimates: The P numbers of each series, under its name.
-        ax: Where to draw; a figure of its own if None.
-        look: How each series looks; by default as [`looks`][xai_layermask.report.looks.looks] says.
-
-    Returns:
-        The axes; `ax.figure` is the figure.
-
-    Example:
-        >>> from .intervals import estimate
-        >>> from .statistic import Mean
-        >>> ax = curves([0.0, 1.0], {"grey": estimate(Mean([[1.0, 0.0], [1.0, 1.0]]))})
-        >>> ax.lines[0].get_ydata().tolist()
-        [1.0, 0.5]
-    """
-    ax = new(1.6 * _WIDTH, 1.6 * _HEIGHT).subplots() if ax is None else ax
-    look = looks(estimates) if look is None else look
-    for name, found in estimates.items():
-        mine = look[name]
-        front = 3 if name == "layer" else 2
-        if len(x) > 1:
-            ax.fill_between(x, found.low, found.high, color=mine.colour, alpha=_BAND, linewidth=0, zorder=front - 1)
-        else:
-            ax.vlines(x, found.low, found.high, color=mine.colour, alpha=0.5, zorder=front - 1)
-        ax.plot(
-            x, found.value, color=mine.colour, marker=mine.marker, markersize=3.5, linestyle=mine.line,
-            label=title(name), zorder=front,
-        )
-    return ax
-
-
-def bars(
-    groups: Sequence[str], estimates: Mapping[str, Estimate], ax: Axes | None = None,
-    look: Mapping[str, Look] | None = None,
-) -> Axes:
-    """Draw groups of bars with their intervals; a bar without a number is left out.
-
-    Args:
-        groups: The names below the groups, `(P,)`.
-        estimates: The P numbers of each series, under its name.
-        ax: Where to draw; a figure of its own if None.
-        look: How each series looks; by default as [`looks`][xai_layermask.report.looks.looks] says.
-
-    Returns:
-        The axes.
-
-    Example:
-        >>> from .intervals import estimate
-        >>> from .statistic import Mean
-        >>> ax = bars(["slic"], {"grey": estimate(Mean([0.0, 1.0])), "layer": estimate(Mean([1.0, 1.0]))})
-        >>> [float(bar.get_height()) for bar in ax.patches]
-        [0.5, 1.0]
-    """
-    ax = new(1.6 * _WIDTH, 1.6 * _HEIGHT).subplots() if ax is None else ax
-    look = looks(estimates) if look is None else look
-    width = 0.8 / max(1, len(estimates))
-    for number, (name, found) in enumerate(estimates.items()):
-        at = np.arange(len(groups)) + (number - (len(estimates) - 1) / 2) * width
-        known = np.isfinite(found.value)
-        if not known.any():
-            continue  # an empty series would have a line in the legend, and nothing to show there
-        ax.bar(at[known], found.value[known], 0.92 * width, color=look[name].colour, label=title(name))
-        ax.errorbar(
-            at[known], found.value[known], yerr=_ends(found)[:, known], fmt="none", capsize=2, linewidth=1,
-            ecolor=_ink(ax), zorder=3,
-        )
-    ax.set_xticks(range(len(groups)), groups)
-    return ax
-
-
 def dots(
     groups: Sequence[str], estimates: Mapping[str, Estimate], ax: Axes | None = None,
     look: Mapping[str, Look] | None = None,
@@ -151,19 +61,19 @@ def dots(
         groups: The names beside the lines, `(P,)`.
         estimates: The P numbers of each series, under its name.
         ax: Where to draw; a figure of its own if None.
-        look: How each series looks; by default as [`looks`][xai_layermask.report.looks.looks] says.
+        look: How each series looks; by default as [`looks`][xai_layermask.plots.looks.looks] says.
 
     Returns:
         The axes.
 
     Example:
-        >>> from .intervals import estimate
-        >>> from .statistic import Mean
+        >>> from ..intervals import estimate
+        >>> from ..statistic import Mean
         >>> ax = dots(["tabby", "fox"], {"grey": estimate(Mean([[0.0, 1.0], [1.0, 1.0]]))})
         >>> [label.get_text() for label in ax.get_yticklabels()]
         ['tabby', 'fox']
     """
-    ax = new(1.6 * _WIDTH, 0.7 + 0.25 * len(groups)).subplots() if ax is None else ax
+    ax = one(ax, 1.6 * _WIDTH, 0.7 + 0.25 * len(groups))
     look = looks(estimates) if look is None else look
     for number, (name, found) in enumerate(estimates.items()):
         at = np.arange(len(groups)) + (number - (len(estimates) - 1) / 2) * 0.6 / max(1, len(estimates))
@@ -171,7 +81,7 @@ def dots(
         if not known.any():
             continue
         ax.errorbar(
-            found.value[known], at[known], xerr=_ends(found)[:, known], linestyle="none", marker=look[name].marker,
+            found.value[known], at[known], xerr=ends(found)[:, known], linestyle="none", marker=look[name].marker,
             color=look[name].colour, markersize=4, linewidth=1.2, label=title(name),
         )
     ax.set_yticks(range(len(groups)), groups)
@@ -187,7 +97,7 @@ def scatter(
     Args:
         points: Both coordinates, under the name of the series; points without one are left out.
         ax: Where to draw; a figure of its own if None.
-        look: How each series looks; by default as [`looks`][xai_layermask.report.looks.looks] says.
+        look: How each series looks; by default as [`looks`][xai_layermask.plots.looks.looks] says.
 
     Returns:
         The axes.
@@ -197,7 +107,7 @@ def scatter(
         >>> ax.lines[0].get_xydata().tolist()
         [[0.5, 0.2]]
     """
-    ax = new(1.6 * _WIDTH, 1.6 * _HEIGHT).subplots() if ax is None else ax
+    ax = one(ax, 1.6 * _WIDTH, 1.6 * _HEIGHT)
     look = looks(points) if look is None else look
     for name, (across, up) in points.items():
         if np.isfinite([across.value, up.value]).all():
@@ -244,20 +154,6 @@ def save(figure: Figure, path: Path) -> None:
         figure.set_layout_engine("none")  # everything has its place now, and to find it takes half of the time
         figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
     figure.set_layout_engine(engine)
-
-
-def _ink(ax: Axes) -> str:
-    """What lines are drawn in on this background."""
-    import matplotlib as mpl
-
-    return str(mpl.rcParams["axes.edgecolor"]) if ax.patch.get_visible() else "black"
-
-
-def _ends(found: Estimate) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
-    """How far the ends are from the values, `(2, P)`, as `errorbar` wants it; a missing interval has no length."""
-    lengths = np.stack([found.value - found.low, found.high - found.value])
-    # A percentile interval of few pictures may just miss its own value.
-    return np.maximum(np.nan_to_num(lengths, nan=0.0), 0.0)
 
 
 def _arms(one: Interval) -> list[list[float]]:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..intervals import estimate, joined
+from ..plots.looks import looks
+from ..statistic import Mean
 from .figures import bars, legend, panels
-from .intervals import estimate, joined
-from .looks import looks
 from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
 from .series import Cell, Places, Series, Setup, maskings_first
-from .statistic import Mean
 
 __all__ = ["KEYS", "section"]
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..statistic import Floats, Mean
 from .section import Section, missing
 from .series import Cell, Places, Series, Setup
 from .sizes import drawing, sizes_of, tables
-from .statistic import Floats, Mean
 
 __all__ = ["KEYS", "section"]
 

@@ -8,14 +8,14 @@ from functools import lru_cache, partial
 import numpy as np
 
 from ..errors import InputError
+from ..intervals import Estimate, estimate, joined
 from ..maskings import title
 from ..models import imagenet_labels
+from ..plots.looks import looks
+from ..statistic import ClassMean, Floats, Mean, Statistic
 from .figures import bars, dots, legend, panels
-from .intervals import Estimate, estimate, joined
-from .looks import looks
 from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
 from .series import Cell, Places, Series, Setup
-from .statistic import ClassMean, Floats, Mean, Statistic
 from .tables import Entry, Table
 
 __all__ = ["KEYS", "section"]

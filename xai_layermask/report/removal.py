@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..intervals import estimate
 from ..metrics import wordnet_matrix
+from ..plots.looks import looks
+from ..statistic import Area, Entropy, Floats, Mean, Statistic
 from .figures import curves, legend, panels
-from .intervals import estimate
-from .looks import looks
 from .section import DIFFERENCES, Drawing, Measure, comparisons, pictures, summary
 from .series import Cell, Places, Series, Setup
-from .statistic import Area, Entropy, Floats, Mean, Statistic
 from .tables import Entry, Table
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from .intervals import NOTHING, Interval, estimate, paired
+from ..intervals import NOTHING, Interval, estimate, paired
+from ..statistic import Difference, Statistic
 from .series import Places, Series, Setup
-from .statistic import Difference, Statistic
 from .tables import Entry, Table
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from ..errors import InputError
+from ..statistic import Floats
 from .identity import Identity, names
-from .statistic import Floats
 
 if TYPE_CHECKING:
     from ..protocols import Row

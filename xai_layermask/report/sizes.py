@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+from ..intervals import estimate
+from ..plots.looks import looks
+from ..statistic import Statistic
 from .figures import curves, legend, panels
-from .intervals import estimate
-from .looks import looks
 from .section import DIFFERENCES, Drawing, Measure, comparisons, pictures, summary
 from .series import Cell, Places, Series, Setup
-from .statistic import Statistic
 from .tables import Table
 
 __all__ = ["Kinds", "drawing", "sizes_of", "tables"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TypeAlias
 
-from .intervals import Interval
+from ..intervals import Interval
 
 __all__ = ["Entry", "Table"]
 

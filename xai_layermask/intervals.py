@@ -29,7 +29,7 @@ class Interval:
 
     Attributes:
         value: What the pictures give; nan where it is not defined.
-        low: The lower end of the 95 % interval; nan for fewer than two pictures.
+        low: The lower end of the interval, of 95 % unless another level was asked for; nan for fewer than two pictures.
         high: Its upper end.
         n: How many pictures the value is of.
     """
@@ -67,7 +67,9 @@ class Estimate:
         )
 
 
-def estimate(statistic: Statistic, resamples: int | None = None, seed: int = 0) -> Estimate:
+def estimate(
+    statistic: Statistic, resamples: int | None = None, seed: int = 0, level: float = LEVEL
+) -> Estimate:
     """Compute a statistic and its percentile bootstrap intervals, resampling pictures with replacement.
 
     Args:
@@ -75,9 +77,10 @@ def estimate(statistic: Statistic, resamples: int | None = None, seed: int = 0) 
         resamples: How often to draw as many pictures as there are; by default 2000 times, and less often above 10,000
             pictures, down to 400 times.
         seed: Makes two calls the same.
+        level: How much of the resamples lies inside an interval, as a fraction.
 
     Returns:
-        The numbers. The ends of an interval are nan where fewer than two pictures have a say: there is nothing to
+        The numbers. The ends of an interval are nan where fewer than two pictures have a say, as there is nothing to
         resample. Resamples in which a number is not defined are left out. Where resampling itself shifts a number,
         as it lowers an entropy, the resamples are shifted back to the value.
 
@@ -100,7 +103,7 @@ def estimate(statistic: Statistic, resamples: int | None = None, seed: int = 0) 
         if statistic.limits:
             # What is asked is how much other sets of pictures spread, so a shift is no part of the answer.
             numbers = np.clip(numbers - np.nanmean(numbers, axis=0) + value[enough], *statistic.limits)
-        tail = (1 - LEVEL) / 2
+        tail = (1 - level) / 2
         low[enough], high[enough] = np.nanquantile(numbers, [tail, 1 - tail], axis=0)
     return Estimate(value, low, high, np.asarray(statistic.counts, dtype=np.int64))
 

@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from .errors import InputError
 
 __all__ = ["Area", "ClassMean", "Difference", "Entropy", "Floats", "Mean", "Pairs", "Statistic"]
 

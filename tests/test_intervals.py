@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
+from xai_layermask import intervals
+from xai_layermask.intervals import Interval, estimate, joined, paired
 from xai_layermask.metrics import auc, class_entropy
-from xai_layermask.report import intervals
-from xai_layermask.report.intervals import Interval, estimate, joined, paired
-from xai_layermask.report.statistic import Area, Difference, Entropy, Mean, Pairs
+from xai_layermask.statistic import Area, Difference, Entropy, Mean, Pairs
 
 RNG = np.random.default_rng(5)
 NAN = float("nan")

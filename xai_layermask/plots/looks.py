@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Look", "looks"]
+__all__ = ["Look", "fixed", "looks"]
 
 # Okabe and Ito's colours, which people of all colour visions tell apart; black and grey are what they say.
 _KNOWN = {
@@ -75,3 +75,19 @@ def looks(labels: Iterable[str]) -> dict[str, Look]:
         line = "solid" if label in _KNOWN and own and label != "white" else _LINES[(place // 2) % len(_LINES)]
         found[label] = Look(colour, _MARKERS[place % len(_MARKERS)], line)
     return found
+
+
+def fixed(label: str) -> Look | None:
+    """The look of a masking that has one of its own, whatever is drawn beside it.
+
+    Args:
+        label: Its name.
+
+    Returns:
+        The look; None where there is none.
+
+    Example:
+        >>> fixed("layer").marker, fixed("mine")
+        ('o', None)
+    """
+    return looks([label])[label] if label in _KNOWN else None

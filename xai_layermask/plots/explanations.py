@@ -1,34 +1,29 @@
-"""Figures of explanations: what speaks for a prediction in green, what speaks against it in red.
-
-Everything is drawn on `Figure` and `Axes` objects without pyplot, so that it works without a display, leaves
-no global state behind, and follows whatever style sheet is in force.
-"""
+"""Figures of explanations: what speaks for a prediction in green, what speaks against it in red."""
 
 from __future__ import annotations
 
-import io
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .errors import InputError
-from .maskings import title
+from ..errors import InputError
+from ..maskings import title
+from .panel import PANEL, bare, many, new, one
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-    from .explanation import Explanation
+    from ..explanation import Explanation
 
-__all__ = ["comparison", "draw", "figure_bytes", "overview"]
+__all__ = ["comparison", "draw", "overview"]
 
 _AGAINST, _FOR = (0.84, 0.10, 0.16), (0.05, 0.58, 0.24)
 _OPAQUE = 0.8
-_PANEL = 2.6  # inches
 
 
 def _colours() -> Colormap:
@@ -73,8 +68,7 @@ def draw(
     """
     if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
         raise InputError(f"top must be a whole number of at least 1, but {top!r} came: give for example 20.")
-    if ax is None:
-        ax = _figure(1.4 * _PANEL, 1.4 * _PANEL).subplots()
+    ax = one(ax, 1.4 * PANEL, 1.4 * PANEL)
     row = explained.row(target)
     scores = explained.scores[row].copy()
     if top is not None:
@@ -83,7 +77,7 @@ def draw(
     ax.imshow(_faint(explained.picture))
     coloured = ax.imshow(scores[explained.segments], cmap=_colours(), vmin=-limit, vmax=limit, interpolation="nearest")
     ax.set_title(f"{_short(explained.labels[row])} {explained.probabilities[row]:.1%}")
-    _without_ticks(ax)
+    bare(ax)
     if colorbar:
         bar = ax.figure.colorbar(coloured, ax=ax, location="bottom", fraction=0.06, pad=0.04)
         bar.set_ticks([-limit, 0.0, limit], labels=[f"{-limit:.2g}", "0", f"{limit:.2g}"])
@@ -91,32 +85,41 @@ def draw(
     return ax
 
 
-def overview(explained: Explanation, figure: Figure | None = None) -> Figure:
+def overview(explained: Explanation, figure: Figure | None = None, axes: Any = None) -> Figure:
     """Draw the picture, and beside it the scores of every target.
 
     Args:
         explained: The explanation.
         figure: Where to draw; a new one if None.
+        axes: Where to draw in place of a figure: one more than there are targets.
 
     Returns:
         The figure.
+
+    Raises:
+        InputError: If both a figure and axes came, or the axes are too few.
     """
     count = len(explained.targets)
-    figure = _figure(_PANEL * (1 + count), 1.25 * _PANEL) if figure is None else figure
-    first, *others = figure.subplots(1, 1 + count)
+    if axes is None:
+        figure = new(PANEL * (1 + count), 1.25 * PANEL) if figure is None else figure
+        axes = figure.subplots(1, 1 + count)
+    else:
+        _only(figure)
+    first, *others = every = many(axes, 1 + count)
     first.imshow(explained.picture)
     first.set_title("picture")
     how, segments = f"{explained.settings.method}, {title(explained.settings.masking)}", explained.scores.shape[1]
     first.set_xlabel(f"{how}\n{segments} segments")
-    _without_ticks(first)
+    bare(first)
     for ax, target in zip(others, explained.targets, strict=True):
         draw(explained, ax, target, colorbar=True)
-    for ax in (first, *others):
+    for ax in every:
         ax.set_anchor("N")
-    return figure
+    drawn: Figure = first.figure.figure  # of a part of a figure, the whole
+    return drawn
 
 
-def comparison(explanations: Sequence[Explanation], figure: Figure | None = None) -> Figure:
+def comparison(explanations: Sequence[Explanation], figure: Figure | None = None, axes: Any = None) -> Figure:
     """Draw what several maskings say about one picture, as in figure 8 of the paper.
 
     Rows are the targets of the first explanation, columns the explanations, and the picture stands on the left.
@@ -126,12 +129,15 @@ def comparison(explanations: Sequence[Explanation], figure: Figure | None = None
     Args:
         explanations: One for each column, all of the same picture and with the same targets.
         figure: Where to draw; a new one if None.
+        axes: Where to draw in place of a figure: a row for each target, and one more column than there are
+            explanations. The picture goes to the upper left; those below it are turned off.
 
     Returns:
-        The figure. Its axes are the picture's, and then those of the panels, row by row.
+        The figure. Its axes, unless they were given, are the picture's, and then those of the panels, row by row.
 
     Raises:
-        InputError: If there is none, or they are of different pictures, or lack a target of the first.
+        InputError: If there is none, or they are of different pictures, or lack a target of the first; or both a
+            figure and axes came, or axes of another shape.
 
     Example:
         >>> import torch
@@ -151,52 +157,44 @@ def comparison(explanations: Sequence[Explanation], figure: Figure | None = None
         raise InputError(
             "explanations must be of the same picture, but different ones came: draw a comparison for each."
         )
-    rows, columns = len(first.targets), len(explanations)
-    figure = _figure(_PANEL * (1.1 + columns), _PANEL * rows + 0.4) if figure is None else figure
-    grid = figure.add_gridspec(rows, 1 + columns)
-    picture = figure.add_subplot(grid[:, 0])
+    picture, panels = _grid(len(first.targets), len(explanations), figure, axes)
     picture.imshow(first.picture)
     picture.set_title("picture")
-    _without_ticks(picture)
+    bare(picture)
     for row, target in enumerate(first.targets):
-        for column, one in enumerate(explanations):
-            ax = draw(one, figure.add_subplot(grid[row, 1 + column]), target)
-            ax.set_title(title(one.settings.masking) if row == 0 else "")
+        for column, explained in enumerate(explanations):
+            ax = draw(explained, panels[row, column], target)
+            ax.set_title(title(explained.settings.masking) if row == 0 else "")
             if column == 0:
-                ax.set_ylabel(f"{_short(one.labels[one.row(target)])}\n{first.probabilities[row]:.1%}")
-    return figure
+                ax.set_ylabel(f"{_short(explained.labels[explained.row(target)])}\n{first.probabilities[row]:.1%}")
+    drawn: Figure = picture.figure.figure  # of a part of a figure, the whole
+    return drawn
 
 
-def figure_bytes(figure: Figure, suffix: str) -> bytes:
-    """Write a figure as a file.
+def _grid(rows: int, columns: int, figure: Figure | None, axes: Any) -> tuple[Axes, npt.NDArray[Any]]:
+    """Axes for the picture, and for the panels, `(rows, columns)`."""
+    if axes is not None:
+        _only(figure)
+        grid = many(axes, rows * (1 + columns), shape=(rows, 1 + columns))
+        for ax in grid[1:, 0]:
+            ax.set_axis_off()
+        return grid[0, 0], grid[:, 1:]
+    figure = new(PANEL * (1.1 + columns), PANEL * rows + 0.4) if figure is None else figure
+    places = figure.add_gridspec(rows, 1 + columns)
+    picture = figure.add_subplot(places[:, 0])
+    panels = [[figure.add_subplot(places[row, 1 + column]) for column in range(columns)] for row in range(rows)]
+    return picture, np.array(panels, dtype=object)
 
-    Args:
-        figure: The figure.
-        suffix: ".png", ".svg" or ".pdf"; the last two keep text and lines as such.
 
-    Returns:
-        The content of the file.
-    """
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix.lstrip("."), dpi=150)
-    return buffer.getvalue()
-
-
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.figure import Figure
-
-    return Figure(figsize=(width, height), layout="constrained")
+def _only(figure: Figure | None) -> None:
+    if figure is not None:
+        raise InputError("give a figure or axes to draw on, but both came: leave the figure out.")
 
 
 def _faint(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The picture in light grey, so that red and green are the scores' alone."""
     grey = picture @ np.array([0.299, 0.587, 0.114])
     return np.repeat((70 + grey[..., None] * 0.72).round().astype(np.uint8), 3, axis=2)
-
-
-def _without_ticks(ax: Axes) -> None:
-    ax.set(xticks=[], yticks=[])
-    ax.spines[:].set_visible(False)
 
 
 def _short(label: str) -> str:

@@ -1,0 +1,235 @@
+"""A look inside a masked network: its activations, and which of their cells are present."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .cells import Cells
+from .errors import InputError
+from .graph import Graph, Step
+from .layermask import LayerMask, refuse_unsupported, run
+from .padding import Rings
+from .plan import Program, find_cut
+from .windows import Border
+
+__all__ = ["Activation", "Trace", "trace"]
+
+
+@dataclass(frozen=True, eq=False)
+class Activation:
+    """What a module hands on.
+
+    Attributes:
+        value: `(N, C, h, w)`, as the operator computed it, and 0 at absent cells.
+        presence: Bool `(N, 1, h, w)`: which cells are present, in all channels. All are where an activation is an
+            ordinary tensor: behind `until`, or once a pool over the whole map has left masking.
+        filled: `(N, C, h, w)`: the value with the rings filled that windows behind it read; 0 at the other absent
+            cells. Windows that fill a copy of their own, and other paddings than "neighbor", leave it as the value.
+    """
+
+    value: Tensor
+    presence: Tensor
+    filled: Tensor
+
+
+class Trace(Mapping[str, Activation]):
+    """Activations by the path of the module that hands them on, in the order in which they come about.
+
+    Args:
+        found: The activations.
+        answer: What the masked model answered.
+
+    Attributes:
+        answer: The model's logits, `(N, K)`.
+    """
+
+    def __init__(self, found: Mapping[str, Activation], answer: Any) -> None:
+        self._found = dict(found)
+        self.answer = answer
+
+    def __getitem__(self, path: str) -> Activation:
+        return self._found[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{path!r}: {' x '.join(map(str, one.value.shape))}, {one.presence.float().mean():.0%} present"
+            for path, one in self.items()
+        ]
+        return f"Trace({'; '.join(lines)})"
+
+
+def trace(
+    masked: LayerMask, image: Tensor, presence: Tensor | None = None, modules: Sequence[str] | None = None
+) -> Trace:
+    """Run a masked network once, and keep what some modules hand on.
+
+    The run is the one that `masked(image, presence)` makes, operator by operator, but that nothing is written over
+    and no norm is folded: the value of a convolution is its own, before the norm behind it, and the norm's value is
+    the norm's. Where the masking folds a norm into a convolution, which it does unless gradients of the weights are
+    wanted, the two become one operator, with the norm's value up to rounding. Gradients flow through a trace as they
+    do through the masking; use `torch.no_grad()` where none are wanted.
+
+    Args:
+        masked: The masking.
+        image: `(N, C, H, W)`, as the masking takes it.
+        presence: As the masking takes it; everything present if None.
+        modules: Paths of modules such as "layer1.0.conv1", whose last value is kept; of a module that is called
+            several times, that of the last call. If None, for every size of map the last one that one of the
+            outermost modules hands on, which in a ResNet are "relu" and the four layers.
+
+    Returns:
+        The activations, and the model's answer.
+
+    Raises:
+        InputError: If the masking is no LayerMask, image or presence do not fit, or a module is unknown, computes
+            nothing, or hands on something else than maps `(N, C, h, w)`.
+        UnsupportedOperator: If an operator has no masked form.
+
+    Example:
+        >>> from torch import nn
+        >>> masked = LayerMask(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 5, 3)))
+        >>> presence = torch.ones(1, 1, 8, 8)
+        >>> presence[..., 3:] = 0
+        >>> found = trace(masked, torch.rand(1, 3, 8, 8), presence)
+        >>> found
+        Trace('1': 1 x 4 x 6 x 6, 50% present; '2': 1 x 5 x 4 x 4, 75% present)
+        >>> found["1"].presence[0, 0, 0].tolist()
+        [True, True, True, False, False, False]
+    """
+    if not isinstance(masked, LayerMask):
+        raise InputError(
+            f"masked must be a LayerMask, but {type(masked).__name__} came: other maskings run the ordinary network."
+        )
+    image, shown = masked.checked(image, presence)
+    if shown is None:
+        shown = torch.ones(image.shape[0], 1, *image.shape[2:], dtype=torch.bool, device=image.device)
+    shown, graph = shown.contiguous(), masked.graph(image)
+    program = _program(masked, graph, len(shown))
+    refuse_unsupported(program)
+    places = _places(masked, program.steps)
+    if modules is None:
+        chosen = _outermost(places, program, program.plan(shown).found)
+    else:
+        chosen = _named(places, masked, modules, len(shown), program.steps)
+    # As an output of the model, a value is right at every present cell, not only where a later step reads it.
+    program = _program(masked, graph, len(shown), tuple(chosen.values()))
+    plan = program.plan(shown)
+    found, kept = dict(plan.found), dict[int, Tensor]()
+    wanted = frozenset(chosen.values())
+
+    def seen(index: int, value: Any) -> None:
+        if index in wanted:
+            kept[index] = value.clone()
+
+    values: dict[int, Any] = graph.state(image.device)
+    values[graph.image] = image.contiguous(memory_format=torch.channels_last)
+    run(program, plan, values, seen)
+    activations = {
+        path: _activation(kept[index], found.get(index), plan.fills.get(index, ())) for path, index in chosen.items()
+    }
+    return Trace(activations, graph.output(values))
+
+
+def _program(masked: LayerMask, graph: Graph, batch: int, kept: tuple[int, ...] = ()) -> Program:
+    steps = graph.steps(batch)
+    cut = find_cut(steps, masked.until)
+    return Program(steps, graph.shapes(batch), graph.image, (*graph.outputs, *kept), masked.settings, cut)
+
+
+def _places(masked: LayerMask, steps: Sequence[Step]) -> dict[str, int]:
+    """The number of the last value that each module makes, by its path."""
+    last: dict[str, int] = {}
+    for step in steps:
+        path = re.sub(r"@\d+", "", step.path)
+        while True:
+            last[path] = step.index
+            if not path:
+                break
+            path = path.rpartition(".")[0]
+    return {path: last[path] for path, _ in masked.model.named_modules() if path in last}
+
+
+def _outermost(places: Mapping[str, int], program: Program, found: Mapping[int, Any]) -> dict[str, int]:
+    """For each size of map the last one that one of the outermost modules hands on."""
+    shapes = {step.index: step.shape for step in program.steps}
+    best: dict[tuple[int, ...], tuple[int, int, str]] = {}
+    for path, index in places.items():
+        size = _size(shapes[index], found.get(index))
+        # A border around a map makes it no other map.
+        if size is not None and not isinstance(program.forms.get(index), Border):
+            # The whole model comes last: its name says nothing.
+            rank = (-path.count(".") if path else -len(shapes), index, path)
+            best[size] = max(best.get(size, rank), rank)
+    return {path: index for _, index, path in sorted(best.values(), key=lambda rank: rank[1])}
+
+
+def _size(shape: Any, cells: Any) -> tuple[int, ...] | None:
+    """Height and width of a masked map; None for anything else."""
+    if not isinstance(cells, Cells) or len(shape) != 4 or cells.mask.shape[0] != shape[0]:
+        return None
+    if _channels_last(shape, cells):
+        return tuple(shape[1:3])
+    return tuple(shape[2:]) if tuple(cells.mask.shape[2:]) == tuple(shape[2:]) else None
+
+
+def _channels_last(shape: Sequence[int], cells: Cells) -> bool:
+    """Whether the map is `(N, h, w, C)`, as in Swin."""
+    return cells.mask.shape[3] == 1 < shape[3] and tuple(cells.mask.shape[1:3]) == tuple(shape[1:3])
+
+
+def _named(
+    places: Mapping[str, int], masked: LayerMask, modules: Sequence[str], batch: int, steps: Sequence[Step]
+) -> dict[str, int]:
+    if isinstance(modules, str) or not modules:
+        raise InputError(f"modules must be at least one path in a list, but {modules!r} came: give for example ['0'].")
+    known = [path for path, _ in masked.model.named_modules()]
+    shapes = {step.index: step.shape for step in steps}
+    chosen: dict[str, int] = {}
+    for path in modules:
+        if path not in known:
+            near = difflib.get_close_matches(str(path), known, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else "model.named_modules() lists them."
+            raise InputError(f"modules must be paths of the model's modules, but {path!r} came: {hint}")
+        if path not in places:
+            raise InputError(
+                f"modules must be ones that the model runs, but {path!r} computes nothing: choose one that is called "
+                "when the model answers."
+            )
+        shape = shapes[places[path]]
+        if len(shape) != 4 or not all(isinstance(side, int) for side in shape) or shape[0] != batch:
+            raise InputError(
+                f"modules must hand on maps (N, C, h, w), but {path!r} hands on {shape}: choose one before the head."
+            )
+        chosen[path] = places[path]
+    return dict(sorted(chosen.items(), key=lambda pair: pair[1]))
+
+
+def _activation(value: Tensor, cells: Any, geometry: Rings) -> Activation:
+    if not isinstance(cells, Cells):
+        everywhere = torch.ones(value.shape[0], 1, *value.shape[2:], dtype=torch.bool, device=value.device)
+        return Activation(value, everywhere, value)
+    mask = cells.mask
+    if _channels_last(value.shape, cells):
+        value, mask = value.permute(0, 3, 1, 2), mask.permute(0, 3, 1, 2)
+    zero = value.new_zeros(())
+    bare = torch.where(mask, value, zero)
+    presence = mask.expand(value.shape[0], -1, *value.shape[2:]).all(1, keepdim=True)
+    if not geometry:
+        return Activation(bare, presence, bare)
+    known = presence.clone(memory_format=torch.contiguous_format)
+    for ring in geometry:
+        known.view(-1)[ring.cells] = True
+    return Activation(bare, presence, torch.where(known, value, zero))
