@@ -51,13 +51,24 @@ def test_bench_without_explanations_is_quiet_when_told(folder, capsys):
     assert "overhead" not in found
 
 
+def test_bench_prints_json_and_nothing_else_where_no_file_is_named(folder, capsys):
+    assert main("bench --model benched:make --batch 1 --rounds 1 --explanations 0 --json".split()) == 0
+    out, err = capsys.readouterr()
+    assert [one["name"] for one in json.loads(out)["forward"]] == list(FORWARDS)
+    assert err == ""
+    assert not list(folder.glob("*.json"))
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
         ("--model benched:missing", "must be a function without arguments"),
-        ("--rounds 0", "a whole number of at least 1 is needed"),
+        ("--rounds 0", "--rounds must be a whole number of at least 1, but '0' came"),
         ("--segments slick", "did you mean 'slic'"),
         ("--json out.txt", "'.json'"),
+        ("--json nowhere/out.json", "--json must be in a folder that exists"),
+        ("benched:make", "bench takes options only, but 'benched:make' came"),
+        ("--device gpu", "did you mean 'cuda'"),
         ("--sample 3", "did you mean --samples"),
     ],
 )

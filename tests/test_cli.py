@@ -13,7 +13,8 @@ from PIL import Image
 import xai_layermask
 from xai_layermask import Explanation
 from xai_layermask.cli import main
-from xai_layermask.cli.parser import parse
+from xai_layermask.cli.names import DEVICES, LAYOUTS, MASKINGS, METHODS, PRECISIONS, SAMPLINGS, SETTINGS
+from xai_layermask.cli.parser import build, parse
 from xai_layermask.cli.tables import table
 
 FACTORY = """
@@ -89,8 +90,8 @@ def test_module_runs_as_the_command():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "xai-layermask: command must be one of 'explain', 'compare', 'check', 'bench', 'evaluate', 'report', but "
-        "'explian' came: did you mean 'explain'?\n"
+        "xai-layermask: command must be one of 'explain', 'compare', 'check', 'bench', 'evaluate', 'report', "
+        "'completion', but 'explian' came: did you mean 'explain'?\n"
     )
 
 
@@ -98,56 +99,36 @@ def test_version_is_the_packages(capsys):
     assert run(capsys, "--version") == (0, f"xai-layermask {xai_layermask.__version__}\n", "")
 
 
-def test_no_words_show_the_help(capsys):
-    code, out, _ = run(capsys)
-    assert code == 0
-    assert "explain" in out
-    assert "compare" in out
+def test_no_words_show_the_help_with_first_steps(capsys):
+    code, out, err = run(capsys)
+    assert (code, err) == (0, "")
+    assert all(f"    {command} " in out for command in build()[1])
+    assert "first steps:\n  xai-layermask explain " in out
 
 
 def test_help_names_every_masking_method_and_precision(capsys):
-    from xai_layermask.maskings import NAMES
-    from xai_layermask.subject import _PRECISIONS
-    from xai_layermask.surrogate import METHODS
-
     words = run(capsys, "explain", "--help")[1].replace("\n", " ").replace(",", " ").split()
-    assert not {*NAMES, *METHODS, *_PRECISIONS} - {word.strip("();") for word in words}
+    known = {*MASKINGS, *METHODS, *PRECISIONS, *SAMPLINGS, *DEVICES}
+    assert not known - {word.strip("();") for word in words}
+    assert not {*LAYOUTS, *SETTINGS} - set(run(capsys, "evaluate", "--help")[1].replace(",", " ").split())
 
 
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["explain", "--sampels", "9"], "explain has no option --sampels: did you mean --samples?"),
-        (["explain", "--samples=9", "--sed=1"], "explain has no option --sed: did you mean --seed?"),
-        (["--verison"], "xai-layermask has no option --verison: did you mean --version?"),
-        (["compare", "--masking", "grey"], "compare has no option --masking: did you mean --maskings?"),
-        (["explain", "a.png", "b.png"], "explain takes one file or model, but 'b.png' came as well"),
-        (["explain", "--samples", "many"], "--samples: a whole number of at least 1 is needed, but 'many' came"),
-        (["explain", "--seed", "-1"], "--seed: a whole number of at least 0 is needed, but '-1' came"),
-        (["explain", "--top", "0"], "--top: a whole number of at least 1 is needed, but '0' came"),
-        (["explain", "--batch-size", "x"], "--batch-size: a whole number of at least 1 is needed, but 'x' came"),
-        (["check"], "the following arguments are required: MODEL: see xai-layermask check --help."),
-        (["check", "lite0", "--shape", "3,32,32"], "--shape: four numbers N,C,H,W are needed, but '3,32,32' came"),
-        (["explain", "missing.jpg"], "there is none at 'missing.jpg'"),
-        (["explain", "photo.png", "--model", "lite9"], "'lite9' came: did you mean"),
-        (["explain", "photo.png", "--model", "nowhere:make"], "model 'nowhere:make' must be a function"),
-        (["explain", "photo.png", "--masking", "laier", "--model", "tiny_models:make"], "did you mean 'layer'?"),
-        (["explain", "photo.png", "--method", "limes", "--model", "tiny_models:make"], "did you mean 'lime'?"),
-        (["explain", "photo.png", "--segments", "slick", "--model", "tiny_models:make"], "did you mean 'slic'?"),
-        (["explain", "photo.png", "--target", "bea", "--model", "tiny_models:make"], "did you mean 'bee'?"),
-        (["explain", "photo.png", "--target", "7", "--model", "tiny_models:make"], "one of 3 classes, but 7 came"),
-        (["explain", "photo.png", "--samples", "1", "--model", "tiny_models:make"], "n_samples must be"),
-        (["explain", "photo.png", "--precision", "float31", "--model", "tiny_models:make"], "mean 'float32'?"),
-        (["explain", "photo.png", "--device", "toaster", "--model", "tiny_models:make"], "'toaster' came"),
-        (["explain", "photo.png", "--weights", "no.pt", "--model", "tiny_models:make"], "there is none at 'no.pt'"),
-        (["explain", "photo.png", "--out", "a.gif"], "the ending of 'a.gif' must be one of"),
-        (["explain", "photo.png", "--out", "nowhere/a.png"], "there is none at 'nowhere': make it"),
-        (["compare", "photo.png", "--maskings", "black,gray", "--model", "tiny_models:make"], "mean 'grey'?"),
-        (["compare", "photo.png", "--out", "a.npz"], "the ending of 'a.npz' must be one of"),
+        ("explain missing.jpg", "there is none at 'missing.jpg'"),
+        ("explain photo.png --model nowhere:make", "model 'nowhere:make' must be a function"),
+        ("explain photo.png --target bea --model tiny_models:make", "did you mean 'bee'?"),
+        ("explain photo.png --target 7 --model tiny_models:make", "one of 3 classes, but 7 came"),
+        ("explain photo.png --device mps --model nowhere:make", "--device must be one that torch has here, but 'mps'"),
+        ("explain photo.png --weights no.pt --model tiny_models:make", "there is none at 'no.pt'"),
+        ("explain photo.png --out a.gif", "the ending of 'a.gif' must be one of"),
+        ("explain photo.png --out nowhere/a.png", "--out must be in a folder that exists, but there is none"),
+        ("compare photo.png --out a.npz", "the ending of 'a.npz' must be one of"),
     ],
 )
-def test_wrong_words_are_refused_in_one_sentence(folder, capsys, words, sentence):
-    assert sentence in refused(capsys, *words)
+def test_wrong_input_is_refused_in_one_sentence(folder, capsys, words, sentence):
+    assert sentence in refused(capsys, *words.split())
 
 
 def test_explain_prints_tables_and_writes_every_kind_of_file(folder, capsys):
@@ -267,6 +248,11 @@ def test_check_names_what_is_missing_and_where(folder, capsys):
     assert answer["unsupported"] == {"aten.cumsum.default": ["1"]}
     assert answer["forms"]["aten.conv2d.default"] == "yes"
     assert answer["shape"] == [1, 3, 16, 16]
+
+
+def test_check_is_quiet_when_told_and_the_code_says_all(folder, capsys):
+    assert run(capsys, "check", "tiny_models:make", "--quiet") == (0, "", "")
+    assert "applies aten.cumsum.default without one" in refused(capsys, "check", "tiny_models:odd", "--quiet")
 
 
 def test_check_downloads_no_weights(folder, capsys, monkeypatch):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 
 import pytest
 from faked import dataset
 
 from xai_layermask.cli.evaluate import run
-from xai_layermask.cli.evaluate_options import options
+from xai_layermask.cli.parser import parse
 from xai_layermask.errors import InputError
 from xai_layermask.store import Store
 
@@ -28,9 +27,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def parsed(*words):
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    options(parser)
-    return parser.parse_args(words)
+    return parse(["evaluate", *words])
 
 
 def said(capsys, *words):
@@ -95,9 +92,11 @@ def test_weights_and_preprocessing_are_for_the_model_that_is_named(folder, capsy
     [
         (["--weights", "lite=x.pt"], r"the model of --weights must be one of 'faked:tiny', but 'lite' came"),
         (["--weights", "x.pt"], r"--weights must be NAME=VALUE, but 'x.pt' came"),
+        (["--weights", "faked:tiny=x.pt"], r"--weights must be a file, but there is none at 'x\.pt'"),
+        (["--preprocess", "faked:tiny=caffee"], r"preprocess must be one of .* did you mean 'caffe'"),
         (["--set", "orders"], r"--set must be NAME=VALUE, but 'orders' came"),
         (["--set", "orders=salient"], r"--set must have one value for 'orders', but several came"),
-        (["--set", "order=random"], r"setting of robustness must be .* but 'order' came: did you mean 'orders'"),
+        (["--set", "order=random"], r"--set of robustness must be .* but 'order' came: did you mean 'orders'"),
         (["--strict"], r"gone.png"),
         (["--data", "nowhere"], r"data must be a folder, but there is none at 'nowhere'"),
         (["--store", "nowhere/results.db"], r"store must be in a folder that exists"),
@@ -109,5 +108,5 @@ def test_wrong_words_are_told(folder, words, sentence):
 
 
 def test_an_unknown_protocol_is_told(folder):
-    with pytest.raises(InputError, match=r"protocol must be one of 'robustness', .* but 'robust' came: did you mean"):
+    with pytest.raises(InputError, match=r"PROTOCOL must be one of 'robustness', .* but 'robust' came: did you mean"):
         run(parsed("robust", *WORDS[1:]))

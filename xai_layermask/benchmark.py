@@ -35,7 +35,7 @@ __all__ = ["EXPLANATIONS", "FORWARDS", "REFERENCE", "STOCK", "Race", "Trial", "p
 
 Contender = Callable[[], object]
 
-#: What forward passes are compared with: the plain model in the layout that suits it.
+#: The plain model in the layout that suits it, with which forward passes are compared.
 REFERENCE = "plain, channels last"
 FORWARDS = ("plain, as given", REFERENCE, "grey fill", "layer masking", "layer masking, literal")
 #: What explanations are compared with.

@@ -8,6 +8,9 @@ from collections.abc import Iterable
 __all__ = ["CaptureError", "InputError", "UnsupportedOperator", "choose", "reason"]
 
 
+_SHOWN = 24  # of the words that would do; a model has hundreds of modules
+
+
 class InputError(ValueError):
     """A value that the caller can mend, described in one sentence."""
 
@@ -46,9 +49,11 @@ did you mean 'neighbor'?
     words = tuple(options)
     if isinstance(value, str) and value in words:
         return value
-    near = difflib.get_close_matches(str(value), words, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]!r}?" if near else "choose one of these."
-    raise InputError(f"{what} must be one of {', '.join(map(repr, words))}, but {value!r} came: {hint}")
+    folded = {word.casefold(): word for word in words}
+    near = difflib.get_close_matches(str(value).casefold(), folded, n=1, cutoff=0.4)
+    hint = f"did you mean {folded[near[0]]!r}?" if near else "choose one of these."
+    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
+    raise InputError(f"{what} must be one of {', '.join(map(repr, words[:_SHOWN]))}{more}, but {value!r} came: {hint}")
 
 
 def reason(error: BaseException) -> str:

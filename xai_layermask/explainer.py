@@ -40,8 +40,8 @@ class LayerMaskExplainer:
     surrogate is fitted to what the network still answers. The network is never changed, trained or moved.
 
     Args:
-        model: A name that [`load`][] knows, a [`Classifier`][], or the network itself: images `(N, 3, h, w)`
-            to logits `(N, classes)`.
+        model: A name that [`load`][xai_layermask.models.load] knows, a [`Classifier`][], or the network itself:
+            images `(N, 3, h, w)` to logits `(N, classes)`.
         method: "lime" (ridge regression near the whole picture) or "shap" (KernelSHAP; exact where all `2^K`
             choices of segments are no more than `n_samples`).
         masking: How segments are removed: a name that [`make`][] knows, such as "layer" or "grey"; a masking

@@ -112,7 +112,7 @@ class Literal(Masking):
 
 
 def _rounds(window: Window) -> int:
-    """k rounds for a k x k window; more where a dilated one reaches farther."""
+    """As many rounds as the kernel is wide; more where a dilated one reaches farther."""
     return max(max(k, d * (k - 1)) for k, d in zip(window.kernel, window.dilation, strict=True))
 
 

@@ -4,7 +4,7 @@ Source: Balasubramanian & Feizi (ICCV 2023), Algorithm 1. In each round every ab
 present or already filled cell takes the mean of those neighbours and counts as filled from the next round on. Cells
 outside the image are nobody's neighbours.
 
-The fill is linear and the same for all channels, so its geometry ([`Rings`][]) is computed once for a presence and
+The fill is linear and the same for all channels, so its geometry ([`rings`][]) is computed once for a presence and
 then applied to every activation that shares it, as one sparse gather-and-average over channels-last rows.
 """
 

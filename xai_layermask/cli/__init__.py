@@ -1,6 +1,10 @@
-"""The command line: `xai-layermask explain`, `compare` and `check`. The only place that prints.
+"""The command line, `xai-layermask COMMAND`. The only place that prints.
 
-Everything heavy is imported when a command runs, so that `--help` and `--version` answer at once.
+All commands behave alike. Results go to stdout, with `--json` as one document and nothing else. Errors, and pictures
+that are left out, go to stderr, and so does progress, on a terminal only. With `--quiet` there is nothing but errors.
+The exit code is 0 if all is well, 2 for bad usage or input, 1 for a mistake in this program, and 130 after Ctrl-C.
+
+Everything heavy is imported when a command runs, so that help, completion and wrong words are answered at once.
 """
 
 from __future__ import annotations

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +13,7 @@ import torch
 
 from ..benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, Trial, peak_memory, race, trial
 from .inputs import architecture, best_device, check_outputs
+from .progress import bar, doing
 from .tables import table
 
 __all__ = ["run"]
@@ -35,11 +34,12 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: If the model, its weights, the segments or the file to write do not do.
     """
-    if args.json:
-        check_outputs([args.json], (".json",))
-    setting = (args.model, args.weights, args.device, args.segments, args.batch)
-    tried = _trial(*setting)
-    quiet = args.quiet or not sys.stderr.isatty()
+    path = args.json if isinstance(args.json, str) else ""
+    if path:
+        check_outputs([path], (".json",), "--json")
+    setting = (args.model, args.weights, best_device(args.device), args.segments, args.batch)
+    with doing(f"loading {args.model}", args):
+        tried = _trial(*setting)
     answer: dict[str, Any] = {
         "model": args.model,
         "batch": args.batch,
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         "threads": torch.get_num_threads(),
         "device": str(tried.image.device),
     }
-    with _bar(len(FORWARDS) * (args.rounds + 2), "forward passes", quiet) as advance:
+    with bar(len(FORWARDS) * (args.rounds + 2), "forward passes", args) as advance:
         with torch.inference_mode():
             passes = race({name: tried.forward(name) for name in FORWARDS}, REFERENCE, args.rounds, advance)
         memory = {name: _memory(setting, name, advance) for name in FORWARDS}
@@ -61,22 +61,24 @@ def run(args: argparse.Namespace) -> int:
     ]  # fmt: skip
     answer["explanations"] = []
     if args.explanations:
-        with _bar(len(EXPLANATIONS) * (args.explanations + 1) + 1, "explanations", quiet) as advance:
+        with bar(len(EXPLANATIONS) * (args.explanations + 1) + 1, "explanations", args) as advance:
             contenders = {name: tried.explanation(name, args.samples) for name in EXPLANATIONS}
             whole = race(contenders, STOCK, args.explanations, advance)
             answer |= {"samples": args.samples, "overhead": tried.overhead(args.samples)}
             advance()
         answer["explanations"] = [{"name": one.name, "ratio": one.ratio, "seconds": one.seconds} for one in whole]
-    if args.json:
-        Path(args.json).write_text(json.dumps(answer, indent=2) + "\n", "utf-8")
-    if not args.quiet:
+    if path:
+        Path(path).write_text(json.dumps(answer, indent=2) + "\n", "utf-8")
+    elif args.json:
+        print(json.dumps(answer, indent=2))
+    if not args.quiet and args.json is not True:
         print(_tables(answer))
     return 0
 
 
 def _trial(name: str, weights: str | None, device: str, segments: str, batch: int) -> Trial:
     model, size = architecture(name, weights)
-    return trial(model.to(best_device(device)), size, segments, batch)
+    return trial(model.to(device), size, segments, batch)
 
 
 def _tables(answer: dict[str, Any]) -> str:
@@ -128,11 +130,3 @@ def _measure(setting: tuple[Any, ...], name: str, send: Any) -> None:
         for _ in range(_TURNS):
             contender()
     send.send(peak_memory())
-
-
-@contextmanager
-def _bar(total: int, what: str, quiet: bool) -> Iterator[Callable[[], object]]:
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc=what, leave=False, disable=quiet) as bar:
-        yield lambda: bar.update(1)

@@ -14,6 +14,7 @@ from ..layermask import LayerMask
 from ..network import sample
 from ..rules import operators
 from .inputs import architecture
+from .progress import doing
 from .tables import table
 
 __all__ = ["run"]
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
     """Check a model.
 
     Args:
-        args: With `model`, `weights`, `shape` and `json`, as the parser makes them.
+        args: As the parser makes them for `check`.
 
     Returns:
         0, for every operator that meets masked activations has a masked form.
@@ -31,12 +32,14 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UnsupportedOperator: If one has none, after the table is printed.
     """
-    model, size = architecture(args.model, args.weights)
+    with doing(f"loading {args.model}", args):
+        model, size = architecture(args.model, args.weights)
     shape = args.shape or (1, 3, *size)
     missing: dict[str, list[str]] = defaultdict(list)
-    for operator, path in LayerMask(model).unsupported(shape):
-        missing[operator].append(path or "the model itself")
-    graph = capture(model, shape, sample(model).dtype, torch.device("cpu"))
+    with doing("capturing the model", args):
+        for operator, path in LayerMask(model).unsupported(shape):
+            missing[operator].append(path or "the model itself")
+        graph = capture(model, shape, sample(model).dtype, torch.device("cpu"))
     calls = Counter(step.name for step in graph.steps(shape[0]))
     ruled = {operator_name(operator) for operator in operators()}
     # An operator without a rule may stand behind the last masked activation, where it sees ordinary tensors.
@@ -45,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         answer = {"model": args.model, "shape": shape, "calls": calls, "forms": forms, "unsupported": missing}
         print(json.dumps(answer, indent=2))
-    else:
+    elif not args.quiet:
         print(table(("operator", "calls", "masked form"), [(name, calls[name], forms[name]) for name in sorted(calls)]))
         for operator, paths in missing.items():
             print(f"\nNo masked form of {operator} in:", *paths, sep="\n  ")
@@ -55,6 +58,6 @@ def run(args: argparse.Namespace) -> int:
             f"every operator that meets masked activations needs a rule, but {args.model} applies {names} without "
             "one: add it with xai_layermask.rule."
         )
-    if not args.json:
+    if not args.json and not args.quiet:
         print(f"\n{args.model} is supported at {' x '.join(map(str, shape))}.")
     return 0

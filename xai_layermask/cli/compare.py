@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import json
 
+from ..explanation import Explanation
 from ..plots import comparison
 from .explain import explainer, record
 from .inputs import best_device, check_outputs, load_model, picture
+from .progress import doing
 from .tables import table
 
 __all__ = ["run"]
@@ -30,13 +32,19 @@ def run(args: argparse.Namespace) -> int:
     paths = args.out or ([] if args.json else ["comparison.png"])
     check_outputs(paths, _ENDINGS)
     image = picture(args.image)
-    classifier = load_model(args.model, args.weights, best_device(args.device))
+    device = best_device(args.device)
+    with doing(f"loading {args.model}", args):
+        classifier = load_model(args.model, args.weights, device)
     # All are made before the first one runs, so that a wrong name is told at once.
     explainers = [explainer(args, classifier, name) for name in args.maskings]
-    explanations = [explainers[0].explain(image, top=args.top)]
-    explanations += [one.explain(image, targets=explanations[0].targets) for one in explainers[1:]]
-    for path in paths:
-        comparison(explanations).savefig(path, dpi=args.dpi)
+    explanations: list[Explanation] = []
+    for name, one in zip(args.maskings, explainers, strict=True):
+        with doing(f"{name}: cutting the picture and capturing the model", args):
+            targets = explanations[0].targets if explanations else None
+            explanations.append(one.explain(image, targets, args.top))
+    with doing("drawing", args):
+        for path in paths:
+            comparison(explanations).savefig(path, dpi=args.dpi)
     if args.json:
         columns = {name: record(one, args.image) for name, one in zip(args.maskings, explanations, strict=True)}
         print(json.dumps({"maskings": columns, "files": paths}, indent=2))

@@ -6,17 +6,21 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from tqdm import tqdm
 
 from ..dataset import read_dataset
-from ..errors import InputError, choose
+from ..errors import InputError
 from ..evaluation import Agenda, Crew, Progress, Source, agenda, chosen, estimate, evaluate
+from ..evaluation.source import preprocess_of
+from ..preprocess import Preprocess
 from ..protocols import PROTOCOLS
 from ..store import Store
+from .inputs import best_device
+from .progress import doing, shown
 
 __all__ = ["run"]
 
@@ -38,16 +42,23 @@ def run(args: argparse.Namespace) -> int:
     if os.getcwd() not in sys.path:
         # For a model in a module of the current folder, here and in the processes that are started from here.
         sys.path.insert(0, os.getcwd())
-    protocol = PROTOCOLS[choose(args.protocol, PROTOCOLS, "protocol")].configured(_pairs(args.settings, "--set"))
+    if args.scheduler is None:
+        best_device(args.device)  # one that is not here is told before anything is read; a cluster may have another
+    protocol = PROTOCOLS[args.protocol].configured(dict(args.settings))
     sources = _sources(args)
-    dataset = chosen(read_dataset(args.data, args.layout, args.strict), args.limit, args.shuffle_seed)
-    with Crew(args.jobs, args.scheduler) as crew, _store(args) as store:
-        todo = agenda(
-            protocol, dataset, sources, args.maskings, args.segments, store, args.seed, args.precision, args.strict
-        )
+    with doing(f"looking through {args.data}", args) as say:
+        dataset = chosen(read_dataset(args.data, args.layout, args.strict), args.limit, args.shuffle_seed)
+        say("waiting for the scheduler" if args.scheduler else "")
+        crew = Crew(args.jobs, args.scheduler)
+    with crew, _store(args) as store:
+        with doing(f"loading {', '.join(args.model)}, and looking what is done already", args):
+            todo = agenda(
+                protocol, dataset, sources, args.maskings, args.segments, store, args.seed, args.precision, args.strict
+            )
         if args.dry_run:
             here = args.scheduler is None
-            seconds = estimate(todo, args.device, args.batch_size, crew.size, here)
+            with doing("measuring how fast the model is", args):
+                seconds = estimate(todo, args.device, args.batch_size, crew.size, here)
             _say(args, todo, {"seconds": seconds, "workers": crew.size}, [
                 f"about {_interval(seconds)} for them with {_count(crew.size, 'worker')}, by a measurement here",
                 "reading and cutting pictures comes on top",
@@ -67,28 +78,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _sources(args: argparse.Namespace) -> list[Source]:
-    weights = _of_models(args.weights, args.model, "--weights")
-    preprocess = _of_models(args.preprocess, args.model, "--preprocess")
+    weights, preprocess = dict(args.weights), dict(args.preprocess)
+    for words in preprocess.values():
+        preprocess_of(words, Preprocess())  # a wrong word is told before anything is loaded
+    for path in weights.values():
+        if not os.path.isfile(path):
+            raise InputError(f"--weights must be a file, but there is none at {path!r}: check the path.")
     return [Source(name, weights.get(name), preprocess.get(name, "")) for name in args.model]
-
-
-def _of_models(words: Sequence[str], models: Sequence[str], option: str) -> dict[str, str]:
-    found = _pairs(words, option)
-    for name in found:
-        choose(name, models, f"the model of {option}")
-    return found
-
-
-def _pairs(words: Iterable[str], option: str) -> dict[str, str]:
-    found: dict[str, str] = {}
-    for word in words:
-        name, equals, value = word.partition("=")
-        if not equals or not name.strip() or not value.strip():
-            raise InputError(f"{option} must be NAME=VALUE, but {word!r} came: write it so.")
-        if name.strip() in found:
-            raise InputError(f"{option} must have one value for {name.strip()!r}, but several came: leave one.")
-        found[name.strip()] = value.strip()
-    return found
 
 
 @contextmanager
@@ -100,9 +96,8 @@ def _store(args: argparse.Namespace) -> Iterator[Store | None]:
 
 @contextmanager
 def _bar(args: argparse.Namespace, todo: Agenda) -> Iterator[Any]:
-    hidden = args.quiet or not sys.stderr.isatty()
     form = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} passes{postfix}"
-    with tqdm(total=todo.passes, disable=hidden, bar_format=form, dynamic_ncols=True, leave=False) as bar:
+    with tqdm(total=todo.passes, disable=not shown(args), bar_format=form, dynamic_ncols=True, leave=False) as bar:
 
         def advance(progress: Progress) -> None:
             bar.total, bar.n = progress.of_passes, progress.passes

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from typing import Any
 
 from ..explainer import LayerMaskExplainer
 from ..explanation import Explanation
 from ..images import sample_name
-from ..models import Classifier
+from ..models import Classifier, class_index
 from .inputs import best_device, check_outputs, load_model, picture
+from .progress import doing, shown
 from .tables import number, table
 
 __all__ = ["explainer", "record", "run"]
@@ -35,10 +35,17 @@ def run(args: argparse.Namespace) -> int:
     paths = args.out or ([] if args.json else ["explanation.png"])
     check_outputs(paths, _ENDINGS)
     image = picture(args.image)
-    explaining = explainer(args, load_model(args.model, args.weights, best_device(args.device)), args.masking)
-    explanation = explaining.explain(image, args.target, args.top)
-    for path in paths:
-        explanation.save(path)
+    device = best_device(args.device)
+    with doing(f"loading {args.model}", args):
+        classifier = load_model(args.model, args.weights, device)
+    for target in (args.target or []) if classifier.labels else []:
+        class_index(classifier.labels, target)
+    explaining = explainer(args, classifier, args.masking)
+    with doing("cutting the picture and capturing the model", args):
+        explanation = explaining.explain(image, args.target, args.top)
+    with doing("writing", args):
+        for path in paths:
+            explanation.save(path)
     if args.json:
         print(json.dumps(record(explanation, args.image) | {"files": paths}, indent=2))
     elif not args.quiet:
@@ -71,7 +78,7 @@ def explainer(args: argparse.Namespace, classifier: Classifier, masking: str) ->
         batch_size=args.batch_size,
         precision=args.precision,
         seed=args.seed,
-        progress=sys.stderr.isatty() and not args.quiet,
+        progress=shown(args),
     )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from ..errors import InputError, choose
+from ..errors import InputError, choose, reason
 from ..images import read_image, sample_photograph
 from ..models import Classifier, load
 from ..segments import Picture
@@ -43,8 +43,17 @@ def best_device(name: str) -> str:
 
     Returns:
         A device, as torch names it.
+
+    Raises:
+        InputError: If torch has no such device here.
     """
     if name != "auto":
+        try:
+            torch.empty(0, device=name)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            raise InputError(
+                f"--device must be one that torch has here, but {name!r} came ({reason(error)}): use auto or cpu."
+            ) from error
         return name
     return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
 
@@ -97,12 +106,13 @@ def architecture(name: str, weights: str | None) -> tuple[nn.Module, tuple[int, 
     return classifier.model, size if isinstance(size, tuple) else (size, size)
 
 
-def check_outputs(paths: Sequence[str], endings: Sequence[str]) -> None:
+def check_outputs(paths: Sequence[str], endings: Sequence[str], option: str = "--out") -> None:
     """Make sure before a long computation that its result can be written.
 
     Args:
         paths: Files to write.
         endings: Such as ".png"; what can be written.
+        option: Where the files were named.
 
     Raises:
         InputError: If an ending is unknown, the folder does not exist, or a photograph would be overwritten.
@@ -112,13 +122,13 @@ def check_outputs(paths: Sequence[str], endings: Sequence[str]) -> None:
         choose(ending, endings, f"the ending of {path!r}")
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
-            raise InputError(f"--out must be in a folder that exists, but there is none at {folder!r}: make it.")
+            raise InputError(f"{option} must be in a folder that exists, but there is none at {folder!r}: make it.")
         if os.path.isdir(path):
-            raise InputError(f"--out must be a file, but {path!r} is a folder: add a file name.")
+            raise InputError(f"{option} must be a file, but {path!r} is a folder: add a file name.")
         if os.path.exists(path) and _is_photograph(path):
             # `explain --out a.npz photo.png` reads as if photo.png were to be explained, and would destroy it.
             raise InputError(
-                f"--out must be a new file or one made before, but {path!r} is another picture: "
+                f"{option} must be a new file or one made before, but {path!r} is another picture: "
                 "put IMAGE before --out, or choose another name."
             )
 

@@ -5,46 +5,71 @@ from __future__ import annotations
 import argparse
 import difflib
 import importlib
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType, ModuleType
 from typing import NoReturn
 
 from .. import __version__
 from ..errors import InputError, choose
-from . import bench_options, evaluate_options, report_options
-from .words import auto_or_count, count, shape, whole, words
+from . import (
+    bench_options,
+    check_options,
+    compare_options,
+    completion_options,
+    evaluate_options,
+    explain_options,
+    report_options,
+)
+from .progress import doing
 
-__all__ = ["parse"]
+__all__ = ["build", "parse"]
 
 _DESCRIPTION = """\
 Explain what a vision network sees, by running it on the part of the picture that is there."""
 
-_EXPLAIN = """\
-examples:
-  xai-layermask explain
-  xai-layermask explain cat.jpg --target tabby --out cat.png cat.npz
-  xai-layermask explain cat.jpg --model torchvision:resnet50 --weights resnet50.pt
-  xai-layermask explain cat.jpg --json > cat.json"""
+_FIRST_STEPS = """\
+first steps:
+  xai-layermask explain                  explain a photograph that comes along, into explanation.png
+  xai-layermask explain FILE --top 3     explain a picture of yours
+  xai-layermask compare                  see what another way of removing parts would say
+  xai-layermask check MODEL              find out whether your own model will do
+Each command says more with --help. The exit code is 0 if all went well, 2 if a word or an input was wrong."""
 
-_COMPARE = """\
-examples:
-  xai-layermask compare
-  xai-layermask compare cat.jpg --maskings black,grey,blur,layer --top 2 --out cat.pdf"""
+_COMMANDS: MappingProxyType[str, ModuleType] = MappingProxyType({
+    "explain": explain_options,
+    "compare": compare_options,
+    "check": check_options,
+    "bench": bench_options,
+    "evaluate": evaluate_options,
+    "report": report_options,
+    "completion": completion_options,
+})
 
-_CHECK = """\
-examples:
-  xai-layermask check lite0
-  xai-layermask check mypackage.models:make_model --shape 1,3,320,320"""
 
-_MASKINGS = """\
-layer (layer masking), layer-zero, partial, layer-until:MODULE, layer-threshold:T, tokens, or a fill: black, grey,
-red, green, blue, white, (r,g,b), mean, blur, neighbor, road, inpaint"""
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Help with examples as they are, and room for the longest command before what it does."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog)
+        self._action_max_length = 14
 
 
 class _Parser(argparse.ArgumentParser):
     """An argument parser that raises what is wrong, in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(f"{message}: see {self.prog} --help.")
+        # argparse says "argument --seed: " before what the type of the option says.
+        sentence = re.sub(r"^argument (\S+): (must )?", lambda found: f"{found[1]} {found[2] or ''}", message)
+        sentence = re.sub(r" expected (one|at least one) argument$", " needs a value, but none came", sentence)
+        sentence = re.sub(r" ignored explicit argument (.*)$", r" takes no value, but \1 came: leave it out.", sentence)
+        missing = re.fullmatch(r"the following arguments are required: (.*)", sentence)
+        if missing:
+            which = "they" if "," in missing[1] else "it"
+            sentence = f"{self.prog.split()[-1]} needs {missing[1].replace(', ', ' and ')}, but {which} did not come"
+        if not sentence.endswith((".", "?")):
+            sentence += f": see {self.prog} --help."
+        raise InputError(sentence)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -65,126 +90,98 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         ...
         xai_layermask.errors.InputError: explain has no option --sampels: did you mean --samples?
     """
-    parser, commands = _build()
-    first = next((word for word in argv if not word.startswith("-")), None)
-    if first is not None:
-        choose(first, commands, "command")
+    parser, commands = build()
+    if not argv:
+        parser.print_help()
+        return argparse.Namespace(run=None)
+    first = argv[0]
+    if not first.startswith("-"):
+        _check_command(first, commands)
     try:
         args, unknown = parser.parse_known_args(argv)
     except SystemExit:  # --help and --version have answered
         return argparse.Namespace(run=None)
+    if first.startswith("-"):
+        raise InputError(_misplaced(first, parser, commands))
     wrong = next((word for word in unknown if word.startswith("-")), None)
     if wrong is not None:
-        raise InputError(_unknown_option(wrong, first, commands.get(first or "", parser)))
+        raise InputError(_unknown_option(wrong, first, commands[first]))
     if unknown:
-        raise InputError(f"{first} takes one file or model, but {unknown[0]!r} came as well: give one at a time.")
-    if first is None:
-        parser.print_help()
-        return argparse.Namespace(run=None)
+        raise InputError(_too_many(unknown[0], first, commands[first]))
+    if hasattr(_COMMANDS[first], "fitting"):
+        _COMMANDS[first].fitting(args)
     return args
+
+
+def build() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentParser]]:
+    """Make the parser.
+
+    Returns:
+        The parser, and that of each command.
+
+    Example:
+        >>> list(build()[1])
+        ['explain', 'compare', 'check', 'bench', 'evaluate', 'report', 'completion']
+    """
+    parser = _Parser(prog="xai-layermask", description=_DESCRIPTION, epilog=_FIRST_STEPS, allow_abbrev=False,
+                     formatter_class=_Help)
+    parser.add_argument("--version", action="version", version=f"xai-layermask {__version__}",
+                        help="show the version")
+    added = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    commands: dict[str, argparse.ArgumentParser] = {}
+    for name, module in _COMMANDS.items():
+        commands[name] = added.add_parser(
+            name, help=module.SUMMARY, description=module.SUMMARY, epilog=module.EXAMPLES, allow_abbrev=False,
+            formatter_class=_Help,
+        )
+        commands[name].set_defaults(run=_later(name))
+        module.options(commands[name])
+    for one in (parser, *commands.values()):
+        one._positionals.title, one._optionals.title = "what it takes", "options"
+    return parser, commands
+
+
+def _check_command(word: str, commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    if word.lower() in ("help", "version"):
+        known = ", ".join(map(repr, commands))
+        raise InputError(f"command must be one of {known}, but {word!r} came: did you mean --{word.lower()}?")
+    choose(word, commands, "command")
+
+
+def _misplaced(word: str, parser: argparse.ArgumentParser, commands: Mapping[str, argparse.ArgumentParser]) -> str:
+    """What is wrong with a word that came where the command should."""
+    name = word.split("=")[0]
+    having = [command for command, one in commands.items() if name in _options(one)]
+    if having:
+        return f"{name} must come behind a command, but it came first: write xai-layermask {having[0]} {name}."
+    return _unknown_option(word, None, parser)
 
 
 def _unknown_option(word: str, command: str | None, parser: argparse.ArgumentParser) -> str:
     name = word.split("=")[0]
-    options = [option for action in parser._actions for option in action.option_strings]
-    near = difflib.get_close_matches(name, options, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]}?" if near else f"see {parser.prog} --help."
+    known = [option.strip("-") for option in _options(parser)]
+    near = difflib.get_close_matches(name.strip("-").lower(), known, n=1, cutoff=0.6)
+    hint = f"did you mean --{near[0]}?" if near else f"see {parser.prog} --help."
     return f"{command or 'xai-layermask'} has no option {name}: {hint}"
 
 
-def _build() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    parser = _Parser(prog="xai-layermask", description=_DESCRIPTION, allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"xai-layermask {__version__}")
-    added = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    commands: dict[str, argparse.ArgumentParser] = {}
-
-    def command(name: str, summary: str, examples: str) -> argparse.ArgumentParser:
-        commands[name] = added.add_parser(
-            name, help=summary, description=summary, epilog=examples, allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        commands[name].set_defaults(run=_later(name))
-        return commands[name]
-
-    explain = command("explain", "Explain what a model sees in a picture.", _EXPLAIN)
-    _picture_and_model(explain)
-    explain.add_argument("--masking", default="layer", help=f"how segments are removed: {_MASKINGS} (default: layer)")
-    explain.add_argument("--target", action="append", metavar="CLASS",
-                         help="a class to explain, by name or index, in place of the top predictions; "
-                         "may be given several times")
-    explain.add_argument("--top", type=count, default=1, metavar="K",
-                         help="explain the K top predictions (default: 1)")
-    _sampling(explain)
-    _output(explain, "files to write, by their endings: .png .svg .pdf (picture), .html (report), .npz .json "
-            "(to load again, to read elsewhere); default: explanation.png, or none with --json")
-
-    compare = command("compare", "Explain the top predictions with several maskings, side by side.", _COMPARE)
-    _picture_and_model(compare)
-    compare.add_argument("--maskings", type=words, default=["black", "grey", "layer"], metavar="NAME,NAME,...",
-                         help=f"the columns of the picture: {_MASKINGS} (default: black,grey,layer)")
-    compare.add_argument("--top", type=count, default=3, metavar="K",
-                         help="the rows of the picture: the K top predictions (default: 3)")
-    _sampling(compare)
-    _output(compare, "the picture to write: .png, .svg or .pdf; default: comparison.png, or none with --json")
-    compare.add_argument("--dpi", type=count, default=150, metavar="N",
-                         help="pixels per inch of a .png, in which each panel is 2.6 inches wide (default: 150)")
-
-    check = command("check", "Say which of a model's operators have a masked form.", _CHECK)
-    check.add_argument("model", metavar="MODEL", help=_MODEL)
-    check.add_argument("--weights", metavar="FILE", help="a state dict for the model")
-    check.add_argument("--shape", type=shape, metavar="N,C,H,W",
-                       help="the input to check for (default: one picture of the model's own size)")
-    check.add_argument("--json", action="store_true", help="print JSON in place of a table")
-
-    bench = command("bench", bench_options.SUMMARY, bench_options.EXAMPLES)
-    bench_options.options(bench)
-
-    evaluate = command("evaluate", evaluate_options.SUMMARY, evaluate_options.EXAMPLES)
-    evaluate_options.options(evaluate)
-    report = command("report", report_options.SUMMARY, report_options.EXAMPLES)
-    report_options.options(report)
-    return parser, commands
+def _too_many(word: str, command: str, parser: argparse.ArgumentParser) -> str:
+    taken = [str(action.metavar) for action in parser._actions if not action.option_strings]
+    if not taken:
+        return f"{command} takes options only, but {word!r} came: see {parser.prog} --help."
+    return f"{command} takes one {taken[0]}, but {word!r} came as well: give one at a time."
 
 
-_MODEL = ("lite0, lite1, lite2, torchvision:NAME, timm:NAME, or package.module:factory, a function that returns "
-          "the model")
-
-
-def _picture_and_model(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("image", metavar="IMAGE", nargs="?",
-                        help="a picture file; a photograph of scikit-image's if left out")
-    parser.add_argument("--model", default="lite0", help=f"{_MODEL} (default: lite0)")
-    parser.add_argument("--weights", metavar="FILE",
-                        help="a state dict for the model (.pt or .safetensors) in place of its own")
-    parser.add_argument("--segments", default="slic", metavar="NAME[:N]",
-                        help="slic[:NUMBER], patches[:SIDE], quickshift or felzenszwalb (default: slic)")
-
-
-def _sampling(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--method", default="lime", help="lime or shap (default: lime)")
-    parser.add_argument("--samples", type=auto_or_count, default=500, metavar="N",
-                        help="how many masked pictures the model is shown, or auto: until the standard error of the "
-                        "scores is a quarter of their spread, at most 2000 (default: 500)")
-    parser.add_argument("--sampling", default="auto",
-                        help="how samples depend on each other: plain, paired, stratified, orthogonal (LIME only), or "
-                        "auto, the one whose scores settle first (default: auto)")
-    parser.add_argument("--seed", type=whole, default=0, help="makes two runs the same (default: 0)")
-    parser.add_argument("--batch-size", type=auto_or_count, default="auto", metavar="N",
-                        help="pictures at a time, or auto (default)")
-    parser.add_argument("--precision", default="auto", help="auto, float32, float64 or bfloat16 (default: auto)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
-
-
-def _output(parser: argparse.ArgumentParser, what: str) -> None:
-    parser.add_argument("--out", nargs="+", action="extend", metavar="FILE", help=what)
-    parser.add_argument("--quiet", action="store_true", help="no table and no progress bar")
-    parser.add_argument("--json", action="store_true", help="print JSON in place of tables")
+def _options(parser: argparse.ArgumentParser) -> list[str]:
+    return [option for action in parser._actions for option in action.option_strings]
 
 
 def _later(name: str) -> Callable[[argparse.Namespace], int]:
     """Import a command's module when it runs, since that imports torch."""
 
     def run(args: argparse.Namespace) -> int:
-        return int(importlib.import_module(f".{name}", __package__).run(args))
+        with doing("starting", args):
+            module = importlib.import_module(f".{name}", __package__)
+        return int(module.run(args))
 
     return run

@@ -6,9 +6,10 @@ import argparse
 import json
 from itertools import chain
 
-from ..errors import InputError, choose
-from ..report import PARTS, write_report
+from ..errors import InputError
+from ..report import write_report
 from ..store import Store
+from .progress import doing
 
 __all__ = ["run"]
 
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: If there is no such store, nothing in it that was asked for, or the folder cannot be written.
     """
-    names: list[str | None] = [choose(name, PARTS, "protocol") for name in args.protocol] or [None]
+    names: list[str | None] = args.protocol or [None]
     with Store(args.store, create=False) as store:
         if not any(True for name in names for _ in store.units(protocol=name)):
             asked = f" of {' or '.join(args.protocol)}" if args.protocol else ""
@@ -33,7 +34,8 @@ def run(args: argparse.Namespace) -> int:
                 f"store must hold results{asked}, but {args.store!r} holds none: fill it with xai-layermask evaluate."
             )
         measured = chain.from_iterable(store.rows(protocol=name) for name in names)
-        report = write_report(measured, args.out, args.store)
+        with doing(f"reading {args.store}", args) as say:
+            report = write_report(measured, args.out, args.store, say)
     if args.json:
         print(json.dumps({"files": [str(path) for path in report.files], "missing": report.missing}, indent=2))
     elif not args.quiet:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import argparse
 
-from .words import words
+from .names import SETTINGS
+from .shared_options import script
+from .words import listed, one_of
 
 __all__ = ["EXAMPLES", "SUMMARY", "options"]
 
 SUMMARY = "Turn results into the paper's tables and figures."
 
 EXAMPLES = """\
-examples:
+examples, with the results that xai-layermask evaluate has written:
   xai-layermask report results.db
-  xai-layermask report results.db --out report --protocol robustness,lime"""
+  xai-layermask report results.db --out robustness --protocol robustness"""
 
 
 def options(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +28,6 @@ def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="report", metavar="DIR",
                         help="the folder for index.md, index.html, tables (.md .csv) and figures (.png .svg); what an "
                         "earlier report wrote there is overwritten (default: report)")
-    parser.add_argument("--protocol", type=words, default=[], metavar="NAME,NAME,...",
+    parser.add_argument("--protocol", type=listed(one_of(SETTINGS)), default=[], metavar="NAME,NAME,...",
                         help="only these experiments (default: all in the store)")
-    parser.add_argument("--quiet", action="store_true", help="say nothing")
-    parser.add_argument("--json", action="store_true", help="print JSON: the files, and what is missing")
+    script(parser)

@@ -91,8 +91,9 @@ class Collapse(Protocol):
             rows: Rows of many pictures.
 
         Returns:
-            For every size: size, fraction, n (pictures), cosine (the mean over all pairs of pictures), change (the mean
-            size of its difference from the same pair's cosine at the largest size), norm and cosine_whole (means).
+            A row for every size, with size, fraction, n (pictures), cosine (the mean over all pairs of pictures),
+            change (the mean size of its difference from the same pair's cosine at the largest size), norm and
+            cosine_whole (means).
         """
         found: list[Row] = []
         every = pair_cosines(rows)

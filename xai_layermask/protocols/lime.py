@@ -92,7 +92,7 @@ class Lime(Protocol):
             rows: Rows of many pictures.
 
         Returns:
-            One row: n, left_out (pictures that are not kept), the means of alignment, jaccard and r2 where they are
+            One row with n, left_out (pictures that are not kept), the means of alignment, jaccard and r2 where they are
             defined, and ablation (the share that still gets its label without the best segments: low is good).
 
         Example:

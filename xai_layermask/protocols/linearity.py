@@ -72,7 +72,8 @@ class Linearity(Protocol):
             rows: Rows of many pictures.
 
         Returns:
-            For every size: size, tiles, n, and the means of cosine, norm_whole, norm_sum, norm_parts and distance.
+            A row for every size, with size, tiles, n, and the means of cosine, norm_whole, norm_sum, norm_parts and
+            distance.
 
         Example:
             >>> row = {"size": 16, "tiles": 196, "cosine": 1.0} | dict.fromkeys(_MEANS[1:], 2.0)

@@ -68,7 +68,8 @@ class MaskShape(Protocol):
             rows: Rows of many pictures.
 
         Returns:
-            For every class: label, n, object_out and broken_out (accuracies), difference (broken_out - object_out).
+            A row for every class, with label, n, object_out and broken_out (accuracies), difference (broken_out -
+            object_out).
             Then a row whose label is None over all n pictures, with classes (their number) and class_object_out,
             class_broken_out, class_difference, the means over classes. Nothing where no picture is kept.
 

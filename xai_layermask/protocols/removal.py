@@ -126,10 +126,10 @@ def removal_summary(rows: Iterable[Row]) -> list[Row]:
         rows: Rows of [`removal_rows`][] for many pictures.
 
     Returns:
-        For every order and fraction: order, fraction, n, accuracy (of the n pictures, those that have a label), entropy
-        (of predicted classes, in nats), wordnet (similarity of prediction and label; None unless all of them are
-        ImageNet classes), unchanged (share that keeps the plain model's prediction), probability; and then for every
-        order a row whose fraction is None, with the area under each curve.
+        A row for every order and fraction, with order, fraction, n, accuracy (of the n pictures, those that have a
+        label), entropy (of predicted classes, in nats), wordnet (similarity of prediction and label; None unless all of
+        them are ImageNet classes), unchanged (share that keeps the plain model's prediction), probability; and then for
+        every order a row whose fraction is None, with the area under each curve.
 
     Example:
         >>> row = {"order": "random", "label": 1, "prediction": 1, "whole": 1, "probability": 0.5}

@@ -1,0 +1,107 @@
+"""Words that the command line does not understand, and what it says about them before anything is loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from xai_layermask.cli.parser import parse
+from xai_layermask.cli.words import model
+from xai_layermask.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("chek", "but 'chek' came: did you mean 'check'?"),
+        ("help", "but 'help' came: did you mean --help?"),
+        ("--verison", "xai-layermask has no option --verison: did you mean --version?"),
+        ("--quiet explain", "behind a command, but it came first: write xai-layermask explain --quiet."),
+        ("explain --samples=9 --sed=1", "explain has no option --sed: did you mean --seed?"),
+        ("explain --n-samples 9", "explain has no option --n-samples: did you mean --samples?"),
+        ("compare --masking grey", "compare has no option --masking: did you mean --maskings?"),
+        ("check lite0 --segments slic", "check has no option --segments: see xai-layermask check --help."),
+        ("explain a.png b.png", "explain takes one IMAGE, but 'b.png' came as well: give one at a time."),
+        ("bench lite0", "bench takes options only, but 'lite0' came: see xai-layermask bench --help."),
+        ("explain --model", "--model needs a value, but none came: see xai-layermask explain --help."),
+        ("check", "check needs MODEL, but it did not come: see xai-layermask check --help."),
+        ("evaluate", "evaluate needs PROTOCOL and --data, but they did not come: see xai-layermask evaluate --help."),
+        ("report results.db --json=x", "--json takes no value, but 'x' came: leave it out."),
+    ],
+)
+def test_a_word_out_of_place_is_told_in_one_sentence(words, sentence):
+    with pytest.raises(InputError) as caught:
+        parse(words.split())
+    assert str(caught.value).endswith(sentence)
+
+
+@pytest.mark.parametrize(
+    ("words", "option", "hint"),
+    [
+        ("explain --model lite9", "--model", "did you mean 'lite2'?"),
+        ("explain --model Lite0", "--model", "did you mean 'lite0'?"),
+        ("explain --model resnet50", "--model", "did you mean 'torchvision:resnet50' or 'timm:resnet50'?"),
+        ("explain --model torchvison:resnet50", "--model", "did you mean 'torchvision:resnet50'?"),
+        ("explain --model torchvision:", "--model", "did you mean 'torchvision:NAME'?"),
+        ("check lite7", "MODEL", "did you mean 'lite2'?"),
+        ("explain --masking gray", "--masking", "did you mean 'grey'?"),
+        ("explain --masking layer-until", "--masking", "did you mean 'layer-until:MODULE'?"),
+        ("explain --masking layer-threshold:2", "--masking", "for example layer-threshold:0.3."),
+        ("explain --masking 255,0,0", "--masking", "for example '(255,0,0)'."),
+        ("explain --masking (1,2,300)", "--masking", "for example '(255,0,0)'."),
+        ("compare --maskings black,laier", "--maskings", "did you mean 'layer'?"),
+        ("compare --maskings ,", "--maskings", "but none came: see xai-layermask compare --help."),
+        ("explain --method LIME", "--method", "did you mean 'lime'?"),
+        ("explain --method kernelshap", "--method", "did you mean 'shap'?"),
+        ("explain --sampling ortho", "--sampling", "did you mean 'orthogonal'?"),
+        ("explain --method shap --sampling orthogonal", "--sampling", "but 'orthogonal' came: choose one of these."),
+        ("explain --segments slick", "--segments", "did you mean 'slic'?"),
+        ("explain --segments superpixels", "--segments", "did you mean 'slic'?"),
+        ("explain --segments patches:0", "--segments", "for example patches:16."),
+        ("explain --segments quickshift:3", "--segments", "leave '3' out."),
+        ("explain --precision float", "--precision", "did you mean 'float32'?"),
+        ("explain --device gpu:1", "--device", "did you mean 'cuda'?"),
+        ("explain --device cdua", "--device", "did you mean 'cuda'?"),
+        ("explain --samples 1", "--samples", "at least 2, or auto, but '1' came: see xai-layermask explain --help."),
+        ("explain --seed -1", "--seed", "at least 0, but '-1' came: see xai-layermask explain --help."),
+        ("explain --top 0", "--top", "at least 1, but '0' came: see xai-layermask explain --help."),
+        ("check lite0 --shape 3,32,32", "--shape", "but '3,32,32' came: see xai-layermask check --help."),
+        ("evaluate colors --data .", "PROTOCOL", "did you mean 'colours'?"),
+        ("evaluate lime --data . --layout imagefolders", "--layout", "did you mean 'imagefolder'?"),
+        ("evaluate lime --data . --set sample=9", "--set", "did you mean 'samples'?"),
+        ("evaluate lime --data . --set ablator=gray", "--set ablator", "did you mean 'grey'?"),
+        ("evaluate mask-shape --data . --set k=9", "mask-shape has no settings", "leave it out."),
+        ("evaluate lime --data . --weights lite=x.pt", "the model of --weights", "did you mean 'lite0'?"),
+        ("report results.db --protocol robust", "--protocol", "did you mean 'robustness'?"),
+        ("completion bsh", "SHELL", "did you mean 'bash'?"),
+    ],
+)
+def test_a_wrong_value_is_told_with_its_option_and_the_nearest_right_one(words, option, hint):
+    with pytest.raises(InputError) as caught:
+        parse(words.split())
+    sentence = str(caught.value)
+    assert sentence.startswith(option)
+    assert sentence.endswith(hint)
+
+
+def test_a_module_of_the_users_own_is_no_misspelling(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(Exception, match=r"there is no module 'tim': did you mean 'timm:make'"):
+        model("tim:make")
+    (tmp_path / "tim.py").touch()
+    assert model("tim:make") == "tim:make"
+
+
+def test_wrong_words_are_told_without_waiting_for_torch():
+    program = (
+        "import sys; from xai_layermask.cli import main\n"
+        "for words in ('explain --masking gray', 'evaluate lime --data . --set sample=3', 'bench --model lite9'):\n"
+        "    assert main(words.split()) == 2\n"
+        "heavy = {'torch', 'numpy', 'matplotlib', 'skimage', 'PIL', 'shtab'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("did you mean") == 3

@@ -1,0 +1,63 @@
+"""What is shown while something goes on: on a terminal only, and wiped away in the end."""
+
+from __future__ import annotations
+
+import argparse
+import io
+from types import SimpleNamespace
+
+import pytest
+
+from xai_layermask.cli import progress
+from xai_layermask.cli.progress import bar, doing, shown
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    found = Terminal()
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=found))  # pytest sets sys.stderr itself
+    return found
+
+
+def options(quiet=False):
+    return argparse.Namespace(quiet=quiet)
+
+
+def test_a_terminal_sees_what_goes_on_until_it_ends(terminal):
+    with doing("loading", options()) as say:
+        assert terminal.getvalue().endswith("loading ...")
+        say("writing")
+        assert terminal.getvalue().endswith("writing ...")
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_it_is_wiped_away_before_an_error_is_told(terminal):
+    with pytest.raises(ZeroDivisionError), doing("loading", options()):
+        raise ZeroDivisionError
+    assert terminal.getvalue().endswith("\r\x1b[K")
+
+
+def test_a_bar_moves_on(terminal):
+    with bar(3, "rounds", options()) as advance:
+        assert "0/3" in terminal.getvalue()
+        for _ in range(3):
+            advance()
+    assert terminal.getvalue().startswith("\rrounds:")
+
+
+def test_nothing_is_shown_to_a_file_or_when_told_to_be_quiet(terminal, monkeypatch):
+    assert not shown(options(quiet=True))
+    with doing("loading", options(quiet=True)) as say, bar(1, "rounds", options(quiet=True)) as advance:
+        say("more")
+        advance()
+    file = io.StringIO()
+    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=file))
+    with doing("loading", options()) as say, bar(1, "rounds", options()) as advance:
+        say("more")
+        advance()
+    assert terminal.getvalue() == file.getvalue() == ""
