@@ -144,7 +144,7 @@ def test_every_unsupported_operator_is_named_before_anything_runs():
     model.register_forward_hook(lambda *_: called.append(1))
     message = (
         "every operator that meets masked activations must have a rule, but aten.cumsum.default in 1.0 "
-        "(and 1 more calls) has none: add one with xai_layermask.rules.rule."
+        "(and 1 more calls) has none: add one with xai_layermask.rule."
     )
     with pytest.raises(UnsupportedOperator, match=re.escape(message)):
         masked(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8))

@@ -172,7 +172,7 @@ def refuse_unsupported(program: Program) -> None:
         more = f" (and {count - 1} more calls)" if count > 1 else ""
         raise UnsupportedOperator(
             f"every operator that meets masked activations must have a rule, but {operator} in "
-            f"{path or 'the model'}{more} has none: add one with xai_layermask.rules.rule."
+            f"{path or 'the model'}{more} has none: add one with xai_layermask.rule."
         )
 
 

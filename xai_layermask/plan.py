@@ -110,11 +110,7 @@ class Program:
             form = form_of(call)
             if form is None:
                 self.unsupported.append((step.name, step.path))
-                # Go on as if it were pointwise where that is possible, to report what else is missing.
-                same = [
-                    cells for cells, shape in zip(call.found, call.shapes, strict=True) if shape == step.shape
-                ]
-                found[step.index] = next((cells for cells in same if isinstance(cells, Cells)), None)
+                found[step.index] = _guess(call)
             else:
                 self.forms[step.index] = form
                 found[step.index] = form.presence(call)
@@ -214,6 +210,17 @@ def _add(
         needed[index] = demand.needed
     if demand.wanted is not None:
         wanted[index] = _either(wanted[index], demand.wanted) if index in wanted else demand.wanted
+
+
+def _guess(call: Call) -> Cells | None:
+    """The presence behind an operator without a form, so that what else is missing can be reported as well."""
+    shape = call.step.shape
+    for cells, other in zip(call.found, call.shapes, strict=True):
+        if other == shape and isinstance(cells, Cells):
+            return cells
+    if len(shape) != 4 or not all(isinstance(size, int) for size in shape):
+        return None
+    return Cells(torch.ones(shape[0], 1, *shape[2:], dtype=torch.bool))
 
 
 def _either(a: Cells, b: Cells, whole: Cells | None = None) -> Cells:
