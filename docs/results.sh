@@ -18,6 +18,7 @@ lite="--model lite0 --precision float32"
 all="--maskings black,grey,neighbor,layer-zero,layer"
 some="--maskings black,grey,neighbor,layer"
 three="--maskings black,grey,layer"
+two="--maskings grey,layer"
 thresholds="layer-threshold:0.1,layer-threshold:0.2,layer-threshold:0.3"
 samples="--set samples=256 --set sampling=orthogonal"
 evaluate() { xai-layermask evaluate "$@"; }
@@ -33,8 +34,8 @@ evaluate robustness $photos $lite $all --segments patches:16
 evaluate robustness $photos $squeezenet $all --segments patches:16
 evaluate robustness $photos $deit $some --segments patches:16
 
-evaluate lime $images --limit 60 $resnet $three --segments patches:16,slic:250,quickshift $samples
-evaluate lime $images --limit 56 $lite $three --segments patches:16,slic:250,quickshift $samples
+evaluate lime $images --limit 60 $resnet $two --segments patches:16,slic:250 $samples
+evaluate lime $images --limit 56 $lite $two --segments patches:16,slic:250,quickshift $samples
 
 for model in "$resnet" "$lite" "$squeezenet" "$deit"; do
     evaluate mask-shape $images $model $all
@@ -53,7 +54,7 @@ evaluate ablation $images --limit 40 $resnet --segments patches:16 --set removal
     --maskings layer,layer-zero,partial,layer-until:conv1,layer-until:layer2,$thresholds
 evaluate ablation $images --limit 16 $lite --segments patches:16 --set samples=128 --maskings layer,$thresholds
 
-evaluate colours --data $2 --shuffle-seed 0 --limit 30 --store photos.db $lite
+evaluate colours $photos --limit 30 $lite
 
 xai-layermask report results.db --out results
 xai-layermask report photos.db --out results/photos
