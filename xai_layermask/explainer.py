@@ -96,8 +96,7 @@ class LayerMaskExplainer:
         sampling: str = "auto",
     ) -> None:
         self.method = choose(method, METHODS, "method")
-        choose(sampling, ("auto", *METHODS[method].schemes), f"sampling of method {method!r}")
-        self.sampling = METHODS[method].best if sampling == "auto" else sampling
+        self.sampling = METHODS[method].scheme(sampling, f"sampling of method {method!r}")
         self.n_samples = n_samples if n_samples == "auto" else _whole(n_samples, "n_samples", 2, " or 'auto'")
         self.batch_size = batch_size if batch_size == "auto" else _whole(batch_size, "batch_size", 1, " or 'auto'")
         self.seed = _whole(seed, "seed", 0)

@@ -20,7 +20,7 @@ from .masking import Masking
 from .precision import LIMIT, noise
 from .segments import presence_of
 
-__all__ = ["Answers", "Query", "in_batches"]
+__all__ = ["Answers", "Query", "answering", "in_batches"]
 
 T = TypeVar("T")
 
@@ -37,6 +37,23 @@ class Answers(NamedTuple):
 
     probabilities: Floats
     batch_size: int
+
+
+@contextmanager
+def answering(device: torch.device, autocast: bool) -> Iterator[None]:
+    """Run forward passes without gradients.
+
+    Args:
+        device: Where they run.
+        autocast: Whether they run in bfloat16 wherever torch finds that safe.
+
+    Example:
+        >>> with answering(torch.device("cpu"), autocast=True):
+        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+        torch.bfloat16
+    """
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        yield
 
 
 def in_batches(
@@ -113,7 +130,7 @@ class Query:
         Raises:
             InputError: If the model answers with anything but finite logits `(1, classes)`.
         """
-        with self._running():
+        with answering(self._device, self.autocast):
             found: Floats = _probabilities(self._bound.masking(self._bound.image), 1)[0]
             return found
 
@@ -140,7 +157,7 @@ class Query:
         """
         values = np.empty((len(keep), len(targets)))
         start = 0
-        with self._running():
+        with answering(self._device, self.autocast):
             for found, fitting in in_batches(self._ask, keep, batch_size, self._device):
                 batch_size = fitting
                 values[start : start + len(found)] = found[:, targets]
@@ -178,14 +195,6 @@ class Query:
     def _ask(self, rows: npt.NDArray[np.bool_]) -> Floats:
         presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
         return _probabilities(self._bound(presence), len(rows))
-
-    @contextmanager
-    def _running(self) -> Iterator[None]:
-        with (
-            torch.inference_mode(),
-            torch.autocast(self._device.type, torch.bfloat16, enabled=self.autocast),
-        ):
-            yield
 
 
 def _probabilities(logits: Any, count: int) -> Floats:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .errors import choose
 from .sampling import LIME_SCHEMES, SHAP_SCHEMES, Samples, lime_samples, shap_samples
 
 __all__ = [
@@ -221,6 +222,22 @@ class Method(NamedTuple):
     regression: Callable[[Samples, Floats], Regression]
     schemes: tuple[str, ...]
     best: str
+
+    def scheme(self, sampling: str, what: str) -> str:
+        """The scheme that a caller asked for: one of `schemes`, or `best` for "auto".
+
+        Args:
+            sampling: What the caller gave.
+            what: The noun for the message.
+
+        Raises:
+            InputError: If there is no such scheme.
+
+        Example:
+            >>> METHODS["shap"].scheme("auto", "sampling")
+            'stratified'
+        """
+        return self.best if choose(sampling, ("auto", *self.schemes), what) == "auto" else sampling
 
 
 #: The methods by name.

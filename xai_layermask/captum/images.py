@@ -17,7 +17,7 @@ from captum.attr import KernelShap, Lime
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ..errors import InputError, choose
+from ..errors import InputError
 from ..layermask import LayerMask
 from ..masking import Masking
 from ..presence import as_image, split_presence, with_presence
@@ -37,12 +37,9 @@ class _OnImages:
     forward_func: Callable[..., Any]
     get_name: Callable[[], str]
     seed: int
+    sampling: str
     #: Which of our methods draws the samples.
     method: str
-
-    def _set_sampling(self, sampling: str) -> None:
-        choose(sampling, ("auto", *METHODS[self.method].schemes), f"sampling of {type(self).__name__}")
-        self.sampling = METHODS[self.method].best if sampling == "auto" else sampling
 
     def _samples(self, segments: Segments, count: int) -> Samples:
         draw = METHODS[self.method].draw
@@ -194,7 +191,7 @@ class LayerMaskLime(_OnImages, Lime):  # type: ignore[misc]
         Lime.__init__(self, _masked(forward_func), chosen, similarity_func, perturb_func)
         # Captum's defaults go one by one. Ours know all samples at once.
         self._weigh, self._draw, self.seed = similarity_func, perturb_func, seed
-        self._set_sampling(sampling)
+        self.sampling = METHODS[self.method].scheme(sampling, f"sampling of {type(self).__name__}")
 
     def _scores(
         self, ask: Callable[[Keep], Tensor], image: Tensor, segments: Segments, count: int
@@ -243,7 +240,7 @@ class LayerMaskKernelShap(_OnImages, KernelShap):  # type: ignore[misc]
     def __init__(self, forward_func: Callable[..., Any], seed: int = 0, sampling: str = "auto") -> None:
         KernelShap.__init__(self, _masked(forward_func))
         self.seed = seed
-        self._set_sampling(sampling)
+        self.sampling = METHODS[self.method].scheme(sampling, f"sampling of {type(self).__name__}")
 
     def _scores(
         self, ask: Callable[[Keep], Tensor], image: Tensor, segments: Segments, count: int

@@ -19,7 +19,7 @@ from ..evaluation.source import preprocess_of
 from ..preprocess import Preprocess
 from ..protocols import PROTOCOLS
 from ..store import Store
-from .inputs import best_device
+from .inputs import best_device, find_modules_here
 from .progress import doing, shown
 
 __all__ = ["run"]
@@ -39,9 +39,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: If an option does not do, or nothing can be measured.
     """
-    if os.getcwd() not in sys.path:
-        # For a model in a module of the current folder, here and in the processes that are started from here.
-        sys.path.insert(0, os.getcwd())
+    find_modules_here()
     if args.scheduler is None:
         best_device(args.device)  # one that is not here is told before anything is read; a cluster may have another
     protocol = PROTOCOLS[args.protocol].configured(dict(args.settings))

@@ -15,7 +15,7 @@ from ..images import read_image, sample_photograph
 from ..models import Classifier, load
 from ..segments import Picture
 
-__all__ = ["architecture", "best_device", "check_outputs", "load_model", "picture"]
+__all__ = ["architecture", "best_device", "check_outputs", "find_modules_here", "load_model", "picture"]
 
 _LIBRARIES = {"torchvision": "torchvision.models", "timm": "timm.models"}
 
@@ -58,6 +58,15 @@ def best_device(name: str) -> str:
     return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
 
 
+def find_modules_here() -> None:
+    """Let modules of the current folder be imported, here and in the processes that are started from here.
+
+    A console script has its own folder first on the path, not the one that it was called in.
+    """
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+
+
 def load_model(name: str, weights: str | None, device: str = "cpu") -> Classifier:
     """Load a model by name, also from a module in the current folder.
 
@@ -72,9 +81,7 @@ def load_model(name: str, weights: str | None, device: str = "cpu") -> Classifie
     Raises:
         InputError: If there is no such model, or the weights do not fit it.
     """
-    if os.getcwd() not in sys.path:
-        # A console script has its own folder first on the path, not the one that it was called in.
-        sys.path.insert(0, os.getcwd())
+    find_modules_here()
     return load(name, weights, device)
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..images import read_image
-from ..padding import neighbor_padding
+from ..padding import fill
 from ..padding import rings as geometry
 from .panel import bare, board, many
 from .pictures import as_mask, transparent
@@ -76,9 +76,10 @@ def rings(x: Any, presence: Any, rounds: int | Sequence[int], axes: Any = None) 
 def _filled(values: Tensor, mask: Cells, count: int) -> tuple[npt.NDArray[Any], Cells]:
     """The map after some rounds, `(h, w)` or `(h, w, 3)`, and which of its cells are known."""
     present = torch.from_numpy(mask)[None, None]
-    filled = neighbor_padding(values[None], present, rounds=count)[0]
+    found = geometry(present, rounds=count)
+    filled = fill(torch.where(present, values[None], 0.0), found)[0]
     known = mask.copy()
-    for ring in geometry(present, rounds=count):
+    for ring in found:
         known.flat[ring.cells.numpy()] = True
     return (filled[0] if len(filled) == 1 else filled.permute(1, 2, 0)).numpy(), known
 

@@ -18,7 +18,7 @@ from ..explanation import Explanation
 from ..masking import Masking
 from ..maskings import make
 from ..models import Classifier
-from ..queries import Query, in_batches
+from ..queries import Query, answering, in_batches
 from ..segments import presence_of, segment
 from ..subject import find_subject
 from .heads import flat, headless
@@ -203,10 +203,7 @@ class Asker:
             shown = presence_of(segments, torch.from_numpy(rows).to(self._subject.device))
             return np.asarray(flat(method(image, shown), len(rows)).numpy())
 
-        with (
-            torch.inference_mode(),
-            torch.autocast(self._subject.device.type, torch.bfloat16, enabled=self._subject.autocast),
-        ):
+        with answering(self._subject.device, self._subject.autocast):
             if keep is None:
                 return np.asarray(flat(method(image), 1).numpy())
             batches = in_batches(ask, keep, self._size(image), self._subject.device)
