@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import random
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import settings
@@ -11,6 +13,15 @@ from hypothesis import settings
 # Times say nothing on a shared machine. CI draws the same examples for the same commit; elsewhere they are new.
 settings.register_profile("default", deadline=None, print_blob=True, derandomize="CI" in os.environ)
 settings.load_profile("default")
+torch.manual_seed(0)  # for what test modules draw when they are imported
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """A test that draws without a seed of its own draws the same in every run."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002
+    random.seed(0)
 
 
 def _devices() -> list[str]:

@@ -255,6 +255,18 @@ def test_predict_proba_takes_what_classifiers_get(masked, picture):
     assert not np.allclose(some, expected)
 
 
+@pytest.mark.parametrize("hide", [LayerMask, lambda model: Fill(model, "mean")])
+@pytest.mark.parametrize("value", [0, 1])
+def test_one_picture_is_answered_for_every_presence_that_says_the_same(value, hide, model, picture):
+    masking, presence = hide(model), np.full((3, 1, SIDE, SIDE), value)
+    found = masking.predict_proba(picture[None], presence)
+    np.testing.assert_allclose(found, masking.predict_proba(np.stack([picture] * 3), presence), atol=1e-6)
+    assert found.shape == (3, 5)
+    assert np.array_equal(found[1:], found[:-1])
+    found[0] = 0  # nobody else's memory
+    assert found[1:].any(axis=1).all()
+
+
 def test_alpha_is_absent_only_at_zero():
     _, shown = as_pictures(np.array([[[[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 0, 255]]]], np.uint8))
     assert shown[0, 0, 0].tolist() == [False, True, True]

@@ -160,6 +160,7 @@ class Masking(nn.Module):
             shown = shown & as_presence(extra.to(shown.device), image)
         like = sample(self.model, image)
         with torch.no_grad():
+            # Where nothing is absent the model itself answers, and one picture once for all presences.
             logits = self(image.to(like), None if shown.all() else shown.to(like.device))
         if not isinstance(logits, Tensor) or logits.dim() != 2:
             came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
@@ -167,6 +168,8 @@ class Masking(nn.Module):
                 f"model must answer with logits (N, K), but {came} came: "
                 "wrap it in a module that returns these."
             )
+        if len(image) == 1:
+            logits = logits.expand(len(shown), -1)
         probabilities: npt.NDArray[np.floating[Any]] = logits.float().softmax(1).cpu().numpy()
         return probabilities
 
