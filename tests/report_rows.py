@@ -13,6 +13,7 @@ UNIT = Unit("", "{}", "lite0", "abcdef012345", "grey", "", "", "", 0, "float32",
 FRACTIONS = (0.0, 0.5, 1.0)
 MASKINGS = ("grey", "layer")
 COUNT = 8
+BEST = '{"k":20}'
 
 
 def units(protocol, segments=("",), maskings=MASKINGS, count=COUNT, **changes):
@@ -50,7 +51,7 @@ def colours(**changes):
 
 
 def ablation(**changes):
-    for unit, number, generator in units("ablation", ("patches:16",), **changes):
+    for unit, number, generator in units("ablation", ("patches:16",), **{"settings": BEST, **changes}):
         rows = [{"part": "robustness", "variant": unit.masking, **row} for row in
                 _removal(number, generator, ("random",))]
         known = {"part": "lime", "variant": unit.masking, "label": number // 2, "whole": 7}
@@ -66,7 +67,7 @@ def ablation(**changes):
 
 
 def lime(**changes):
-    for unit, number, generator in units("lime", ("patches:16", "slic:250"), **changes):
+    for unit, number, generator in units("lime", ("patches:16", "slic:250"), **{"settings": BEST, **changes}):
         known = {"label": number // 2, "whole": 7, "probability": 0.5}
         found = {
             "alignment": float(generator.normal()), "jaccard": None if number == 4 else float(generator.random()),

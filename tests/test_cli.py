@@ -95,6 +95,15 @@ def test_module_runs_as_the_command():
     )
 
 
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["explian"], 2)])
+def test_a_process_without_stdout_ends_as_any_other(words, code):
+    program = "import sys; sys.stdout = None; from xai_layermask.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_version_is_the_packages(capsys):
     assert run(capsys, "--version") == (0, f"xai-layermask {xai_layermask.__version__}\n", "")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import pytest
+
 from xai_layermask.cli import names
 from xai_layermask.dataset import LAYOUTS
 from xai_layermask.maskings import NAMES
@@ -22,6 +24,11 @@ def test_names_are_those_that_are_known():
     assert names.MODELS == _KINDS
     assert {name: method.schemes for name, method in METHODS.items()} == names.METHODS
     assert set(names.SAMPLINGS) == {"auto"}.union(*names.METHODS.values())
+
+
+def test_torchvision_has_the_classifiers_that_are_suggested():
+    models = pytest.importorskip("torchvision.models")
+    assert {"resnet18", "vgg16"} <= set(names.TORCHVISION) <= set(models.list_models(module=models))
 
 
 def test_protocols_and_their_settings_are_those_that_are_known():

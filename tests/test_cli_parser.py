@@ -43,6 +43,8 @@ def test_a_word_out_of_place_is_told_in_one_sentence(words, sentence):
         ("explain --model lite9", "--model", "did you mean 'lite2'?"),
         ("explain --model Lite0", "--model", "did you mean 'lite0'?"),
         ("explain --model resnet50", "--model", "did you mean 'torchvision:resnet50' or 'timm:resnet50'?"),
+        ("explain --model resnt18", "--model", "but 'resnt18' came: did you mean 'torchvision:resnet18'?"),
+        ("explain --model ResNet50", "--model", "did you mean 'torchvision:resnet50'?"),
         ("explain --model torchvison:resnet50", "--model", "did you mean 'torchvision:resnet50'?"),
         ("explain --model torchvision:", "--model", "did you mean 'torchvision:NAME'?"),
         ("check lite7", "MODEL", "did you mean 'lite2'?"),

@@ -69,6 +69,35 @@ def test_kinds_of_painted_masks(tmp_path):
         Painted(path, "gray")
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.uint8([[0, 1, 1]]), "nowhere brighter than 1 of 255"),
+        (np.uint16([[0, 255, 255]]), "nowhere brighter than 1 of 255"),
+        (np.uint8([[[0, 0, 0], [128, 0, 0], [0, 0, 0]]]), "coloured"),
+        (np.uint8([[[0, 0, 0, 0], [255, 255, 255, 255], [0, 0, 0, 0]]]), "transparent in places"),
+    ],
+    ids=["zeros and ones", "sixteen bits", "colours of classes", "an object on nothing"],
+)
+def test_a_mask_that_is_not_white_on_black_is_refused(tmp_path, values, words):
+    path = tmp_path / "m.png"
+    Image.fromarray(values).save(path)
+    with pytest.raises(InputError, match=f"mask must be white on black, but 'm.png' is {words}: write 255 where"):
+        Painted(path).read(1, 3)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "I;16", "CMYK"])
+def test_white_on_black_is_read_in_any_mode(tmp_path, mode):
+    grey = Image.fromarray(np.uint8([[0, 255, 0]]))
+    if mode == "I;16":
+        grey = Image.fromarray(np.uint16([[0, 65535, 0]]))
+    path = tmp_path / ("m.tif" if mode == "CMYK" else "m.png")
+    (grey if mode == "I;16" else grey.convert("RGB").convert(mode)).save(path)
+    assert Painted(path).read(1, 3).tolist() == [[0, 1, 0]]
+    Image.new("L", (3, 1)).save(path)
+    assert not Painted(path).read(1, 3).any()  # no object in the picture
+
+
 def test_squares_lie_at_the_centre_and_the_highest_counts(tmp_path):
     for name, level in (("a", 255), ("b", 51)):
         values = np.full((8, 8), 51, np.uint8)

@@ -44,6 +44,30 @@ def test_labels_csv(tmp_path):
     assert dataset.items[0].mask().sum() == 20 * 16 and dataset.items[1].mask() is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffimage,class_index\na.png,3\n",
+        "image,class_index\r\na.png,3\r\n",
+        "image, class_index\na.png, 3\n",
+        '"class_index" , "image"\n"3", "a.png"\n',
+        "note,class_index,image\n\"one, two\nthree\",3,a.png\n",
+    ],
+    ids=["byte order mark", "carriage returns", "blanks", "quotes", "commas and lines in quotes"],
+)
+def test_labels_are_found_however_a_spreadsheet_writes_them(tmp_path, text):
+    paint(tmp_path, "a.png")
+    (tmp_path / "labels.csv").write_bytes(text.encode())
+    assert found(read_dataset(tmp_path)) == {"a.png": 3}
+
+
+def test_labels_without_their_column_are_refused(tmp_path):
+    paint(tmp_path, "a.png")
+    (tmp_path / "labels.csv").write_text("image,label\na.png,3\n")
+    with pytest.raises(InputError, match="must have the columns image and class_index, but image, label came"):
+        read_dataset(tmp_path)
+
+
 def test_wrong_items_are_named_and_skipped_or_refused(tmp_path):
     paint(tmp_path, "a.png")
     (tmp_path / "text.jpg").write_text("no picture")
@@ -179,12 +203,19 @@ def test_folders_without_pictures_are_refused(tmp_path):
     with pytest.raises(InputError, match="must have the columns image and class_index, but file, class came"):
         read_dataset(tmp_path)
     (tmp_path / "labels.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(InputError, match="must be a CSV file, but it cannot be read so"):
+    with pytest.raises(InputError, match="must be a CSV file with the columns image and class_index, but it cannot be"):
         read_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("text", ["name,index\na,1\n", "category,class_index\na,b\n", "category,class_index\na\n"])
-def test_a_wrong_table_of_classes_is_refused(tmp_path, text):
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("name,index\na,1\n", "must have the columns category and class_index, but name, index came"),
+        ("category,class_index\na,b\n", "line 2 of .* a category and the index of its class, but 'a' and 'b' came"),
+        ("category,class_index\na\n", "line 2 of .* but 'a' and '' came"),
+    ],
+)
+def test_a_wrong_table_of_classes_is_refused(tmp_path, text, words):
     (tmp_path / "classes.csv").write_text(text)
-    with pytest.raises(InputError, match="must be a CSV file with the columns category and class_index"):
+    with pytest.raises(InputError, match=words):
         class_table(tmp_path / "classes.csv")

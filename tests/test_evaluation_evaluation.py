@@ -183,6 +183,14 @@ def test_strict_ends_at_the_first_picture_that_fails(tmp_path):
         run(tmp_path, ("wrong.png",), strict=True)
 
 
+def test_what_another_run_has_done_meanwhile_is_no_failure(tmp_path):
+    with Store(tmp_path / "results.db") as store, Crew() as crew:
+        todo = agenda(Fake(str(tmp_path)), dataset(tmp_path, "a.png", "wrong.png"), [SOURCE], ["black"], store=store)
+        run(tmp_path, ("a.png",), maskings=["black"])
+        outline = evaluate(todo, store, crew, "cpu")
+    assert (outline.written, outline.elsewhere, len(outline.problems)) == (0, 1, 1)
+
+
 def test_it_is_told_if_every_unit_fails(tmp_path):
     with pytest.raises(InputError, match=r"at least one unit must succeed, but all 2 failed: 'wrong.png' must be"):
         run(tmp_path, ("wrong.png",))

@@ -38,6 +38,7 @@ def test_own_preprocessing_stays_without_words():
     [
         ("cafe", r"preprocess must be one of 'imagenet', 'half', 'caffe', but 'cafe' came: did you mean 'caffe'"),
         ("corp=3", r"preprocess must be one of 'resize', 'crop', but 'corp' came: did you mean 'crop'"),
+        ("mean=0.5", r"preprocess must be one of 'resize', 'crop', but 'mean' came"),
         ("crop=x", r"preprocess must have crop in pixels, but 'x' came: write for example crop=224"),
     ],
 )

@@ -142,3 +142,18 @@ def test_colours_that_are_none(colour):
     message = f"colour must be a name or (r, g, b) from 0 to 255, but {colour!r} came: for example (255, 0, 0) for red."
     with pytest.raises(InputError, match=re.escape(message)):
         Fill(Shows(), colour)
+
+
+def test_a_colour_has_three_channels():
+    x, presence = torch.rand(2, 1, 4, 4), torch.eye(4)
+    with pytest.raises(InputError, match=re.escape("image must be a tensor of shape (N, 3, H, W)")):
+        Fill(Shows(), "grey")(x, presence)
+    assert Fill(Shows(), "mean")(x, presence).shape[1] == 1
+
+
+@pytest.mark.parametrize("colour", ["mean", "blur"])
+def test_a_fill_made_of_absent_pixels_needs_them(colour):
+    x, presence = draw()
+    x = torch.where(presence, x, float("nan"))
+    with pytest.raises(InputError, match="image must be finite everywhere, since this fill is made of absent pixels"):
+        Fill(Shows(), colour)(x, presence)

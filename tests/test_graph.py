@@ -73,6 +73,10 @@ def test_a_graph_fits_as_long_as_the_modules_are_the_same():
     graph = captured(model)
     model.append(nn.ReLU())
     assert not graph.fits(model)
+    model = network()
+    graph = captured(model)
+    model[0].bias = None if model[0].bias is not None else nn.Parameter(torch.ones(model[0].out_channels))
+    assert not graph.fits(model)
     assert same([model, graph], [model, graph])
     assert not same([model], [network()])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -170,6 +171,18 @@ def test_a_masking_survives_pickle():
         answer = masked(image, presence)
         again = pickle.loads(pickle.dumps(masked))
         assert torch.equal(again(image, presence), answer)
+
+
+def test_threads_may_share_a_masking():
+    masked = LayerMask(copy.deepcopy(SMALL).eval())
+    generator = torch.Generator().manual_seed(0)
+    sizes = [(1 + i % 3, 6 + i % 4, 6 + i % 5) for i in range(24)]
+    images = [torch.randn(n, 3, h, w, generator=generator) for n, h, w in sizes]
+    presences = [torch.rand(n, 1, h, w, generator=generator) > 0.5 for n, h, w in sizes]
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(masked, images, presences))
+    for answer, image, presence in zip(answers, images, presences, strict=True):
+        assert torch.allclose(answer, masked(image, presence), atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

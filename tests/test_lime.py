@@ -202,6 +202,8 @@ def test_grey_pictures(masked):
         ({"hide_color": 128}, r"^hide_color must be None or 0"),
         ({"num_samples": 1}, r"^num_samples must be a whole number of at least 2, but 1 came"),
         ({"batch_size": 0}, r"^batch_size must be a whole number of at least 1, but 0 came"),
+        ({"num_features": 0}, r"^num_features must be a whole number of at least 1, but 0 came"),
+        ({"top_labels": -1}, r"^top_labels must be a whole number of at least 0, but -1 came"),
         ({"random_seed": -1}, r"^random_seed must be a whole number from 0 to"),
         ({"segmentation_fn": "slick"}, r"^segments must be one of 'patches', .* did you mean 'slic'\?$"),
         ({"segmentation_fn": QUARTERS[:4]}, r"^segments must have the shape"),

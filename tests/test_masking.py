@@ -245,6 +245,22 @@ def test_a_masking_needs_a_module():
         LayerMask(lambda x: x)
 
 
+@pytest.mark.parametrize("masking", [LayerMask, lambda model: Fill(model, "grey")])
+def test_a_masking_is_no_network(masking):
+    message = "model must be the network itself, but the masking LayerMask came: pass its model."
+    with pytest.raises(InputError, match=re.escape(message)):
+        masking(LayerMask(net()))
+
+
+def test_a_network_of_four_channels_takes_presence_apart():
+    masked = LayerMask(nn.Sequential(nn.Conv2d(4, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    x = torch.rand(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(masked(x, torch.ones(1, 1, 1, 1)), masked.model(x))
+    message = "presence, the last of 4 channels, must hold only 0 and 1, but .* came: .* pass presence apart where the"
+    with pytest.raises(InputError, match=message):
+        masked(x)
+
+
 def test_a_masking_must_say_what_it_does():
     with pytest.raises(TypeError, match=r"Masking must define _masked\(image, presence\) to be a masking"):
         Masking(net(), "bare")(draw()[0])
@@ -291,7 +307,8 @@ def test_bound_to_several_images():
     torch.testing.assert_close(bound(shared), masked(x, shared))
     torch.testing.assert_close(bound(shared.repeat(3, 1, 1, 1))[2:4], masked(x, shared))
     index = torch.tensor([1, 0, 0])
-    torch.testing.assert_close(bound(presence[index], index), masked(x[index], presence[index]))
+    for some in (presence[index], presence[index, 0]):
+        torch.testing.assert_close(bound(some, index), masked(x[index], presence[index]))
 
 
 def test_bound_presence_that_belongs_to_nobody():
@@ -299,8 +316,9 @@ def test_bound_presence_that_belongs_to_nobody():
     message = r"presence must say which of the 2 bound images it belongs to, but a batch of 3 .* came: pass bound.index"
     with pytest.raises(InputError, match=message):
         bound(torch.ones(3, 1, 12, 17))
-    with pytest.raises(InputError, match=r"but a batch of 2 .* came: pass bound.index along"):
-        bound(draw(n=2)[1])
+    for presence in (draw(n=2)[1], draw(n=2)[1][:, 0], torch.ones(0, 1, 12, 17), torch.ones(1, 12, 17)):
+        with pytest.raises(InputError, match=rf"but a batch of {len(presence)} .* came: pass bound.index along"):
+            bound(presence)
 
 
 @pytest.mark.parametrize("index", [torch.tensor([0, 2]), torch.tensor([0]), torch.tensor([0.0, 1.0]), [0, 1]])
@@ -328,6 +346,8 @@ def test_probabilities_of_pictures():
     expected = masked(image, torch.from_numpy(alpha > 0)).softmax(1).detach().numpy()
     np.testing.assert_allclose(masked.predict_proba(pictures), expected, atol=1e-5)
     np.testing.assert_allclose(masked.predict_proba(torch.from_numpy(pictures)), expected, atol=1e-5)
+    rounded = torch.from_numpy(pictures / 255).bfloat16()
+    np.testing.assert_array_equal(masked.predict_proba(rounded), masked.predict_proba(rounded.float()))
     np.testing.assert_allclose(masked.predict_proba(pictures[..., :3], presence=alpha > 0), expected, atol=1e-5)
 
 
@@ -345,6 +365,10 @@ def test_pictures_that_are_none(images, message):
 
 
 def test_a_model_that_gives_no_logits():
-    masked = LayerMask(nn.Conv2d(3, 4, 3))
-    with pytest.raises(InputError, match=re.escape("model must answer with logits (N, K), but (1, 4, 6, 6) came")):
-        masked.predict_proba(np.zeros((1, 8, 8, 3), np.uint8))
+    pictures = np.zeros((1, 8, 8, 3), np.uint8)
+    message = "model must answer with logits (N, K) of at least 2 classes, but {} came"
+    with pytest.raises(InputError, match=re.escape(message.format("(1, 4, 6, 6)"))):
+        LayerMask(nn.Conv2d(3, 4, 3)).predict_proba(pictures)
+    one = nn.Sequential(nn.Conv2d(3, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(InputError, match=re.escape(message.format("(1, 1)"))):
+        LayerMask(one).predict_proba(pictures)

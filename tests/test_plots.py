@@ -53,6 +53,18 @@ def test_draws_on_the_axes_that_it_is_given_and_returns_them():
     np.testing.assert_array_equal(right.images[-1].get_array(), explanation().heatmap("cock"))
 
 
+def letters(figure):
+    """What matplotlib draws of the titles and labels, where it sets no mathematics."""
+    texts = [text for ax in figure.axes for text in (ax.title, ax.xaxis.label, ax.yaxis.label)]
+    return "\n".join(shown for shown, mode in (text._preprocess_math(text.get_text()) for text in texts) if not mode)
+
+
+def test_names_are_shown_letter_by_letter():
+    explained = explanation(labels=["$5_000$", "from $1_a to $2"])
+    assert "$5_000$ " in letters(overview(explained)) and "from $1_a to $2 " in letters(overview(explained))
+    assert "$5_000$\n" in letters(comparison([explained]))
+
+
 def test_draws_scores_that_are_all_zero():
     ax = explanation(scores=np.zeros((2, 4))).plot()
     assert (pixels(ax)[..., 3] < 0.01).all()

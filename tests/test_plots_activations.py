@@ -25,6 +25,11 @@ def activation(channels, height, width):
 TRACE = Trace({"stem": activation(4, 8, 10), "layer1": activation(6, 4, 5)}, None)
 
 
+def test_paths_are_shown_letter_by_letter():
+    (ax,) = activations(Trace({"a$b.c_d$": TRACE["stem"]}, None))
+    assert ax.title._preprocess_math(ax.get_title())[0].startswith("a$b.c_d$\n")
+
+
 @pytest.mark.parametrize(
     ("channels", "chosen"),
     [

@@ -116,5 +116,5 @@ def test_the_carrier_repeats_one_image():
 def test_a_carrier_without_presence():
     with pytest.raises(InputError, match=re.escape("shape (N, 4, H, W) with no empty side, but 2x3x4x5 came")):
         split_presence(IMAGE)
-    with pytest.raises(InputError, match=r"only 0 and 1, but 0.25 came"):
+    with pytest.raises(InputError, match=r"presence, the last of 4 channels, must hold only 0 and 1, but 0.25"):
         split_presence(torch.full((1, 4, 2, 2), 0.25))

@@ -62,7 +62,7 @@ def test_settings_come_from_words_and_are_canonical():
     with pytest.raises(InputError, match="must have a value, but nothing came"):
         Linearity.configured({"sizes": ","})
     assert Ablation.configured({"removals": "none"}).removals == ()
-    with pytest.raises(InputError, match="sizes must be from 1 to 112 pixels"):
+    with pytest.raises(InputError, match="sizes must be different numbers of pixels from 1 to 112"):
         Linearity.configured({"sizes": "none"})
 
 
@@ -76,8 +76,9 @@ def test_settings_come_from_words_and_are_canonical():
         (lambda: Ablation(removals=(1.5,)), "removals must be different numbers from 0 to 1, but 1.5 came"),
         (lambda: Ablation(k=0), "k must be at least 1, but 0 came"),
         (lambda: Lime(samples=1), "samples must be at least 2, but 1 came"),
-        (lambda: Linearity(sizes=(0,)), "sizes must be from 1 to 112 pixels"),
-        (lambda: PROTOCOLS["collapse"](sizes=(300,)), "sizes must be from 1 to 224 pixels"),
+        (lambda: Linearity(sizes=(0,)), "sizes must be different numbers of pixels from 1 to 112"),
+        (lambda: PROTOCOLS["collapse"](sizes=(300,)), "sizes must be different numbers of pixels from 1 to 224"),
+        (lambda: Linearity(sizes=(56, 56)), "sizes must be different numbers of pixels from 1 to 112, but 56, 56 came"),
         (lambda: PROTOCOLS["colours"](patch=0), "patch must be a number of pixels, but 0 came"),
     ],
 )

@@ -48,7 +48,14 @@ def test_json_lists_the_files_and_what_is_missing(folder, capsys):
         str(path.relative_to(folder)) for path in (folder / "there").rglob("*") if path.is_file()
     )
     assert not any("mask-shape" in name for name in found["files"])
-    assert found["missing"]
+    assert found["missing"] == []
+
+
+def test_a_protocol_named_twice_is_reported_once_and_no_other_is_missed(folder, capsys):
+    report("results.db", "--protocol", "linearity,linearity", "--json")
+    assert json.loads(capsys.readouterr().out)["missing"] == []
+    lines = (folder / "report" / "tables" / "linearity.csv").read_text().splitlines()
+    assert {line.split(",")[3] for line in lines[1:]} == {"3"}
 
 
 def test_quiet_says_nothing(folder, capsys):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from report_rows import COUNT, EVERY, FRACTIONS, UNIT
+from report_rows import BEST, COUNT, EVERY, FRACTIONS, UNIT
 
 from xai_layermask.intervals import Interval
 from xai_layermask.protocols import PROTOCOLS
@@ -201,7 +201,7 @@ def test_differences_are_of_the_pictures_that_both_have():
 def test_a_difference_leaves_out_pictures_where_one_side_is_not_defined():
     def one(masking, picture, alignment):
         row = {"kept": True, "label": 1, "whole": 1, "probability": 1.0, "alignment": alignment, "ablated": 1}
-        return replace(UNIT, protocol="lime", masking=masking, segments="slic", picture=picture), [row]
+        return replace(UNIT, protocol="lime", settings=BEST, masking=masking, segments="slic", picture=picture), [row]
 
     measured = [one("grey", "a", 0.1), one("grey", "b", None), one("grey", "c", 0.4),
                 one("layer", "a", 0.2), one("layer", "b", 0.9), one("layer", "c", 0.7)]
@@ -314,3 +314,62 @@ def test_every_caption_says_how_many_pictures(made):
             assert "n = " in drawing.caption
             assert "95 %" in drawing.caption
             assert len(drawing.figure.legends) == 1
+
+
+def fewer(protocol, fractions, **changes):
+    """The measurements of a setup that has only some fractions."""
+    settings = f'{{"fractions":{list(fractions)}}}'
+    for unit, rows in EVERY[protocol](settings=settings, **changes):
+        yield unit, [row for row in rows if row["fraction"] in fractions]
+
+
+def test_setups_of_different_fractions_have_areas_of_their_own():
+    both = [*fewer("robustness", (0.0, 0.5)), *fewer("robustness", (0.5, 1.0))]
+    wanted = {"order": "random", "masking": "grey", "segments": "slic:100"}
+    for fractions in ((0.0, 0.5), (0.5, 1.0)):
+        (alone,) = lines(sections(fewer("robustness", fractions))[0], "robustness", **wanted)
+        rows = lines(sections(both)[0], "robustness", **wanted)
+        (beside,) = [row for row in rows if str([*fractions]) in row["model"]]
+        assert beside["n"] == COUNT
+        assert {**beside, "model": "lite0"} == alone
+    assert lines(sections(both)[0], "robustness-differences", order="random")
+
+
+def test_collapse_is_compared_with_the_largest_size_of_the_setup():
+    small = [(replace(unit, settings='{"sizes":[64]}'), rows[1:]) for unit, rows in EVERY["collapse"]()]
+    alone = line(sections(small)[0], "collapse", masking="grey", size="64")
+    both = lines(sections([*EVERY["collapse"](), *small])[0], "collapse", masking="grey", size="64")
+    assert alone["change of that cosine ↓"].value == 0
+    assert [row["change of that cosine ↓"].value for row in both if "64" in row["model"]] == [0]
+
+
+def test_the_best_segments_are_called_by_their_number():
+    heads = {
+        settings: table(sections(EVERY["lime"](settings=f'{{"k":{settings}}}'))[0], "lime").header
+        for settings in (5, 20)
+    }
+    assert "top-5 Jaccard ↑" in heads[5] and "top-5 ablation accuracy ↓" in heads[5]
+    assert "top-20 Jaccard ↑" in heads[20]
+    mixed = [*EVERY["lime"](settings='{"k":5}'), *EVERY["lime"](settings='{"k":9}')]
+    assert "top-k Jaccard ↑" in table(sections(mixed)[0], "lime").header
+    five = sections(EVERY["ablation"](settings='{"k":5}'))[0]
+    assert "top-5 Jaccard ↑" in table(five, "ablation-lime").header
+
+
+def test_figures_count_the_pictures_that_they_show():
+    measured = [
+        (unit, [row for row in rows if row["order"] == "random" or unit.picture < "3"])
+        for unit, rows in EVERY["robustness"]()
+    ]
+    assert f"n = 3 to {COUNT}." in sections(measured)[0].drawings[0].caption
+
+
+def test_a_unit_that_comes_again_counts_once():
+    twice = sections([*EVERY["lime"](), *EVERY["lime"]()])[0]
+    once = sections(EVERY["lime"]())[0]
+    assert [one.rows for one in twice.tables] == [one.rows for one in once.tables]
+
+
+def test_only_the_protocols_that_were_asked_for_are_missed():
+    (said,) = [one for one in sections(EVERY["lime"](), protocols=("lime", "collapse")) if one.missing]
+    assert said.missing == ("collapse: measure it with xai-layermask evaluate collapse.",)

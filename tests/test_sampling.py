@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import product
 from math import comb
 
@@ -169,3 +170,12 @@ def test_the_generator_alone_decides(draw, sampling):
     np.testing.assert_array_equal(draw(30, 40, np.random.default_rng(7), sampling).keep, first)
     assert not np.array_equal(draw(30, 40, np.random.default_rng(8), sampling).keep, first)
     assert np.random.get_state()[1].tolist() == before  # noqa: NPY002
+
+
+def test_a_few_samples_of_thousands_of_segments_take_little_memory():
+    tracemalloc.start()
+    few = lime_samples(3000, 9, np.random.default_rng(0), "orthogonal").keep
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert few.shape == (9, 3000)
+    assert most < 2e6

@@ -252,3 +252,7 @@ def test_presence_takes_zeros_and_ones_of_any_type(keep):
 def test_bad_choices_are_named(keep, message):
     with pytest.raises(InputError, match=message):
         presence_of(np.array([[0, 1]]), keep)
+
+
+def test_no_choice_is_no_presence():
+    assert presence_of(np.array([[0, 0, 1]]), np.ones((0, 2), bool)).shape == (0, 1, 1, 3)

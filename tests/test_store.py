@@ -124,6 +124,16 @@ def test_numpy_numbers_are_refused(path):
         store.put(UNIT, [{"label": np.int64(3)}], 0.0, "")
 
 
+@pytest.mark.parametrize("name", [":memory:", "file:x?mode=memory", "ü 1.db"])
+def test_a_store_is_a_file_whatever_its_name_and_wherever_the_process_goes(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with Store(name) as store:
+        monkeypatch.chdir("/")
+        store.put(UNIT, [{"value": 1}], seconds=0.1, worker="here")
+        assert [rows for _, rows in store.rows()] == [[{"value": 1}]]
+    assert (tmp_path / name).stat().st_size > 0
+
+
 def test_a_missing_store_is_told(path):
     with pytest.raises(InputError, match=r"store must be a file that exists, but there is none at '.*results\.db'"):
         Store(path, create=False)

@@ -129,6 +129,10 @@ def test_kernel_shap_shares_out_evenly_what_it_knows_nothing_about():
     fit = kernel_shap(ends, np.array([[1.0], [0.2]]))
     np.testing.assert_allclose(fit.scores, np.full((1, 4), 0.2))
     assert np.isnan(fit.r2[0])
+    # Samples that are all the same tell no segment from another either.
+    same = Samples(np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [1, 0, 0]], bool), np.array([0.0, 0.0, 1.0, 1.0]))
+    fit = kernel_shap(same, np.array([[1.0], [0.1], [0.7], [0.7 + 1e-9]]))
+    np.testing.assert_allclose(fit.scores, np.full((1, 3), 0.3))
 
 
 def test_ridge_is_the_weighted_normal_equation():

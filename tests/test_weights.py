@@ -43,6 +43,12 @@ def test_a_file_of_torch_in_any_wrapping(tmp_path, wrap):
     assert same(read_state(str(tmp_path / "x.pt")), state)
 
 
+def test_a_part_that_is_called_module_keeps_its_name(tmp_path):
+    model = nn.ModuleDict({"module": nn.Linear(2, 2), "head": nn.Linear(2, 1)})
+    torch.save(model.state_dict(), tmp_path / "x.pt")
+    assert same(read_state(tmp_path / "x.pt"), model.state_dict())
+
+
 def test_a_file_of_safetensors(tmp_path):
     safetensors = pytest.importorskip("safetensors.torch")
     state = random_network().state_dict()

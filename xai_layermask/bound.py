@@ -38,7 +38,7 @@ class Bound:
         self.index = torch.arange(image.shape[0], device=image.device)
 
     def __call__(self, presence: Tensor, index: Tensor | None = None) -> Any:
-        """Answer for presence `(M, 1, H, W)`, bool or 0/1, with logits `(M, K)`.
+        """Answer for presence `(M, 1, H, W)` or `(M, H, W)`, bool or 0/1, with logits `(M, K)`.
 
         Args:
             presence: Which pixels are there.
@@ -49,14 +49,16 @@ class Bound:
             InputError: If presence or index do not fit, or it is not clear which image a presence belongs to.
         """
         image, images = self.image, len(self.image)
+        if isinstance(presence, Tensor) and presence.dim() == 3:
+            presence = presence[:, None]
         count = presence.shape[0] if isinstance(presence, Tensor) and presence.dim() == 4 else images
         if index is not None:
             image = image[self._checked(index, count)]
         elif images > 1:
-            if count % images or not _repeated(presence, images):
+            if not count or count % images or not _repeated(presence, images):
                 raise InputError(
                     f"presence must say which of the {images} bound images it belongs to, but a batch of {count} "
-                    "differing presences came: pass bound.index along, in Captum as additional_forward_args."
+                    "presences came: pass bound.index along, in Captum as additional_forward_args."
                 )
             image = image.repeat(count // images, 1, 1, 1)
         return self._answer(image, presence)

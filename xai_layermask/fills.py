@@ -16,6 +16,7 @@ from .imputers import inpaint, road
 from .masking import Masking
 from .padding import neighbor_padding
 from .preprocess import Preprocess
+from .presence import as_image
 
 __all__ = ["COLOURS", "Fill"]
 
@@ -85,8 +86,12 @@ class Fill(Masking):
 
         Returns:
             `(N, C, H, W)`: the image where it is present, the fill elsewhere.
+
+        Raises:
+            InputError: If the fill is a colour, and the image has not 3 channels.
         """
         if self.rgb is not None:
+            image = as_image(image, channels=3)
             return torch.where(presence, image, self.preprocess.color(self.rgb).to(image))
         if self.name == "mean":
             return torch.where(presence, image, image.mean((2, 3), keepdim=True))

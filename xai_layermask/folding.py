@@ -94,25 +94,29 @@ class Weights:
 
     def __init__(self, parts: Sequence[Prepared]) -> None:
         self.parts = tuple(parts)
-        self._norms = [i for one in parts if one.norm for i in one.norm[0][2:] if i is not None]
-        self._statistics: Tensor | None = None
+        self._small = [
+            i for one in parts for i in (one.weight[1], *(one.norm[0] if one.norm else ())) if i is not None
+        ]
+        self._seen: Tensor | None = None
 
     def values(self, state: Mapping[int, Tensor], dtype: torch.dtype | None = None) -> dict[int, Tensor]:
         """Prepared weights and biases by value number, as the model's own weights are now, rounded to a type."""
-        moved = self._statistics_moved(state)
+        changed = self._changed(state)
         made: dict[int, Tensor] = {}
         for one in self.parts:
-            made |= one.values(state, moved and one.norm is not None, dtype)
+            made |= one.values(state, changed, dtype)
         return made
 
-    def _statistics_moved(self, state: Mapping[int, Tensor]) -> bool:
-        # PyTorch does not count what a batch norm in training writes to its statistics: look at the numbers, which
-        # are few, all at once.
-        if not self._norms:
-            return False
+    def _changed(self, state: Mapping[int, Tensor]) -> bool:
+        # PyTorch does not count what a batch norm in training writes to its statistics, nor what is written through
+        # `.data`: look at the numbers, all at once. Of weights, which are many, at one of every filter and at all of
+        # the first filter.
+        weights = [state[one.weight[0]] for one in self.parts]
         with torch.inference_mode(False), torch.no_grad():
-            now = torch.cat([state[i] for i in self._norms])
-        before, self._statistics = self._statistics, now
+            looks = [state[i] for i in self._small]
+            looks += [look for weight in weights for look in (weight[:, 0, 0, 0], weight[0].flatten())]
+            now = torch.cat(looks) if looks else torch.empty(0)
+        before, self._seen = self._seen, now
         return before is None or before.dtype != now.dtype or not torch.equal(before, now)
 
 

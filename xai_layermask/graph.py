@@ -100,7 +100,7 @@ class Graph:
         self._number = {node: i for i, node in enumerate(self._nodes)}
         self._memory = Memory(self._nodes)
         self._spec = exported.call_spec.out_spec
-        self._modules = list(model.modules())
+        self._modules, self._sizes = list(model.modules()), [tensor.shape for tensor in tensors(model)]
         signature = exported.graph_signature
         named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self._state: list[tuple[int, nn.Module, str]] = []
@@ -126,8 +126,8 @@ class Graph:
         self.steps = lru_cache(maxsize=8)(self._steps)
 
     def fits(self, model: nn.Module) -> bool:
-        """Whether the model still consists of the modules that were captured."""
-        return same(model.modules(), self._modules)
+        """Whether the model still consists of the modules that were captured, with tensors of the same shapes."""
+        return same(model.modules(), self._modules) and [tensor.shape for tensor in tensors(model)] == self._sizes
 
     def state(self, device: torch.device) -> dict[int, Tensor]:
         """Look up parameters, buffers and constants by their value numbers, as they are now."""

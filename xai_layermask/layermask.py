@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,13 +23,16 @@ __all__ = ["LayerMask"]
 
 PADDINGS = ("neighbor", "zero", "partial")
 _KEPT = 8
+# Torch captures one model at a time, and threads may share what a masking remembers.
+_REMEMBERING = threading.RLock()
 
 
 class LayerMask(Masking):
     """Layer masking of any CNN or vision transformer (Balasubramanian & Feizi, ICCV 2023).
 
     Every activation travels with its presence, and every operator runs in its masked form. The model is used as it
-    is: it is never changed, and its parameters are shared.
+    is: it is never changed, and its parameters are shared. Between calls weights may change and modules be replaced;
+    a module's other settings, such as strides and hooks, are those of the first call for a size of image.
 
     Args:
         model: The network: images `(N, C, H, W)` to logits `(N, K)`.
@@ -102,7 +106,8 @@ class LayerMask(Masking):
             )
         like = sample(self.model)
         image = torch.empty(tuple(shape), dtype=like.dtype, device="meta")
-        return self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported
+        with _REMEMBERING:
+            return self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported
 
     def graph(self, image: Tensor) -> Graph:
         """The model as it was captured for images of this shape and type; captured now if it was not yet.
@@ -118,7 +123,8 @@ class LayerMask(Masking):
             CaptureError: If the model cannot be captured.
         """
         self._check_model(image)
-        return self._captured(image, image.device).graph
+        with _REMEMBERING:
+            return self._captured(image, image.device).graph
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave captured graphs behind when copied or sent to another process; they are made anew there."""
@@ -128,14 +134,19 @@ class LayerMask(Masking):
         self._check_model(image)
         if presence is None:
             return self.answer(image)
-        captured = self._captured(image, image.device)
         learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
         differentiable = learning or (torch.is_grad_enabled() and image.requires_grad)
-        program = captured.program(
-            image.shape[0], self.settings, self.until, folded=not learning, overwrite=not differentiable
-        )
-        refuse_unsupported(program)
-        return captured.masked(program, image, presence.contiguous(), folded=not learning)
+        with _REMEMBERING:
+            captured = self._captured(image, image.device)
+            program = captured.program(
+                image.shape[0], self.settings, self.until, folded=not learning, overwrite=not differentiable
+            )
+            refuse_unsupported(program)
+            values = captured.state(image.device, folded=not learning)
+        plan = program.plan(presence.contiguous())
+        values[program.image] = image.contiguous(memory_format=torch.channels_last)
+        run(program, plan, values)
+        return captured.graph.output(values)
 
     def _check_model(self, image: Tensor) -> None:
         like = sample(self.model, image)
@@ -215,18 +226,15 @@ class _Captured:
             )
         return self._programs[key]
 
-    def masked(self, program: Program, image: Tensor, presence: Tensor, folded: bool) -> Any:
-        """The answer for the present part."""
-        values: dict[int, Any] = self.graph.state(image.device)
+    def state(self, device: torch.device, folded: bool) -> dict[int, Any]:
+        """Parameters, buffers, constants and prepared weights by value number, as they are now."""
+        values: dict[int, Any] = self.graph.state(device)
         if folded and self._weights is not None:
-            kind = image.device.type
             # Autocast would round these weights anew in every call.
-            rounded = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None
+            rounded = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
             values |= self._weights.values(values, rounded)
-        plan = program.plan(presence)
-        values[program.image] = image.contiguous(memory_format=torch.channels_last)
-        run(program, plan, values)
-        return self.graph.output(values)
+        return values
+
 
 
 def run(

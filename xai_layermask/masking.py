@@ -54,6 +54,10 @@ class Masking(nn.Module):
                 f"model must be a torch.nn.Module, but {type(model).__name__} came: "
                 "pass the network itself, or load one by name with xai_layermask.models.load."
             )
+        if isinstance(model, Masking):
+            raise InputError(
+                f"model must be the network itself, but the masking {type(model).__name__} came: pass its model."
+            )
         self.model = model
         self.name = name
         self.training = False
@@ -107,7 +111,7 @@ class Masking(nn.Module):
             image = present_part(image, presence)
         # One image for many presences is small: where it is finite altogether, so is each present part.
         if not torch.isfinite(whole.detach().sum()):
-            _check_finite(image)
+            _check_finite(image, self.sees_absent)
         return image, presence
 
     def bind(self, image: Tensor) -> Bound:
@@ -162,10 +166,10 @@ class Masking(nn.Module):
         with torch.no_grad():
             # Where nothing is absent the model itself answers, and one picture once for all presences.
             logits = self(image.to(like), None if shown.all() else shown.to(like.device))
-        if not isinstance(logits, Tensor) or logits.dim() != 2:
+        if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2:
             came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise InputError(
-                f"model must answer with logits (N, K), but {came} came: "
+                f"model must answer with logits (N, K) of at least 2 classes, but {came} came: "
                 "wrap it in a module that returns these."
             )
         if len(image) == 1:
@@ -212,8 +216,9 @@ def as_pictures(images: npt.ArrayLike | Tensor) -> tuple[Picture, Tensor]:
     """Take pictures and their transparency apart.
 
     Args:
-        images: An array or tensor `(N, H, W, 3)` or `(N, H, W, 4)`, or with channels first; uint8, or floats
-            from 0 to 1. The fourth channel is alpha: 0 is absent, anything else present.
+        images: An array or tensor `(N, H, W, 3)` or `(N, H, W, 4)`, or with channels first (taken to be
+            last where both would do); uint8, or floats from 0 to 1. The fourth channel is alpha: 0 is absent,
+            anything else present.
 
     Returns:
         The pictures, uint8 `(N, H, W, 3)`, and their presence, bool `(N, 1, H, W)`.
@@ -226,7 +231,10 @@ def as_pictures(images: npt.ArrayLike | Tensor) -> tuple[Picture, Tensor]:
         >>> pictures.shape, pictures.max(), presence.all().item()
         ((1, 2, 2, 3), np.uint8(51), True)
     """
-    array = np.asarray(images.detach().cpu() if isinstance(images, Tensor) else images)
+    if isinstance(images, Tensor):
+        images = images.detach().cpu()
+        images = images.float() if images.dtype == torch.bfloat16 else images  # unknown to numpy
+    array = np.asarray(images)
     if array.ndim == 4 and array.shape[3] not in (3, 4) and array.shape[1] in (3, 4):
         array = array.transpose(0, 2, 3, 1)
     if array.ndim != 4 or array.shape[3] not in (3, 4) or 0 in array.shape:
@@ -250,10 +258,15 @@ def as_pictures(images: npt.ArrayLike | Tensor) -> tuple[Picture, Tensor]:
     return array[..., :3], torch.from_numpy(np.ascontiguousarray(alpha.transpose(0, 3, 1, 2)))
 
 
-def _check_finite(image: Tensor) -> None:
+def _check_finite(image: Tensor, everywhere: bool = False) -> None:
     # One sum finds nearly every clean batch; an overflow of the sum itself is told apart by the second look.
     image = image.detach()
     if not torch.isfinite(image.sum()) and not torch.isfinite(image).all():
+        if everywhere:
+            raise InputError(
+                "image must be finite everywhere, since this fill is made of absent pixels as well, but NaN or "
+                "infinity came: mend the image, or choose another fill."
+            )
         raise InputError(
             "image must be finite wherever it is present, but NaN or infinity came in a present pixel: "
             "mark such pixels absent, or mend the image."

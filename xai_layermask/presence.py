@@ -98,16 +98,18 @@ threshold it first, for example presence > 0.5.
             f"presence must be broadcastable to ({batch}, 1, {height}, {width}), but {_shape(presence)} came: "
             "give one value for each pixel, the same for all channels."
         )
-    if mask.dtype != torch.bool:
-        kept = mask != 0
-        strange = mask[kept & (mask != 1)]
-        if len(strange):
-            raise InputError(
-                f"presence must hold only 0 and 1, but {strange[0].item()} came: "
-                "threshold it first, for example presence > 0.5."
-            )
-        mask = kept
+    mask = _binary(mask, "presence", "threshold it first, for example presence > 0.5.")
     return mask.to(image.device).expand(max(batch, mask.shape[0]), 1, height, width)
+
+
+def _binary(mask: Tensor, what: str, hint: str) -> Tensor:
+    if mask.dtype == torch.bool:
+        return mask
+    kept = mask != 0
+    strange = mask[kept & (mask != 1)]
+    if len(strange):
+        raise InputError(f"{what} must hold only 0 and 1, but {strange[0].item()} came: {hint}")
+    return kept
 
 
 def present_part(image: Tensor, presence: Tensor) -> Tensor:
@@ -176,4 +178,5 @@ def split_presence(carrier: Tensor) -> tuple[Tensor, Tensor]:
     """
     carrier = as_image(carrier, channels=4)
     image = carrier[:, :-1]
-    return image, as_presence(carrier[:, -1:], image)
+    hint = "make it by with_presence, or pass presence apart where the network itself takes 4 channels."
+    return image, as_presence(_binary(carrier[:, -1:], "presence, the last of 4 channels,", hint), image)

@@ -244,9 +244,9 @@ def _orthogonal(n_segments: int, count: int, generator: np.random.Generator) -> 
     """
     order = 1 << n_segments.bit_length()
     blocks = []
-    for _ in range(-(-count // (2 * order))):
+    for left in range(count, 0, -2 * order):
         columns = 1 + generator.permutation(order - 1)[:n_segments]
-        rows = generator.permutation(order)
+        rows = generator.permutation(order)[:left]  # with thousands of segments a whole block takes gigabytes
         block = _odd(rows[:, None] & columns) ^ generator.integers(0, 2, size=n_segments, dtype=np.bool_)
         blocks += [block, ~block]
     return np.concatenate([np.empty((0, n_segments), dtype=bool), *blocks])[:count]

@@ -296,4 +296,4 @@ def presence_of(segments: Segments, keep: npt.ArrayLike | torch.Tensor) -> torch
     if not bool(((chosen == 0) | (chosen == 1)).all()):
         raise InputError("keep must hold only 0 and 1, but other numbers came: threshold it first.")
     places = ids.flatten().to(chosen.device).expand(len(chosen), -1)
-    return chosen.bool().gather(1, places).view(-1, 1, *ids.shape)
+    return chosen.bool().gather(1, places).view(len(chosen), 1, *ids.shape)

@@ -77,6 +77,7 @@ class Store:
             raise InputError(
                 f"store must be in a folder that exists, but there is none at {str(self.path.parent)!r}: make it."
             )
+        self._file = self.path.absolute()
         self._lock = threading.Lock()
         self._connection = self._connect()
         try:
@@ -197,7 +198,8 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         with self._sentences():
-            return sqlite3.connect(self.path, timeout=_PATIENCE, check_same_thread=False)
+            # The absolute path is a file, whatever its name means to SQLite, and wherever this process goes.
+            return sqlite3.connect(self._file, timeout=_PATIENCE, check_same_thread=False)
 
     def _write_ahead(self) -> None:
         """Switch to WAL. SQLite's own patience does not cover that, and another process may be making the store."""

@@ -176,7 +176,10 @@ def _taken_out(rows: Floats, values: Floats, rest: Floats, weights: Floats, pena
     basis, size, _ = np.linalg.svd(root * rest, full_matrices=False)
     basis = basis[:, size > 1e-10 * (size[0] or 1.0)]  # with few sizes some curves are the same
     left, right = root * rows, root * values
-    return Regression(left - basis @ (basis.T @ left), right - basis @ (basis.T @ right), basis, penalty)
+    uneven = left - basis @ (basis.T @ left)
+    # Where all rows are the same, only rounding is left of them, and the fit would be one to rounding.
+    uneven[np.abs(uneven) <= 1e-12 * np.abs(left).max()] = 0.0
+    return Regression(uneven, right - basis @ (basis.T @ right), basis, penalty)
 
 
 def r_squared(answers: Floats, imitation: Floats, weights: Floats) -> Floats:

@@ -52,7 +52,10 @@ check the path.
             f"weights must be a state dict, names with tensors, but {name!r} holds something else: "
             "save model.state_dict()."
         )
-    return {str(key).removeprefix("module."): value for key, value in state.items()}
+    names = list(map(str, state))
+    if all(name.startswith("module.") for name in names):  # of one alone it is the name of a part
+        names = [name.removeprefix("module.") for name in names]
+    return dict(zip(names, state.values(), strict=True))
 
 
 def _load(path: str) -> object:

@@ -43,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         args = parse(sys.argv[1:] if argv is None else argv)
         code = int(args.run(args)) if args.run else GOOD
-        sys.stdout.flush()
+        _flush()
         return code
     except (InputError, CaptureError, UnsupportedOperator) as error:
         return _fail(str(error), BAD)
@@ -68,9 +68,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _fail(sentence: str, code: int) -> int:
-    sys.stdout.flush()  # a table that was printed first stays first where both go to one place
+    _flush()  # a table that was printed first stays first where both go to one place
     print("xai-layermask:", " ".join(sentence.split()), file=sys.stderr)
     return code
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # a process that is started without it, as by `>&-`, has none
+        sys.stdout.flush()
 
 
 def _first_line(error: BaseException) -> str:

@@ -35,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
             )
         measured = chain.from_iterable(store.rows(protocol=name) for name in names)
         with doing(f"reading {args.store}", args) as say:
-            report = write_report(measured, args.out, args.store, say)
+            report = write_report(measured, args.out, args.store, say, args.protocol)
     if args.json:
         print(json.dumps({"files": [str(path) for path in report.files], "missing": report.missing}, indent=2))
     elif not args.quiet:

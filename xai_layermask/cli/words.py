@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
 from ..errors import InputError, choose
-from .names import ALIASES, DEVICES, LITE, MASKINGS, MODELS, SEGMENTS
+from .names import ALIASES, DEVICES, LITE, MASKINGS, MODELS, SEGMENTS, TORCHVISION
 
 __all__ = [
     "auto_or_count", "count", "device", "listed", "masking", "model", "one_of", "pair", "samples", "segmentation",
@@ -89,7 +89,7 @@ def listed(kind: Callable[[str], str]) -> Callable[[str], list[str]]:
         kind: The type of one word.
 
     Returns:
-        The type of one or more of them with commas in between.
+        The type of one or more of them with commas in between; one that comes again counts once.
 
     Example:
         >>> listed(masking)("black,layer")
@@ -97,7 +97,7 @@ def listed(kind: Callable[[str], str]) -> Callable[[str], list[str]]:
     """
 
     def several(word: str) -> list[str]:
-        found = [kind(part) for part in words(word)]
+        found = list(dict.fromkeys(kind(part) for part in words(word)))
         if not found:
             raise argparse.ArgumentTypeError("must be one or more names with commas in between, but none came")
         return found
@@ -196,9 +196,10 @@ def model(word: str) -> str:
             )
         return word
     if word.isidentifier() and not get_close_matches(word.lower(), LITE, n=1, cutoff=0.6):
+        near = [] if word in TORCHVISION else get_close_matches(word.lower(), TORCHVISION, n=1, cutoff=0.8)
+        meant = f"'torchvision:{near[0]}'" if near else f"'torchvision:{word}' or 'timm:{word}'"
         raise argparse.ArgumentTypeError(
-            f"must be one of {', '.join(map(repr, MODELS))}, but {word!r} came: "
-            f"did you mean 'torchvision:{word}' or 'timm:{word}'?"
+            f"must be one of {', '.join(map(repr, MODELS))}, but {word!r} came: did you mean {meant}?"
         )
     return _chosen(word, MODELS)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 
-from ..errors import InputError, reason
+from ..errors import InputError
 from ..models import imagenet_labels
+from .table import table
 
 __all__ = ["class_table", "find_class", "wnids"]
 
@@ -58,15 +58,15 @@ def class_table(path: Path) -> dict[str, int]:
     Raises:
         InputError: If there is no such file, or it has other columns, or an index is none.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return {row["category"].strip(): int(row["class_index"]) for row in rows}
-    except (OSError, UnicodeDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(
-            f"{str(path)!r} must be a CSV file with the columns category and class_index, but it cannot be read so "
-            f"({reason(error)}): write one line for each category."
-        ) from error
+    found = {}
+    for line, row in table(path, ("category", "class_index")):
+        if not row["category"] or not row["class_index"].isdecimal():
+            raise InputError(
+                f"line {line} of {str(path)!r} must have a category and the index of its class, but "
+                f"{row['category']!r} and {row['class_index']!r} came: complete or remove it."
+            )
+        found[row["category"]] = int(row["class_index"])
+    return found
 
 
 @functools.cache

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import InputError, reason
 from .classes import find_class, wnids
 from .item import Item
 from .masks import Painted
+from .table import table
 
 __all__ = ["image_folder", "labels_csv", "pixel_imagenet"]
 
@@ -26,26 +25,12 @@ def labels_csv(root: Path) -> Iterator[Item | str]:
         Items, and a sentence for each line that is wrong.
 
     Raises:
-        InputError: If the table cannot be read, or has no column image.
+        InputError: If the table cannot be read, or lacks the column image or class_index.
     """
-    path = root / "labels.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            rows, columns = list(reader), reader.fieldnames or []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{str(path)!r} must be a CSV file, but it cannot be read so ({reason(error)}): save it again."
-        ) from error
-    if "image" not in columns:
-        raise InputError(
-            f"{str(path)!r} must have the columns image and class_index, but {', '.join(columns) or 'nothing'} came: "
-            "name them in its first line."
-        )
-    for number, row in enumerate(rows, start=2):
-        name, word = (row["image"] or "").strip(), (row.get("class_index") or "").strip()
+    for line, row in table(root / "labels.csv", ("image", "class_index")):
+        name, word = row["image"], row["class_index"]
         if not name:
-            yield f"line {number} of {path.name!r} must name an image, but it does not: complete or remove it."
+            yield f"line {line} of 'labels.csv' must name an image, but it does not: complete or remove it."
             continue
         if word and not word.isdecimal():
             yield f"the class_index of {name!r} must be a whole number, but {word!r} came: mend or empty it."

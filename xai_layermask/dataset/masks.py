@@ -18,6 +18,8 @@ __all__ = ["Outlines", "Painted", "Squares"]
 Floats = npt.NDArray[np.float64]
 
 _KINDS = ("grey", "any", "trimap")
+_COLOURED = 32  # levels between the channels of a pixel; what JPEG leaves in a grey picture is less
+_DARK = 16  # levels: a mask of numbers, such as 0 and 1, in place of greys
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,16 @@ class Painted:
         choose(self.kind, _KINDS, "kind")
 
     def read(self, height: int, width: int) -> Floats:
-        """Give the mask: float64, as large as its file, whatever the picture is."""
+        """Give the mask: float64, as large as its file, whatever the picture is.
+
+        Raises:
+            InputError: If the file cannot be read, or holds something else, such as class numbers or colours.
+        """
         if self.kind == "trimap":
             return _trimap(self.path)
-        values = read_image(self.path)
-        found: Floats = np.where(values > 0, 1.0, 0.0).max(axis=2) if self.kind == "any" else values.mean(axis=2) / 255
-        return found
+        if self.kind == "any":
+            return np.where(read_image(self.path).any(axis=2), 1.0, 0.0)
+        return _white_on_black(self.path)
 
     def fingerprint(self) -> bytes:
         """Everything that determines it."""
@@ -105,6 +111,27 @@ class Outlines:
     def fingerprint(self) -> bytes:
         """Everything that determines it."""
         return self.shapes.encode()
+
+
+def _white_on_black(path: Path) -> Floats:
+    """Read a mask of greys. What is painted in another way would be read as hardly any object, or as nothing else."""
+    from PIL import Image
+
+    values = read_image(path)
+    with Image.open(path) as image:
+        clear = image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
+    wrong = {
+        "transparent in places": clear,
+        "coloured": int(np.ptp(values, axis=2).max()) > _COLOURED,
+        f"nowhere brighter than {values.max()} of 255": 0 < values.max() < _DARK,
+    }
+    found = next((what for what, is_so in wrong.items() if is_so), None)
+    if found:
+        raise InputError(
+            f"mask must be white on black, but {path.name!r} is {found}: write 255 where the object is, 0 elsewhere."
+        )
+    greys: Floats = values.mean(axis=2) / 255
+    return greys
 
 
 def _runs(shape: dict[str, Any], height: int, width: int) -> npt.NDArray[np.bool_]:

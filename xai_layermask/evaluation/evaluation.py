@@ -101,7 +101,7 @@ def evaluate(
     """
     run = _Run(agenda, store, crew, device, batch_size, strict, advance)
     run.all()
-    if run.problems and not run.written and not agenda.done:
+    if run.problems and not (run.written or run.elsewhere or agenda.done):
         raise InputError(f"at least one unit must succeed, but all {len(run.problems)} failed: {run.problems[0]}")
     return Outline(run.written, run.elsewhere, tuple(run.problems))
 

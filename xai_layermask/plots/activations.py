@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from .panel import PANEL, bare, board, many
+from .panel import PANEL, bare, board, many, plain
 
 if TYPE_CHECKING:
     from ..trace import Activation, Trace
@@ -57,7 +57,7 @@ def activations(
         board(ax, height, width)
         ax.imshow(np.ma.array(values, mask=~mask), interpolation="nearest")
         size, share = f"{count} x {height} x {width}", f"{100 * mask.mean():.0f} % present"
-        ax.set_title(f"{path or 'the model'}\n{size}\n{share}")
+        ax.set_title(f"{plain(path) or 'the model'}\n{size}\n{share}")
         bare(ax)
     return panels
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..maskings import title
-from .panel import PANEL, bare, many, new, one
+from .panel import PANEL, bare, many, new, one, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,7 +76,7 @@ def draw(
     limit = float(np.abs(scores).max()) or 1.0
     ax.imshow(_faint(explained.picture))
     coloured = ax.imshow(scores[explained.segments], cmap=_colours(), vmin=-limit, vmax=limit, interpolation="nearest")
-    ax.set_title(f"{_short(explained.labels[row])} {explained.probabilities[row]:.1%}")
+    ax.set_title(f"{plain(_short(explained.labels[row]))} {explained.probabilities[row]:.1%}")
     bare(ax)
     if colorbar:
         bar = ax.figure.colorbar(coloured, ax=ax, location="bottom", fraction=0.06, pad=0.04)
@@ -109,7 +109,7 @@ def overview(explained: Explanation, figure: Figure | None = None, axes: Any = N
     first.imshow(explained.picture)
     first.set_title("picture")
     how, segments = f"{explained.settings.method}, {title(explained.settings.masking)}", explained.scores.shape[1]
-    first.set_xlabel(f"{how}\n{segments} segments")
+    first.set_xlabel(plain(f"{how}\n{segments} segments"))
     bare(first)
     for ax, target in zip(others, explained.targets, strict=True):
         draw(explained, ax, target, colorbar=True)
@@ -164,9 +164,10 @@ def comparison(explanations: Sequence[Explanation], figure: Figure | None = None
     for row, target in enumerate(first.targets):
         for column, explained in enumerate(explanations):
             ax = draw(explained, panels[row, column], target)
-            ax.set_title(title(explained.settings.masking) if row == 0 else "")
+            ax.set_title(plain(title(explained.settings.masking)) if row == 0 else "")
             if column == 0:
-                ax.set_ylabel(f"{_short(explained.labels[explained.row(target)])}\n{first.probabilities[row]:.1%}")
+                name = plain(_short(explained.labels[explained.row(target)]))
+                ax.set_ylabel(f"{name}\n{first.probabilities[row]:.1%}")
     drawn: Figure = picture.figure.figure  # of a part of a figure, the whole
     return drawn
 

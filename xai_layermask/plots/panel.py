@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["PANEL", "bare", "board", "figure_bytes", "many", "new", "one"]
+__all__ = ["PANEL", "bare", "board", "figure_bytes", "many", "new", "one", "plain"]
 
 PANEL = 2.6  # inches
 
@@ -145,6 +145,22 @@ def board(ax: Axes, height: int, width: int) -> None:
         np.repeat(tones[..., None], 3, axis=2), extent=(-0.5, width - 0.5, height - 0.5, -0.5), interpolation="nearest",
         zorder=-1,
     )
+
+
+def plain(text: str) -> str:
+    r"""A name as matplotlib shows it letter by letter: between two dollar signs it would set mathematics.
+
+    Args:
+        text: With the name of a class, a module or a model, for a title or a label.
+
+    Returns:
+        The text to give to matplotlib.
+
+    Example:
+        >>> print(plain("from $1_a to $2_b"))
+        from \$1_a to \$2_b
+    """
+    return text.replace("$", r"\$")
 
 
 def figure_bytes(figure: Figure, suffix: str) -> bytes:

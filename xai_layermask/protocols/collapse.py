@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
-from .protocol import Protocol, Row, grouped, mean
+from .protocol import Protocol, Row, check_sizes, grouped, mean
 
 if TYPE_CHECKING:
     from ..dataset import Item
@@ -55,8 +54,7 @@ class Collapse(Protocol):
     sizes: tuple[int, ...] = (224, 200, 128, 64, 32)
 
     def __post_init__(self) -> None:
-        if not self.sizes or not all(1 <= size <= 224 for size in self.sizes):
-            raise InputError(f"sizes must be from 1 to 224 pixels, but {self.sizes!r} came: give for example 224,64.")
+        check_sizes(self.sizes, 224)
 
     def passes(self, height: int, width: int, segments: str) -> int:
         return 1 + len(self.sizes)

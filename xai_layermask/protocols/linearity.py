@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..errors import InputError
 from ..metrics import linearity
-from .protocol import Protocol, Row, defined, grouped, mean
+from .protocol import Protocol, Row, check_sizes, defined, grouped, mean
 
 if TYPE_CHECKING:
     from ..dataset import Item
@@ -40,8 +40,7 @@ class Linearity(Protocol):
     sizes: tuple[int, ...] = (112, 56, 32, 16)
 
     def __post_init__(self) -> None:
-        if not self.sizes or not all(1 <= size <= 112 for size in self.sizes):
-            raise InputError(f"sizes must be from 1 to 112 pixels, but {self.sizes!r} came: give for example 112,56.")
+        check_sizes(self.sizes, 112)
 
     def passes(self, height: int, width: int, segments: str) -> int:
         return 1 + sum(round(224 / size) ** 2 for size in self.sizes)

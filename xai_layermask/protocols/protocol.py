@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ..dataset import Item
     from .asker import Asker
 
-__all__ = ["Protocol", "Row", "Value", "defined", "generator", "grouped", "labelled", "mean"]
+__all__ = ["Protocol", "Row", "Value", "check_sizes", "defined", "generator", "grouped", "labelled", "mean"]
 
 Value = float | int | str | bool | None
 #: One measurement: flat, and JSON can hold it; what is not defined is None, never NaN.
@@ -202,6 +202,28 @@ def defined(value: float) -> float | None:
         (0.5, None)
     """
     return float(value) if np.isfinite(value) else None
+
+
+def check_sizes(sizes: Sequence[int], most: int) -> None:
+    """Check sizes in pixels that are a setting, and tell a picture's rows apart.
+
+    Args:
+        sizes: Each from 1 to `most`, all different.
+        most: The largest.
+
+    Raises:
+        InputError: If they are not.
+
+    Example:
+        >>> check_sizes((112, 112), 112)
+        Traceback (most recent call last):
+        ...
+        xai_layermask.errors.InputError: sizes must be different numbers of pixels from 1 to 112, but 112, 112 came: \
+mend them.
+    """
+    if not sizes or len(set(sizes)) < len(sizes) or not all(1 <= size <= most for size in sizes):
+        came = ", ".join(map(str, sizes)) or "nothing"
+        raise InputError(f"sizes must be different numbers of pixels from 1 to {most}, but {came} came: mend them.")
 
 
 def labelled(subject: Asker, item: Item) -> int:

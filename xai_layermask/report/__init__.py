@@ -47,17 +47,21 @@ class Report:
 
 
 def sections(
-    measured: Iterable[tuple[Unit, Sequence[Row]]], advance: Callable[[str], object] = lambda doing: None
+    measured: Iterable[tuple[Unit, Sequence[Row]]],
+    advance: Callable[[str], object] = lambda doing: None,
+    protocols: Sequence[str] = (),
 ) -> list[Section]:
     """Make the report of what was measured.
 
     Args:
-        measured: Units with their rows, as [`Store.rows`][xai_layermask.store.Store.rows] gives them.
+        measured: Units with their rows, as [`Store.rows`][xai_layermask.store.Store.rows] gives them; a unit that comes
+            again counts once.
         advance: Is told what is done next.
+        protocols: The protocols that are expected among them; all if there are none.
 
     Returns:
         A section for each protocol that was measured, in the order of the paper, one that says with what, and one that
-        names the other protocols.
+        names the protocols that were expected.
     """
     strange: dict[str, int] = {}
 
@@ -77,7 +81,7 @@ def sections(
     lacking = [
         f"{name}: measure it with xai-layermask evaluate {name}."
         for name in PARTS
-        if name not in found
+        if name not in found and name in (protocols or PARTS)
     ]
     lacking += [
         f"{name}: no report knows this protocol, of which there are {count} units." for name, count in strange.items()
@@ -93,6 +97,7 @@ def write_report(
     out: str | Path,
     source: str,
     advance: Callable[[str], object] = lambda doing: None,
+    protocols: Sequence[str] = (),
 ) -> Report:
     """Write the tables and figures of what was measured, and a page that shows all of them.
 
@@ -101,6 +106,7 @@ def write_report(
         out: The folder; it is made if there is none.
         source: Where the measurements come from, for the page.
         advance: Is told what is done next.
+        protocols: The protocols that are expected among them; all if there are none.
 
     Returns:
         What was written.
@@ -108,7 +114,7 @@ def write_report(
     Raises:
         InputError: If the folder cannot be written.
     """
-    made = sections(measured, advance)
+    made = sections(measured, advance, protocols)
     facts = (
         f"From {source}, by xai-layermask {__version__}.",
         (

@@ -7,10 +7,11 @@ from functools import partial
 
 from ..intervals import estimate
 from ..plots.looks import looks
+from ..plots.panel import plain
 from ..statistic import Mean
 from .figures import curves, legend, panels, scatter
 from .removal import areas, fractions, parts
-from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
+from .section import DIFFERENCES, Drawing, Measure, Section, best, comparisons, missing, pictures, summary
 from .series import Cell, Places, Series, Setup
 from .tables import Table
 
@@ -18,7 +19,11 @@ __all__ = ["KEYS", "section"]
 
 #: The fraction comes last: curves are cells that differ only there.
 KEYS = ("part", "order", "removed_at", "fraction")
-_KINDS = {"alignment": "alignment", "jaccard": "top-20 Jaccard"}
+
+
+def _kinds(setups: Sequence[Setup]) -> dict[str, str]:
+    """What LIME's scores are measured by: columns, and what they are called."""
+    return {"alignment": "alignment", "jaccard": f"{best(setups)} Jaccard"}
 
 
 def _mean(column: str, cells: Sequence[Cell], series: Series, places: Places) -> Mean:
@@ -64,9 +69,10 @@ def _at(removed: float) -> Cell:
 
 
 def _lime(setups: Sequence[Setup], cells: Sequence[Cell]) -> list[Table]:
+    kinds = _kinds(setups)
     measures = {
         f"{removed:g}": [Measure(title, partial(_mean, kind, [_at(removed)]), "higher") for kind, title in
-                         _KINDS.items()]
+                         kinds.items()]
         for removed in _removed(cells)
     }
     if not measures:
@@ -87,13 +93,13 @@ def _alignment(name: str, setup: Setup, cut: str) -> Drawing | None:
     figure, (line,) = panels(1, 3 if x[1:] else 2, shared=False)
     look = looks(one.masking for one in series)
     counts: list[int] = []
-    for ax, (kind, title) in zip(line, _KINDS.items(), strict=False):
+    for ax, (kind, title) in zip(line, _kinds([setup]).items(), strict=False):
         found = {one.masking: estimate(_mean(kind, [_at(share) for share in removed], one, None)) for one in series}
         counts += [int(n) for one in found.values() for n in one.n]
         curves(removed, found, ax=ax, look=look)
         ax.set(title=title, xlabel="fraction that LIME removes", xticks=removed)
     if x[1:]:
-        accuracy, middle = areas(x, *starts[0][0])[0], removed[len(removed) // 2]
+        accuracy, middle = areas(*starts[0][0])[0], removed[len(removed) // 2]
         aligned = partial(_mean, "alignment", [_at(middle)])
         crosses = {
             one.masking: (estimate(accuracy.of(one, None))[0], estimate(aligned(one, None))[0]) for one in series
@@ -101,7 +107,7 @@ def _alignment(name: str, setup: Setup, cut: str) -> Drawing | None:
         scatter(crosses, ax=line[2], look=look)
         line[2].set(title=f"alignment at {middle:g}", xlabel="mean accuracy over removal")
     count = pictures(counts)
-    figure.suptitle(", ".join(part for part in (setup.name, cut, count) if part))
+    figure.suptitle(plain(", ".join(part for part in (setup.name, cut, count) if part)))
     legend(figure)
     caption = (
         f"{setup.name}{f', {cut}' if cut else ''}: LIME against the fraction of segments that its samples lack, and "

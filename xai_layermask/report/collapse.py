@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 
@@ -24,9 +23,9 @@ def _between(cells: Sequence[Cell], series: Series, places: Places) -> Statistic
     return Pairs([_cosines(series, cell, places) for cell in cells])
 
 
-def _change(base: Cell, cells: Sequence[Cell], series: Series, places: Places) -> Statistic:
+def _change(cells: Sequence[Cell], series: Series, places: Places) -> Statistic:
     """How far the cosine of two pictures is from what it is at the largest size, on average."""
-    before = _cosines(series, base, places)
+    before = _cosines(series, max(series.cells, default=cells[0]), places)
     return Pairs([np.abs(_cosines(series, cell, places) - before) for cell in cells])
 
 
@@ -44,6 +43,13 @@ def _cosines(series: Series, cell: Cell, places: Places) -> Floats:
     return found
 
 
+_KINDS = {
+    "cosine between pictures": (_between, ""),
+    "change of that cosine": (_change, "lower"),
+    "cosine with the whole picture": (_whole, "higher"),
+}
+
+
 def section(setups: Sequence[Setup]) -> Section:
     """Report the protocol `collapse`.
 
@@ -54,21 +60,13 @@ def section(setups: Sequence[Setup]) -> Section:
         How alike pictures are at every size, the differences between maskings, and the curves.
     """
     sizes = sizes_of(setups)
-    found = tables("collapse", _SCORES, setups, _kinds(sizes)) if sizes else ()
+    found = tables("collapse", _SCORES, setups, _KINDS) if sizes else ()
     drawings = tuple(
-        drawing(f"collapse-{place}", setup, "", _kinds(sizes_of([setup])), "side of the picture in pixels", _SHOWN)
+        drawing(f"collapse-{place}", setup, "", _KINDS, "side of the picture in pixels", _SHOWN)
         for place, setup in enumerate(setups, start=1)
         if sizes
     )
     return Section("Collapse", _TEXT, found, drawings, missing(setups))
-
-
-def _kinds(sizes: Sequence[float]) -> dict[str, tuple[partial[Statistic], str]]:
-    return {
-        "cosine between pictures": (partial(_between), ""),
-        "change of that cosine": (partial(_change, (sizes[0],)), "lower"),
-        "cosine with the whole picture": (partial(_whole), "higher"),
-    }
 
 
 _TEXT = (

@@ -31,6 +31,10 @@ class Identity:
     version: str
     model_digest: str
 
+    def setting(self, name: str) -> object:
+        """The value of a setting of the protocol; None if it has none of that name."""
+        return json.loads(self.settings).get(name)
+
 
 def names(identities: Sequence[Identity]) -> list[str]:
     """Name each identity by its model, and by what else tells it from the others of that model.

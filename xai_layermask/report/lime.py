@@ -8,19 +8,21 @@ import numpy as np
 
 from ..intervals import estimate, joined
 from ..plots.looks import looks
+from ..plots.panel import plain
 from ..statistic import Mean
 from .figures import bars, legend, panels
-from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
+from .section import DIFFERENCES, Drawing, Measure, Section, best, comparisons, missing, pictures, summary
 from .series import Cell, Places, Series, Setup, maskings_first
 
 __all__ = ["KEYS", "section"]
 
 KEYS: tuple[str, ...] = ()
 _ONLY: tuple[Cell, ...] = ((),)
+_DRAWN = 3  # measures; the last one is of the surrogate, not of the scores
 
 
 def ablated(series: Series, places: Places) -> Mean:
-    """Accuracy once the 20 segments with the highest scores are grey, of the pictures that were explained."""
+    """Accuracy without the segments with the highest scores, of the pictures that were explained."""
     left, right = series.values("ablated", _ONLY, places), series.values("label", _ONLY, places)
     return Mean(np.where(np.isfinite(left) & np.isfinite(right), left == right, np.nan))
 
@@ -31,7 +33,7 @@ def alignment(series: Series, places: Places) -> Mean:
 
 
 def jaccard(series: Series, places: Places) -> Mean:
-    """Mean overlap of the 20 highest segments with the object mask."""
+    """Mean overlap of the segments with the highest scores with the object mask."""
     return Mean(series.values("jaccard", _ONLY, places))
 
 
@@ -40,13 +42,22 @@ def r2(series: Series, places: Places) -> Mean:
     return Mean(series.values("r2", _ONLY, places))
 
 
-MEASURES = (
-    Measure("top-20 ablation accuracy", ablated, "lower"),
-    Measure("alignment", alignment, "higher"),
-    Measure("top-20 Jaccard", jaccard, "higher"),
-    Measure("surrogate R²", r2),
-)
-_DRAWN = MEASURES[:3]
+def measures(setups: Sequence[Setup]) -> tuple[Measure, ...]:
+    """What is measured, under names that say how many segments are the best.
+
+    Args:
+        setups: At least one.
+
+    Returns:
+        The measures.
+    """
+    top = best(setups)
+    return (
+        Measure(f"{top} ablation accuracy", ablated, "lower"),
+        Measure("alignment", alignment, "higher"),
+        Measure(f"{top} Jaccard", jaccard, "higher"),
+        Measure("surrogate R²", r2),
+    )
 
 
 def section(setups: Sequence[Setup]) -> Section:
@@ -58,9 +69,10 @@ def section(setups: Sequence[Setup]) -> Section:
     Returns:
         The metrics of every masking and segmentation, and their differences.
     """
+    every = {"": measures(setups)}
     tables = (
-        summary("lime", _SCORES, setups, {"": MEASURES}),
-        comparisons("lime-differences", DIFFERENCES, setups, {"": MEASURES}),
+        summary("lime", _SCORES, setups, every),
+        comparisons("lime-differences", DIFFERENCES, setups, every),
     )
     drawings = [_drawing(f"lime-{place}", setup) for place, setup in enumerate(setups, start=1)]
     return Section("LIME", _TEXT, tables, tuple(drawings), missing(setups))
@@ -69,9 +81,10 @@ def section(setups: Sequence[Setup]) -> Section:
 def _drawing(name: str, setup: Setup) -> Drawing:
     """A panel for each metric, a group of bars for each segmentation."""
     maskings = sorted({masking for _, masking in setup.series}, key=maskings_first)
-    figure, grid = panels(1, len(_DRAWN), shared=False)
+    drawn = measures([setup])[:_DRAWN]
+    figure, grid = panels(1, len(drawn), shared=False)
     counts: list[int] = []
-    for ax, measure in zip(grid[0], _DRAWN, strict=True):
+    for ax, measure in zip(grid[0], drawn, strict=True):
         found = {
             masking: joined([
                 estimate(measure.of(setup.series[cut, masking], None))[0] if (cut, masking) in setup.series else None
@@ -82,7 +95,7 @@ def _drawing(name: str, setup: Setup) -> Drawing:
         counts += [int(n) for one in found.values() for n in one.n]
         bars(setup.segments, found, ax=ax, look=looks(maskings))
         ax.set_title(measure.head)
-    figure.suptitle(f"{setup.name}, {pictures(counts)}")
+    figure.suptitle(plain(f"{setup.name}, {pictures(counts)}"))
     legend(figure)
     total = len({picture for one in setup.series.values() for picture in one.pictures})
     caption = (
@@ -93,9 +106,10 @@ def _drawing(name: str, setup: Setup) -> Drawing:
 
 
 _TEXT = (
-    "LIME explains the label of every picture whose label is among the model's three first predictions; then the 20 "
-    "segments with the highest scores are greyed out, and the scores are compared with the object mask (section 4.4 of "
-    "the paper, tables 2 and 12)."
+    "LIME explains the label of every picture whose label is among the model's first predictions; then the segments "
+    "with the highest scores are removed, and the scores are compared with the object mask (section 4.4 of the paper, "
+    "tables 2 and 12). In the paper these are the first three predictions, and 20 segments, which grey replaces; the "
+    "settings at the end of the page say what they are here."
 )
 _SCORES = (
     "Means over the n pictures that were explained, with 95 % bootstrap intervals over pictures. Arrows point to the "

@@ -12,6 +12,7 @@ from ..intervals import Estimate, estimate, joined
 from ..maskings import title
 from ..models import imagenet_labels
 from ..plots.looks import looks
+from ..plots.panel import plain
 from ..statistic import ClassMean, Floats, Mean, Statistic
 from .figures import bars, dots, legend, panels
 from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
@@ -85,7 +86,7 @@ def _averages(name: str, setup: Setup) -> Drawing:
     bars(groups, {_KINDS["gap"]: found["gap"]}, ax=right, look=look)
     left.set(ylabel="accuracy", ylim=(0, 1))
     right.set(ylabel="difference in accuracy")
-    figure.suptitle(f"{setup.name}, {count}")
+    figure.suptitle(plain(f"{setup.name}, {count}"))
     legend(figure)
     caption = (
         f"{setup.name}: accuracy with the object masked out and with the broken mask, and their difference; {count} "
@@ -142,7 +143,7 @@ def _class_figure(name: str, setup: Setup) -> list[Drawing]:
         dots(groups, found, ax=ax, look=look)
         ax.set(title=title(one.masking), xlim=(-0.05, 1.05), xlabel="accuracy")
     count = pictures(np.isfinite(_values("object_out", one, None)).sum() for one in series)
-    figure.suptitle(f"{setup.name}, {count}")
+    figure.suptitle(plain(f"{setup.name}, {count}"))
     legend(figure)
     of = f"the {len(shown)} of {len(every)} classes with most pictures" if len(shown) < len(every) else "every class"
     caption = (

@@ -12,6 +12,7 @@ import numpy as np
 from ..intervals import estimate
 from ..metrics import wordnet_matrix
 from ..plots.looks import looks
+from ..plots.panel import plain
 from ..statistic import Area, Entropy, Floats, Mean, Statistic
 from .figures import curves, legend, panels
 from .section import DIFFERENCES, Drawing, Measure, comparisons, pictures, summary
@@ -100,10 +101,8 @@ def parts(
         The areas under all curves, their differences and the curves' points; and a figure for every setup and
         segmentation.
     """
-    cells = [cell for setup in setups for cell in setup.cells()]
-    # Only curves over the same fractions have areas to compare.
-    x = {start: fractions(cells, *start) for start, _ in starts}
-    measures = {label: areas(x[start], *start) for start, label in starts if x[start][1:]}
+    drawn = [start for start, _ in starts if any(fractions(setup.cells(), *start)[1:] for setup in setups)]
+    measures = {label: areas(*start) for start, label in starts if start in drawn}
     tables = [points(f"{stem}-curves", "Every point of every curve.", setups, starts)]
     if measures:
         tables = [
@@ -137,22 +136,23 @@ def fractions(cells: Sequence[Cell], *start: object) -> list[float]:
     return sorted(float(one) for one in known if isinstance(one, (int, float)))
 
 
-def areas(x: Sequence[float], *start: object) -> list[Measure]:
+def areas(*start: object) -> list[Measure]:
     """The mean height of each curve, as measures.
 
     Args:
-        x: The fractions, increasing.
         start: How the cells of the curve begin.
 
     Returns:
-        One measure for each curve; none for fewer than two fractions.
+        One measure for each curve, over the fractions that a series has; it has no number for fewer than two.
     """
-    cells = [(*start, fraction) for fraction in x]
-    return [Measure(curve.title, partial(_area, curve, cells, x), curve.better) for curve in CURVES] if x[1:] else []
+    return [Measure(curve.title, partial(_area, curve, start), curve.better) for curve in CURVES]
 
 
-def _area(curve: Curve, cells: Sequence[Cell], x: Sequence[float], series: Series, places: Places) -> Area:
-    return Area(curve.of(series, cells, places), x)
+def _area(curve: Curve, start: Cell, series: Series, places: Places) -> Statistic:
+    x = fractions(series.cells, *start)
+    if not x[1:]:
+        return Mean(np.full(len(series.pictures if places is None else places), np.nan))
+    return Area(curve.of(series, [(*start, fraction) for fraction in x], places), x)
 
 
 def points(name: str, caption: str, setups: Sequence[Setup], starts: Sequence[tuple[Cell, str]]) -> Table:
@@ -217,8 +217,8 @@ def drawing(name: str, setup: Setup, segments: str, starts: Sequence[tuple[Cell,
         if place in found:
             curves(*found[place], ax=ax, look=look)
         ax.set_ylim(bottom=0)
-    count = pictures(len(one.pictures) for one in series)
-    figure.suptitle(f"{setup.name}, {segments}, {count}" if segments else f"{setup.name}, {count}")
+    count = pictures(int(n) for _, known in found.values() for one in known.values() for n in one.n)
+    figure.suptitle(plain(f"{setup.name}, {segments}, {count}" if segments else f"{setup.name}, {count}"))
     legend(figure)
     caption = (
         f"{setup.name}{f', {segments}' if segments else ''}: predictions while segments are removed; {count}. "

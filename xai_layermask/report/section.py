@@ -15,7 +15,7 @@ from .tables import Entry, Table
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DIFFERENCES", "Drawing", "Measure", "Section", "comparisons", "missing", "pictures", "summary"]
+__all__ = ["DIFFERENCES", "Drawing", "Measure", "Section", "best", "comparisons", "missing", "pictures", "summary"]
 
 DIFFERENCES = (
     "The same for every two maskings: the first minus the second, on the n pictures that both have. Bold: the interval "
@@ -156,6 +156,19 @@ def missing(setups: Sequence[Setup]) -> tuple[str, ...]:
         Sentences.
     """
     return tuple(sentence for setup in setups for sentence in setup.missing())
+
+
+def best(setups: Sequence[Setup]) -> str:
+    """What the best segments are called, by how many they were.
+
+    Args:
+        setups: At least one, of a protocol with the setting k.
+
+    Returns:
+        Such as "top-20", or "top-k" where the setups differ.
+    """
+    counts = {setup.identity.setting("k") for setup in setups}
+    return f"top-{counts.pop()}" if len(counts) == 1 else "top-k"
 
 
 def pictures(counts: Iterable[int]) -> str:

@@ -44,14 +44,14 @@ class Series:
 
     masking: str
     segments: str
-    _seen: list[tuple[str, str]] = field(default_factory=list)
+    _seen: dict[tuple[str, str], None] = field(default_factory=dict)
     _cells: dict[Cell, dict[str, array[float]]] = field(default_factory=dict)
     _texts: dict[Cell, dict[str, dict[int, str]]] = field(default_factory=dict)
 
     def add(
         self, picture: tuple[str, str], rows: Iterable[Row], keys: Sequence[str], texts: Sequence[str] = ()
     ) -> None:
-        """Add a picture.
+        """Add a picture. One that is there already is left out: it is the same unit, from another store.
 
         Args:
             picture: Its name and its digest.
@@ -62,6 +62,8 @@ class Series:
         Raises:
             InputError: If they do not tell two rows apart.
         """
+        if picture in self._seen:
+            return
         here = set()
         for row in rows:
             cell = tuple(row.get(key) for key in keys)
@@ -80,16 +82,16 @@ class Series:
                     column = columns.setdefault(name, array("d"))
                     column.extend([np.nan] * (len(self._seen) - len(column)))
                     column.append(np.nan if value is None else value)
-        self._seen.append(picture)
+        self._seen[picture] = None
 
     @cached_property
     def _order(self) -> list[int]:
-        return sorted(range(len(self._seen)), key=self._seen.__getitem__)
+        return sorted(range(len(self._seen)), key=list(self._seen).__getitem__)
 
     @cached_property
     def pictures(self) -> tuple[tuple[str, str], ...]:
         """Names and digests, sorted: the order of all values."""
-        return tuple(self._seen[place] for place in self._order)
+        return tuple(sorted(self._seen))
 
     @property
     def cells(self) -> tuple[Cell, ...]:
@@ -113,7 +115,6 @@ class Series:
             line[: len(known)] = known
         ordered = table.T[self._order]
         return ordered if places is None else ordered[list(places)]
-
 
     def texts(self, column: str, cell: Cell, places: Places = None) -> list[str | None]:
         """The words of a column.
@@ -189,7 +190,7 @@ def gather(
     """Sort everything in a store.
 
     Args:
-        measured: Units with their rows, in any order.
+        measured: Units with their rows, in any order; a unit that comes again counts once.
         keys: For each protocol the columns that tell the rows of one picture apart.
         texts: For some protocols the columns whose words are kept.
 

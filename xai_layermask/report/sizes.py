@@ -7,6 +7,7 @@ from functools import partial
 
 from ..intervals import estimate
 from ..plots.looks import looks
+from ..plots.panel import plain
 from ..statistic import Statistic
 from .figures import curves, legend, panels
 from .section import DIFFERENCES, Drawing, Measure, comparisons, pictures, summary
@@ -66,8 +67,11 @@ def drawing(name: str, setup: Setup, cut: str, kinds: Kinds, axis: str, shown: s
     cells = [(size,) for size in sizes]
     figure, (line,) = panels(1, len(kinds), shared=False)
     look = looks(one.masking for one in series)
+    counts: list[int] = []
     for ax, (title, (of, _)) in zip(line, kinds.items(), strict=True):
-        curves(sizes, {one.masking: estimate(of(cells, one, None)) for one in series}, ax=ax, look=look)
+        found = {one.masking: estimate(of(cells, one, None)) for one in series}
+        counts += [int(n) for one in found.values() for n in one.n]
+        curves(sizes, found, ax=ax, look=look)
         if doubling:
             ax.set_xscale("log", base=2)
             ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
@@ -75,8 +79,8 @@ def drawing(name: str, setup: Setup, cut: str, kinds: Kinds, axis: str, shown: s
         ax.set_xlabel(axis)
         ax.set_title(title, fontsize="medium")
         ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
-    count = pictures(len(one.pictures) for one in series)
-    figure.suptitle(f"{setup.name}, {count}")
+    count = pictures(counts)
+    figure.suptitle(plain(f"{setup.name}, {count}"))
     legend(figure)
     caption = f"{setup.name}: {shown}; {count} pictures. Bands are 95 % bootstrap intervals over pictures."
     return Drawing(name, caption, figure)
