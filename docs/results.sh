@@ -1,7 +1,7 @@
 # What docs/results.md reports: `sh docs/results.sh IMAGES PHOTOS MODELS`, in the folder of the source.
 #
 # IMAGES holds pictures with object masks and labels.csv, PHOTOS pictures with labels.csv alone, MODELS the weights.
-# Started again, it goes on where it was. It takes about five hours of one processor core; several of the commands may
+# Started again, it goes on where it was. It takes about seven hours of one processor core; several of the commands may
 # run at the same time, into the same store.
 set -e
 export PYTHONPATH=docs OMP_NUM_THREADS=1
@@ -23,7 +23,7 @@ thresholds="layer-threshold:0.1,layer-threshold:0.2,layer-threshold:0.3"
 samples="--set samples=256 --set sampling=orthogonal"
 evaluate() { xai-layermask evaluate "$@"; }
 
-for segments in patches:16 slic:100; do
+for segments in patches:16 slic:100 quickshift; do
     evaluate robustness $images --limit 40 $resnet $all --segments $segments
     evaluate robustness $images --limit 40 $lite $all --segments $segments
     evaluate robustness $images --limit 40 $squeezenet $all --segments $segments
@@ -34,7 +34,8 @@ evaluate robustness $photos $lite $all --segments patches:16
 evaluate robustness $photos $squeezenet $all --segments patches:16
 evaluate robustness $photos $deit $some --segments patches:16
 
-evaluate lime $images --limit 60 $resnet $two --segments patches:16,slic:250 $samples
+evaluate lime $images --limit 60 $resnet $two --segments patches:16,slic:250,quickshift $samples
+evaluate lime $images --limit 60 $resnet --maskings black,neighbor --segments patches:16 $samples
 evaluate lime $images --limit 56 $lite $two --segments patches:16,slic:250,quickshift $samples
 
 for model in "$resnet" "$lite" "$squeezenet" "$deit"; do
@@ -44,6 +45,7 @@ done
 evaluate linearity $images --limit 6 $resnet $three
 evaluate linearity $images --limit 6 $lite $three
 evaluate linearity $images --limit 6 $squeezenet $three
+evaluate linearity $images --limit 6 $deit $three
 
 evaluate collapse $images --limit 30 $resnet $all
 evaluate collapse $images --limit 30 $lite $all

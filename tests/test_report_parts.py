@@ -364,6 +364,20 @@ def test_figures_count_the_pictures_that_they_show():
     assert f"n = 3 to {COUNT}." in sections(measured)[0].drawings[0].caption
 
 
+def test_panels_that_share_an_axis_cut_nothing_off():
+    measured = [
+        (unit, [row | {"prediction": int(unit.picture[0]) if row["order"] == "least" else 7} for row in rows])
+        for unit, rows in EVERY["robustness"]()
+    ]
+    figure = sections(measured)[0].drawings[0].figure
+    figure.canvas.draw()
+    for ax in figure.axes:
+        tops = [line.get_ydata().max() for line in ax.lines] + [
+            path.vertices[:, 1].max() for band in ax.collections for path in band.get_paths()
+        ]
+        assert max(tops) <= ax.get_ylim()[1]
+
+
 def test_a_unit_that_comes_again_counts_once():
     twice = sections([*EVERY["lime"](), *EVERY["lime"]()])[0]
     once = sections(EVERY["lime"]())[0]

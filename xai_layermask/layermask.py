@@ -236,7 +236,6 @@ class _Captured:
         return values
 
 
-
 def run(
     program: Program, plan: Plan, values: dict[int, Any], seen: Callable[[int, Any], None] | None = None
 ) -> None:

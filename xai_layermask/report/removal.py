@@ -216,7 +216,8 @@ def drawing(name: str, setup: Setup, segments: str, starts: Sequence[tuple[Cell,
     for place, ax in places.items():
         if place in found:
             curves(*found[place], ax=ax, look=look)
-        ax.set_ylim(bottom=0)
+    for ax in places.values():
+        ax.set_ylim(bottom=0)  # ends the search for the limits that panels share: all of them must be drawn by now
     count = pictures(int(n) for _, known in found.values() for one in known.values() for n in one.n)
     figure.suptitle(plain(f"{setup.name}, {segments}, {count}" if segments else f"{setup.name}, {count}"))
     legend(figure)
