@@ -175,8 +175,10 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
                 f"hide_color must be None or 0, since layer masking removes segments, but {hide_color!r} "
                 "came: give Fill(model, (r, g, b)) as classifier_fn to paint them."
             )
-        numbers = {"num_samples": (num_samples, 2), "batch_size": (batch_size, 1), "num_features": (num_features, 1)}
-        for what, (value, least) in (numbers | {"top_labels": (top_labels or 0, 0)}).items():
+        for what, value, least in (
+            ("num_samples", num_samples, 2), ("batch_size", batch_size, 1),
+            ("num_features", num_features, 1), ("top_labels", top_labels or 0, 0),
+        ):
             if not _is_whole(value) or value < least:
                 raise InputError(
                     f"{what} must be a whole number of at least {least}, but {value!r} came: choose another."

@@ -77,10 +77,11 @@ def preprocess_of(words: str, own: Preprocess) -> Preprocess:
         name, equals, value = word.partition("=")
         if not equals:
             own = replace(own, **_COLOURS[choose(name, _COLOURS, "preprocess")])  # type: ignore[arg-type]
-        elif choose(name, _SIZES, "preprocess") and not value.isdecimal():
-            raise InputError(f"preprocess must have {name} in pixels, but {value!r} came: write for example crop=224.")
-        else:
-            own = replace(own, **{name: int(value)})  # type: ignore[arg-type]
+            continue
+        size = choose(name, _SIZES, "preprocess")
+        if not value.isdecimal():
+            raise InputError(f"preprocess must have {size} in pixels, but {value!r} came: write for example crop=224.")
+        own = replace(own, **{size: int(value)})  # type: ignore[arg-type]
     return own
 
 

@@ -7,9 +7,8 @@ from functools import partial
 
 from ..intervals import estimate
 from ..plots.looks import looks
-from ..plots.panel import plain
 from ..statistic import Mean
-from .figures import curves, legend, panels, scatter
+from .figures import curves, frame, panels, scatter
 from .removal import areas, fractions, parts
 from .section import DIFFERENCES, Drawing, Measure, Section, best, comparisons, missing, pictures, summary
 from .series import Cell, Places, Series, Setup
@@ -107,8 +106,7 @@ def _alignment(name: str, setup: Setup, cut: str) -> Drawing | None:
         scatter(crosses, ax=line[2], look=look)
         line[2].set(title=f"alignment at {middle:g}", xlabel="mean accuracy over removal")
     count = pictures(counts)
-    figure.suptitle(plain(", ".join(part for part in (setup.name, cut, count) if part)))
-    legend(figure)
+    frame(figure, ", ".join(part for part in (setup.name, cut, count) if part))
     caption = (
         f"{setup.name}{f', {cut}' if cut else ''}: LIME against the fraction of segments that its samples lack, and "
         f"alignment against robustness; {count} pictures. Bands and lines are 95 % bootstrap intervals over pictures."

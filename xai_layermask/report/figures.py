@@ -18,14 +18,14 @@ from ..maskings import title
 from ..plots.bars import bars, ends
 from ..plots.curves import curves
 from ..plots.looks import Look, looks
-from ..plots.panel import new, one
+from ..plots.panel import new, one, plain
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["bars", "curves", "dots", "legend", "panels", "save", "scatter"]
+__all__ = ["bars", "curves", "dots", "frame", "legend", "panels", "save", "scatter"]
 
 _WIDTH, _HEIGHT = 2.6, 1.9  # inches of a panel
 
@@ -116,6 +116,17 @@ def scatter(
                 color=look[name].colour, markersize=5, linewidth=1.2, label=title(name),
             )
     return ax
+
+
+def frame(figure: Figure, heading: str) -> None:
+    """Give a figure what stands around its panels: a heading, and one legend for all of them.
+
+    Args:
+        figure: With axes on which something is drawn.
+        heading: Whose figure it is, letter by letter.
+    """
+    figure.suptitle(plain(heading))
+    legend(figure)
 
 
 def legend(figure: Figure) -> None:

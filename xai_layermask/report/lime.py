@@ -8,9 +8,8 @@ import numpy as np
 
 from ..intervals import estimate, joined
 from ..plots.looks import looks
-from ..plots.panel import plain
 from ..statistic import Mean
-from .figures import bars, legend, panels
+from .figures import bars, frame, panels
 from .section import DIFFERENCES, Drawing, Measure, Section, best, comparisons, missing, pictures, summary
 from .series import Cell, Places, Series, Setup, maskings_first
 
@@ -95,8 +94,7 @@ def _drawing(name: str, setup: Setup) -> Drawing:
         counts += [int(n) for one in found.values() for n in one.n]
         bars(setup.segments, found, ax=ax, look=looks(maskings))
         ax.set_title(measure.head)
-    figure.suptitle(plain(f"{setup.name}, {pictures(counts)}"))
-    legend(figure)
+    frame(figure, f"{setup.name}, {pictures(counts)}")
     total = len({picture for one in setup.series.values() for picture in one.pictures})
     caption = (
         f"{setup.name}: LIME under each masking; {pictures(counts)} of {total} pictures, whose label is among the "

@@ -12,9 +12,8 @@ from ..intervals import Estimate, estimate, joined
 from ..maskings import title
 from ..models import imagenet_labels
 from ..plots.looks import looks
-from ..plots.panel import plain
 from ..statistic import ClassMean, Floats, Mean, Statistic
-from .figures import bars, dots, legend, panels
+from .figures import bars, dots, frame, panels
 from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
 from .series import Cell, Places, Series, Setup
 from .tables import Entry, Table
@@ -86,8 +85,7 @@ def _averages(name: str, setup: Setup) -> Drawing:
     bars(groups, {_KINDS["gap"]: found["gap"]}, ax=right, look=look)
     left.set(ylabel="accuracy", ylim=(0, 1))
     right.set(ylabel="difference in accuracy")
-    figure.suptitle(plain(f"{setup.name}, {count}"))
-    legend(figure)
+    frame(figure, f"{setup.name}, {count}")
     caption = (
         f"{setup.name}: accuracy with the object masked out and with the broken mask, and their difference; {count} "
         "pictures that are classified correctly when whole. Lines are 95 % bootstrap intervals over pictures."
@@ -143,8 +141,7 @@ def _class_figure(name: str, setup: Setup) -> list[Drawing]:
         dots(groups, found, ax=ax, look=look)
         ax.set(title=title(one.masking), xlim=(-0.05, 1.05), xlabel="accuracy")
     count = pictures(np.isfinite(_values("object_out", one, None)).sum() for one in series)
-    figure.suptitle(plain(f"{setup.name}, {count}"))
-    legend(figure)
+    frame(figure, f"{setup.name}, {count}")
     of = f"the {len(shown)} of {len(every)} classes with most pictures" if len(shown) < len(every) else "every class"
     caption = (
         f"{setup.name}: the same for {of}, with the number of pictures of each; {count} pictures that are classified "

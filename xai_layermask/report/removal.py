@@ -12,9 +12,8 @@ import numpy as np
 from ..intervals import estimate
 from ..metrics import wordnet_matrix
 from ..plots.looks import looks
-from ..plots.panel import plain
 from ..statistic import Area, Entropy, Floats, Mean, Statistic
-from .figures import curves, legend, panels
+from .figures import curves, frame, panels
 from .section import DIFFERENCES, Drawing, Measure, comparisons, pictures, summary
 from .series import Cell, Places, Series, Setup
 from .tables import Entry, Table
@@ -101,8 +100,11 @@ def parts(
         The areas under all curves, their differences and the curves' points; and a figure for every setup and
         segmentation.
     """
-    drawn = [start for start, _ in starts if any(fractions(setup.cells(), *start)[1:] for setup in setups)]
-    measures = {label: areas(*start) for start, label in starts if start in drawn}
+    measures = {
+        label: areas(*start)
+        for start, label in starts
+        if any(fractions(setup.cells(), *start)[1:] for setup in setups)
+    }
     tables = [points(f"{stem}-curves", "Every point of every curve.", setups, starts)]
     if measures:
         tables = [
@@ -219,8 +221,7 @@ def drawing(name: str, setup: Setup, segments: str, starts: Sequence[tuple[Cell,
     for ax in places.values():
         ax.set_ylim(bottom=0)  # ends the search for the limits that panels share: all of them must be drawn by now
     count = pictures(int(n) for _, known in found.values() for one in known.values() for n in one.n)
-    figure.suptitle(plain(f"{setup.name}, {segments}, {count}" if segments else f"{setup.name}, {count}"))
-    legend(figure)
+    frame(figure, f"{setup.name}, {segments}, {count}" if segments else f"{setup.name}, {count}")
     caption = (
         f"{setup.name}{f', {segments}' if segments else ''}: predictions while segments are removed; {count}. "
         "Bands are 95 % bootstrap intervals over pictures."

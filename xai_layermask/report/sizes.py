@@ -7,9 +7,8 @@ from functools import partial
 
 from ..intervals import estimate
 from ..plots.looks import looks
-from ..plots.panel import plain
 from ..statistic import Statistic
-from .figures import curves, legend, panels
+from .figures import curves, frame, panels
 from .section import DIFFERENCES, Drawing, Measure, comparisons, pictures, summary
 from .series import Cell, Places, Series, Setup
 from .tables import Table
@@ -80,7 +79,6 @@ def drawing(name: str, setup: Setup, cut: str, kinds: Kinds, axis: str, shown: s
         ax.set_title(title, fontsize="medium")
         ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
     count = pictures(counts)
-    figure.suptitle(plain(f"{setup.name}, {count}"))
-    legend(figure)
+    frame(figure, f"{setup.name}, {count}")
     caption = f"{setup.name}: {shown}; {count} pictures. Bands are 95 % bootstrap intervals over pictures."
     return Drawing(name, caption, figure)
