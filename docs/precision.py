@@ -2,8 +2,8 @@
 
 IMAGES is a folder with `labels.csv` (column image). Each picture's likeliest class is explained by LIME in float32 and
 in bfloat16, from the same samples. A line of JSON for each picture: the rank correlation of the two sets of scores, how
-many of the 20 highest segments are the same, the noise as `xai_layermask.precision` measures it on the first 8, 16 and
-32 samples with parts missing and on all samples, and the ratio of the times.
+many of the 20 highest segments are the same, the noise as `xai_layermask.engine.precision` measures it on the first 8,
+16 and 32 samples with parts missing and on all samples, and the ratio of the times.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from xai_layermask import maskings
-from xai_layermask.evaluation.source import Source
-from xai_layermask.precision import noise
-from xai_layermask.queries import Query
-from xai_layermask.sampling import lime_samples
+from xai_layermask.engine.precision import noise
+from xai_layermask.experiments.runner.source import Source
+from xai_layermask.explain.predictor import Query
+from xai_layermask.explain.sampling import lime_samples
+from xai_layermask.explain.surrogate import ridge
 from xai_layermask.segments import segment
-from xai_layermask.surrogate import ridge
 
 
 def main() -> None:

@@ -18,11 +18,11 @@ import numpy as np
 import torch
 
 from xai_layermask import LayerMask, Preprocess, models
-from xai_layermask.queries import Query
-from xai_layermask.sampling import Samples, cosine_kernel
+from xai_layermask.explain.convergence import ROUNDS, settled, standard_errors
+from xai_layermask.explain.predictor import Query
+from xai_layermask.explain.sampling import Samples, cosine_kernel
+from xai_layermask.explain.surrogate import METHODS
 from xai_layermask.segments import segment
-from xai_layermask.stopping import ROUNDS, settled, standard_errors
-from xai_layermask.surrogate import METHODS
 
 #: Caffe's preprocessing, which SqueezeNet's converted weights expect.
 CAFFE = Preprocess(crop=227, mean=(104, 117, 123), std=(1, 1, 1), channels="BGR", scale=255.0)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
-from xai_layermask.cells import Cells
-from xai_layermask.forms import Settings
-from xai_layermask.graph import Slot, Step
-from xai_layermask.layermask import run as run_steps
-from xai_layermask.padding import window_sum
-from xai_layermask.plan import Program
+from xai_layermask.engine.graph import Slot, Step
+from xai_layermask.engine.mask import Cells
+from xai_layermask.engine.ops.base import Settings
+from xai_layermask.engine.padding import window_sum
+from xai_layermask.engine.program import Program
+from xai_layermask.maskings.layer import run as run_steps
 
 aten = torch.ops.aten
 DEFAULT = Settings()

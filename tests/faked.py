@@ -19,10 +19,10 @@ from torch import nn
 from xai_layermask import Preprocess
 from xai_layermask.dataset import Dataset, Item
 from xai_layermask.errors import InputError
-from xai_layermask.evaluation import Crew, Source, agenda, evaluate
+from xai_layermask.experiments.protocols import Protocol
+from xai_layermask.experiments.runner import Crew, Source, agenda, evaluate
+from xai_layermask.experiments.store import Store
 from xai_layermask.models import Classifier
-from xai_layermask.protocols import Protocol
-from xai_layermask.store import Store
 
 SOURCE = Source("faked:tiny")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from xai_layermask.store import Unit
+from xai_layermask.experiments.store import Unit
 
 UNIT = Unit("", "{}", "lite0", "abcdef012345", "grey", "", "", "", 0, "float32", "0.1.0")
 FRACTIONS = (0.0, 0.5, 1.0)

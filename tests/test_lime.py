@@ -10,7 +10,7 @@ from torch import nn
 
 from xai_layermask import Fill, InputError, LayerMask, Preprocess
 from xai_layermask.lime import LayerMaskImageExplainer, as_rgba, segmentation
-from xai_layermask.masking import as_pictures
+from xai_layermask.maskings.base import as_pictures
 
 SIDE = 16
 QUARTERS = np.arange(SIDE)[:, None] // 8 * 2 + np.arange(SIDE) // 8

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from architectures import build, size_of
-from test_masking import Net, draw, net
+from little_net import Net, draw, net
 from torch import nn
 
 from xai_layermask import Fill, InputError, LayerMask, UnsupportedOperator, with_presence

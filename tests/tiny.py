@@ -9,8 +9,8 @@ from torch import nn
 
 from xai_layermask.dataset import Item
 from xai_layermask.dataset.masks import Painted
+from xai_layermask.images.preprocess import Preprocess
 from xai_layermask.models import Classifier
-from xai_layermask.preprocess import Preprocess
 
 SIDE, CLASSES = 32, 6
 

@@ -16,28 +16,28 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .engine.rules import rule as rule
     from .errors import CaptureError as CaptureError
     from .errors import InputError as InputError
     from .errors import UnsupportedOperator as UnsupportedOperator
-    from .explainer import LayerMaskExplainer as LayerMaskExplainer
-    from .explanation import Explanation as Explanation
-    from .fills import Fill as Fill
-    from .layermask import LayerMask as LayerMask
-    from .preprocess import Preprocess as Preprocess
-    from .presence import with_presence as with_presence
-    from .rules import rule as rule
+    from .explain import Explanation as Explanation
+    from .explain import LayerMaskExplainer as LayerMaskExplainer
+    from .images import Preprocess as Preprocess
+    from .maskings import Fill as Fill
+    from .maskings import LayerMask as LayerMask
+    from .maskings import with_presence as with_presence
 
 _HOMES = {
     "CaptureError": "errors",
-    "Explanation": "explanation",
-    "Fill": "fills",
+    "Explanation": "explain",
+    "Fill": "maskings",
     "InputError": "errors",
-    "LayerMask": "layermask",
-    "LayerMaskExplainer": "explainer",
-    "Preprocess": "preprocess",
+    "LayerMask": "maskings",
+    "LayerMaskExplainer": "explain",
+    "Preprocess": "images",
     "UnsupportedOperator": "errors",
-    "rule": "rules",
-    "with_presence": "presence",
+    "rule": "engine.rules",
+    "with_presence": "maskings",
 }
 
 __all__ = sorted([*_HOMES, "__version__"])

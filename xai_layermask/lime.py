@@ -18,8 +18,8 @@ from lime.lime_image import ImageExplanation, LimeImageExplainer
 from torch import nn
 
 from .errors import InputError, choose
-from .layermask import LayerMask
-from .masking import Masking, Normalizer, as_pictures
+from .maskings.base import Masking, Normalizer, as_pictures
+from .maskings.layer import LayerMask
 from .segments import Segments, presence_of, quickshift, segment
 
 __all__ = ["LayerMaskImageExplainer", "as_rgba", "segmentation"]

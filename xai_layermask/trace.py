@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .cells import Cells
+from .engine.graph import Graph, Step
+from .engine.mask import Cells
+from .engine.ops.window import Border
+from .engine.padding import Rings
+from .engine.program import Program, find_cut
 from .errors import InputError
-from .graph import Graph, Step
-from .layermask import LayerMask, refuse_unsupported, run
-from .padding import Rings
-from .plan import Program, find_cut
-from .windows import Border
+from .maskings.layer import LayerMask, refuse_unsupported, run
 
 __all__ = ["Activation", "Trace", "trace"]
 

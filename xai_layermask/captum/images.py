@@ -18,12 +18,12 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from ..errors import InputError
-from ..layermask import LayerMask
-from ..masking import Masking
-from ..presence import as_image, split_presence, with_presence
-from ..sampling import Samples, cosine_kernel
+from ..explain.sampling import Samples, cosine_kernel
+from ..explain.surrogate import METHODS
+from ..maskings.base import Masking
+from ..maskings.layer import LayerMask
+from ..maskings.presence import as_image, split_presence, with_presence
 from ..segments import Segments, presence_of
-from ..surrogate import METHODS
 from .inputs import One, Target, as_extras, as_segments, as_targets, as_whole, picked
 
 __all__ = ["LayerMaskKernelShap", "LayerMaskLime"]

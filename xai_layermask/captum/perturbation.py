@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..presence import as_image, split_presence, with_presence
-from ..sampling import cosine_kernel
+from ..explain.sampling import cosine_kernel
+from ..maskings.presence import as_image, split_presence, with_presence
 from ..segments import Segments, presence_of
 from .inputs import as_positive, as_segments
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from ..benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, Trial, peak_memory, race, trial
+from ..experiments.benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, Trial, peak_memory, race, trial
 from .inputs import architecture, best_device, check_outputs
 from .progress import bar, doing
 from .tables import table

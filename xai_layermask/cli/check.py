@@ -8,11 +8,11 @@ from collections import Counter, defaultdict
 
 import torch
 
+from ..engine.graph import capture, operator_name
+from ..engine.network import sample
+from ..engine.rules import operators
 from ..errors import UnsupportedOperator
-from ..graph import capture, operator_name
-from ..layermask import LayerMask
-from ..network import sample
-from ..rules import operators
+from ..maskings.layer import LayerMask
 from .inputs import architecture
 from .progress import doing
 from .tables import table

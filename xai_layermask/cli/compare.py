@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..explanation import Explanation
+from ..explain.explanation import Explanation
 from ..plots import comparison
 from .explain import explainer, record
 from .inputs import best_device, check_outputs, load_model, picture

@@ -14,11 +14,11 @@ from tqdm import tqdm
 
 from ..dataset import read_dataset
 from ..errors import InputError
-from ..evaluation import Agenda, Crew, Progress, Source, agenda, chosen, estimate, evaluate
-from ..evaluation.source import preprocess_of
-from ..preprocess import Preprocess
-from ..protocols import PROTOCOLS
-from ..store import Store
+from ..experiments.protocols import PROTOCOLS
+from ..experiments.runner import Agenda, Crew, Progress, Source, agenda, chosen, estimate, evaluate
+from ..experiments.runner.source import preprocess_of
+from ..experiments.store import Store
+from ..images.preprocess import Preprocess
 from .inputs import best_device, find_modules_here
 from .progress import doing, shown
 

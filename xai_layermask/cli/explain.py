@@ -6,9 +6,9 @@ import argparse
 import json
 from typing import Any
 
-from ..explainer import LayerMaskExplainer
-from ..explanation import Explanation
-from ..images import sample_name
+from ..explain.explainer import LayerMaskExplainer
+from ..explain.explanation import Explanation
+from ..images.read import sample_name
 from ..models import Classifier, class_index
 from .inputs import best_device, check_outputs, load_model, picture
 from .progress import doing, shown

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ..errors import InputError, choose, reason
-from ..images import read_image, sample_photograph
+from ..images.read import read_image, sample_photograph
 from ..models import Classifier, load
 from ..segments import Picture
 
@@ -71,7 +71,7 @@ def load_model(name: str, weights: str | None, device: str = "cpu") -> Classifie
     """Load a model by name, also from a module in the current folder.
 
     Args:
-        name: As `xai_layermask.models.load` takes it.
+        name: As `xai_layermask.models.loading` takes it.
         weights: A state dict file, or None.
         device: Where the model goes.
 
@@ -89,7 +89,7 @@ def architecture(name: str, weights: str | None) -> tuple[nn.Module, tuple[int, 
     """Load a model whose answers do not matter: without downloading the weights of a library's model.
 
     Args:
-        name: As `xai_layermask.models.load` takes it.
+        name: As `xai_layermask.models.loading` takes it.
         weights: A state dict file, or None.
 
     Returns:

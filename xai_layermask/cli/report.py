@@ -7,8 +7,8 @@ import json
 from itertools import chain
 
 from ..errors import InputError
-from ..report import write_report
-from ..store import Store
+from ..experiments.report import write_report
+from ..experiments.store import Store
 from .progress import doing
 
 __all__ = ["run"]

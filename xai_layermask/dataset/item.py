@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, reason
-from ..images import read_image
+from ..images.read import read_image
 
 __all__ = ["Dataset", "Item", "Mask"]
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, choose
-from ..images import read_image
+from ..images.read import read_image
 
 __all__ = ["Outlines", "Painted", "Squares"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
-from ..presence import as_image
+from ..maskings.presence import as_image
 from .inputs import Floats
 
 __all__ = ["Ablator", "as_ablator", "as_picture", "probabilities"]

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..intervals import Estimate, estimate, joined
-from ..maskings import title
-from ..statistic import Floats, Mean
+from ..maskings.registry import title
+from ..stats.intervals import Estimate, estimate, joined
+from ..stats.statistic import Floats, Mean
 from .looks import Look, looks
 from .panel import one
 

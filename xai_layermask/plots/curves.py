@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..intervals import LEVEL, Estimate, estimate
-from ..maskings import title
-from ..statistic import Floats, Mean
+from ..maskings.registry import title
+from ..stats.intervals import LEVEL, Estimate, estimate
+from ..stats.statistic import Floats, Mean
 from .looks import Look, fixed, looks
 from .panel import one
 

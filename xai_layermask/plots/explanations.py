@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..maskings import title
+from ..maskings.registry import title
 from .panel import PANEL, bare, many, new, one, plain
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-    from ..explanation import Explanation
+    from ..explain.explanation import Explanation
 
 __all__ = ["comparison", "draw", "overview"]
 

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..engine.padding import fill
+from ..engine.padding import rings as geometry
 from ..errors import InputError
-from ..images import read_image
-from ..padding import fill
-from ..padding import rings as geometry
+from ..images.read import read_image
 from .panel import bare, board, many
 from .pictures import as_mask, transparent
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from ..errors import InputError
-from ..images import read_image
+from ..images.read import read_image
 from .panel import PANEL, bare, board, one
 
 if TYPE_CHECKING:

@@ -1,0 +1,315 @@
+"""The command line, from words to files, tables and exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import xai_layermask
+from xai_layermask import Explanation
+from xai_layermask.cli import main
+from xai_layermask.cli.names import DEVICES, LAYOUTS, MASKINGS, METHODS, PRECISIONS, SAMPLINGS, SETTINGS
+from xai_layermask.cli.parser import build, parse
+from xai_layermask.cli.tables import table
+
+FACTORY = """
+import torch
+from torch import nn
+from xai_layermask.models import Classifier
+from xai_layermask.images.preprocess import Preprocess
+
+def make():
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 3))
+    return Classifier(model, Preprocess(32, 32), ("ant", "bee", "cow"), "tiny")
+
+class Odd(nn.Module):
+    def forward(self, x):
+        return torch.cumsum(x, 3).mean((2, 3))
+
+def odd():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), Odd())
+
+def sequence():
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 4, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+def buggy():
+    raise KeyboardInterrupt
+"""
+
+FAST = ["--segments", "patches:8", "--samples", "30"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder to work in, with a module of models and a picture."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))  # the commands add the folder to it
+    monkeypatch.delitem(sys.modules, "tiny_models", raising=False)
+    (tmp_path / "tiny_models.py").write_text(FACTORY)
+    pixels = np.random.default_rng(0).integers(0, 255, (40, 50, 3), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    return tmp_path
+
+
+def run(capsys, *words):
+    """The exit code, stdout and stderr of a command."""
+    code = main(words)
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def refused(capsys, *words):
+    """The one sentence on stderr with which a command refuses."""
+    code, out, err = run(capsys, *words)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("xai-layermask: ")
+    assert err.count("\n") == 1
+    return err
+
+
+def test_nothing_heavy_is_imported_to_answer_help():
+    program = (
+        "import sys; from xai_layermask.cli import main; main(['explain', '--help']); main(['--version'])\n"
+        "heavy = {'torch', 'numpy', 'matplotlib', 'skimage', 'sklearn', 'PIL', 'captum', 'lime'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--samples" in done.stdout
+
+
+def test_module_runs_as_the_command():
+    command = [sys.executable, "-m", "xai_layermask", "explian"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "xai-layermask: command must be one of 'explain', 'compare', 'check', 'bench', 'evaluate', 'report', "
+        "'completion', but 'explian' came: did you mean 'explain'?\n"
+    )
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--version"], 0), (["explian"], 2)])
+def test_a_process_without_stdout_ends_as_any_other(words, code):
+    program = "import sys; sys.stdout = None; from xai_layermask.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", program, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version_is_the_packages(capsys):
+    assert run(capsys, "--version") == (0, f"xai-layermask {xai_layermask.__version__}\n", "")
+
+
+def test_no_words_show_the_help_with_first_steps(capsys):
+    code, out, err = run(capsys)
+    assert (code, err) == (0, "")
+    assert all(f"    {command} " in out for command in build()[1])
+    assert "first steps:\n  xai-layermask explain " in out
+
+
+def test_help_names_every_masking_method_and_precision(capsys):
+    words = run(capsys, "explain", "--help")[1].replace("\n", " ").replace(",", " ").split()
+    known = {*MASKINGS, *METHODS, *PRECISIONS, *SAMPLINGS, *DEVICES}
+    assert not known - {word.strip("();") for word in words}
+    assert not {*LAYOUTS, *SETTINGS} - set(run(capsys, "evaluate", "--help")[1].replace(",", " ").split())
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ("explain missing.jpg", "there is none at 'missing.jpg'"),
+        ("explain photo.png --model nowhere:make", "model 'nowhere:make' must be a function"),
+        ("explain photo.png --target bea --model tiny_models:make", "did you mean 'bee'?"),
+        ("explain photo.png --target 7 --model tiny_models:make", "one of 3 classes, but 7 came"),
+        ("explain photo.png --device mps --model nowhere:make", "--device must be one that torch has here, but 'mps'"),
+        ("explain photo.png --weights no.pt --model tiny_models:make", "there is none at 'no.pt'"),
+        ("explain photo.png --out a.gif", "the ending of 'a.gif' must be one of"),
+        ("explain photo.png --out nowhere/a.png", "--out must be in a folder that exists, but there is none"),
+        ("compare photo.png --out a.npz", "the ending of 'a.npz' must be one of"),
+    ],
+)
+def test_wrong_input_is_refused_in_one_sentence(folder, capsys, words, sentence):
+    assert sentence in refused(capsys, *words.split())
+
+
+def test_explain_prints_tables_and_writes_every_kind_of_file(folder, capsys):
+    names = ["a.png", "a.svg", "a.pdf", "a.html", "a.npz", "a.json"]
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST, "--top", "2", "--out", *names]
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    assert all((folder / name).stat().st_size > 500 for name in names)
+    loaded = Explanation.load("a.npz")
+    lines = out.splitlines()
+    assert lines[0].split() == ["prediction", "index", "probability", "surrogate", "R2"]
+    assert lines[1].split()[:3] == [
+        loaded.labels[0], str(loaded.targets[0]), f"{loaded.probabilities[0]:.3f}"
+    ]
+    best = loaded.top(1)[0]
+    first = lines[lines.index(next(line for line in lines if line.startswith("segment "))) + 1].split()
+    assert first[:3] == [str(best), f"{loaded.scores[0, best]:.3f}", "6.2%"]  # 1 of 4 x 4 patches
+    assert f"Segments that speak most for {loaded.labels[1]}" in out
+    assert lines[-6:] == [f"wrote {name}" for name in names]
+
+
+def test_centres_of_segments_are_in_pixels_from_the_top_left(folder, capsys):
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST, "--json"]
+    segments = json.loads(run(capsys, *words)[1])["targets"][0]["segments"]
+    where = {one["segment"]: (one["x"], one["y"]) for one in segments}
+    assert where[1] == (12, 4)  # the second patch of the first row: columns 8 to 15, rows 0 to 7
+    assert where[4] == (4, 12)
+
+
+def test_default_output_is_a_picture(folder, capsys):
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST]
+    assert run(capsys, *words)[1].endswith("wrote explanation.png\n")
+    assert Image.open("explanation.png").width > 300
+    assert run(capsys, *words)[0] == 0  # our own picture may be written over
+
+
+def test_without_an_image_the_photograph_of_scikit_image_is_explained(folder, capsys):
+    code, out, _ = run(capsys, "explain", "--model", "tiny_models:make", *FAST, "--json")
+    assert code == 0
+    assert json.loads(out)["image"] == "coffee"
+
+
+def test_json_agrees_with_the_saved_explanation(folder, capsys):
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST, "--target", "bee", "--target", "0"]
+    code, out, _ = run(capsys, *words, "--json", "--out", "a.json")
+    assert code == 0
+    answer, loaded = json.loads(out), Explanation.load("a.json")
+    assert [one["label"] for one in answer["targets"]] == ["bee", "ant"] == list(loaded.labels)
+    assert answer["files"] == ["a.json"]
+    for row, target in enumerate(answer["targets"]):
+        scores = {one["segment"]: one["score"] for one in target["segments"]}
+        assert scores == dict(enumerate(loaded.scores[row].tolist()))
+        assert target["segments"] == sorted(target["segments"], key=lambda one: -one["score"])
+
+
+def test_quiet_prints_nothing(folder, capsys):
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST, "--quiet"]
+    assert run(capsys, *words) == (0, "", "")
+    assert (folder / "explanation.png").exists()
+
+
+def test_same_seed_same_scores(folder, capsys):
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST, "--json", "--seed"]
+    first, again, other = (run(capsys, *words, seed)[1] for seed in ("3", "3", "4"))
+    assert first == again
+    assert json.loads(first)["targets"] != json.loads(other)["targets"]
+
+
+def test_a_photograph_is_never_written_over(folder, capsys):
+    before = (folder / "photo.png").read_bytes()
+    # The image after --out reads as another file to write.
+    sentence = refused(capsys, "explain", "--model", "tiny_models:make", *FAST, "--out", "a.npz", "photo.png")
+    assert "'photo.png' is another picture: put IMAGE before --out" in sentence
+    assert (folder / "photo.png").read_bytes() == before
+
+
+def test_compare_draws_a_column_for_each_masking(folder, capsys):
+    words = ["compare", "photo.png", "--model", "tiny_models:make", *FAST, "--top", "2"]
+    code, out, err = run(capsys, *words, "--maskings", "black,(255,0,0),layer")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[0].split("  ")[-3:] == ["R2 black", "R2 (255,0,0)", "R2 layer"]
+    assert len(out.split("\n\n")[0].splitlines()) == 3
+    three = Image.open("comparison.png").size
+    assert run(capsys, *words, "--maskings", "black,layer", "--out", "two.png")[0] == 0
+    two = Image.open("two.png").size
+    assert three[1] == two[1]
+    assert three[0] > two[0]
+
+
+def test_compare_explains_the_same_targets_everywhere(folder, capsys):
+    words = ["compare", "photo.png", "--model", "tiny_models:make", *FAST, "--json"]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    columns = json.loads(out)["maskings"]
+    assert list(columns) == ["black", "grey", "layer"]
+    targets = [[one["index"] for one in column["targets"]] for column in columns.values()]
+    assert targets[0] == targets[1] == targets[2]
+    assert len(targets[0]) == 3
+    assert not (folder / "comparison.png").exists()
+
+
+def test_check_says_that_a_model_is_supported(folder, capsys):
+    code, out, err = run(capsys, "check", "tiny_models:make")
+    assert (code, err) == (0, "")
+    assert ["aten.conv2d.default", "1", "yes"] in [line.split() for line in out.splitlines()]
+    assert out.endswith("tiny_models:make is supported at 1 x 3 x 32 x 32.\n")
+
+
+def test_check_names_what_is_missing_and_where(folder, capsys):
+    code, out, err = run(capsys, "check", "tiny_models:sequence", "--shape", "1,3,16,16")
+    assert code == 2
+    assert "No masked form of aten.conv_transpose2d.input in:\n  1\n" in out
+    assert "tiny_models:sequence applies aten.conv_transpose2d.input without one" in err
+    code, out, _ = run(capsys, "check", "tiny_models:odd", "--shape", "1,3,16,16", "--json")
+    assert code == 2
+    answer = json.loads(out)
+    assert answer["unsupported"] == {"aten.cumsum.default": ["1"]}
+    assert answer["forms"]["aten.conv2d.default"] == "yes"
+    assert answer["shape"] == [1, 3, 16, 16]
+
+
+def test_check_is_quiet_when_told_and_the_code_says_all(folder, capsys):
+    assert run(capsys, "check", "tiny_models:make", "--quiet") == (0, "", "")
+    assert "applies aten.cumsum.default without one" in refused(capsys, "check", "tiny_models:odd", "--quiet")
+
+
+def test_check_downloads_no_weights(folder, capsys, monkeypatch):
+    pytest.importorskip("torchvision")
+    import torch.hub
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a download was tried")
+
+    monkeypatch.setattr(torch.hub, "load_state_dict_from_url", refuse)
+    code, out, _ = run(capsys, "check", "torchvision:squeezenet1_1")
+    assert code == 0
+    assert out.endswith("supported at 1 x 3 x 224 x 224.\n")
+    assert "did you mean 'torchvision:resnet18'?" in refused(capsys, "check", "torchvision:resnt18")
+
+
+def test_an_unsupported_model_is_refused_before_anything_runs(folder, capsys):
+    sentence = refused(capsys, "explain", "photo.png", "--model", "tiny_models:sequence", *FAST)
+    assert "aten.conv_transpose2d.input in 1" in sentence
+
+
+def test_interruption_and_mistakes_leave_no_traceback(folder, capsys, monkeypatch):
+    assert run(capsys, "check", "tiny_models:buggy") == (130, "", "xai-layermask: stopped before the end.\n")
+
+    def broken(*args):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr("xai_layermask.cli.check.architecture", broken)
+    code, _, err = run(capsys, "check", "tiny_models:make")
+    assert code == 1
+    assert "mistake in xai-layermask, ZeroDivisionError (division by zero)" in err
+    monkeypatch.setenv("XAI_LAYERMASK_TRACEBACK", "1")
+    with pytest.raises(ZeroDivisionError):
+        main(["check", "tiny_models:make"])
+
+
+def test_a_file_that_cannot_be_written_is_one_sentence(folder, capsys, monkeypatch):
+    def full(self, path):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(Explanation, "save", full)
+    sentence = refused(capsys, "explain", "photo.png", "--model", "tiny_models:make", *FAST)
+    assert "No space left on device" in sentence
+
+
+def test_maskings_are_split_at_commas_outside_parentheses():
+    assert parse(["compare", "--maskings", "black, (1,2,3),layer"]).maskings == ["black", "(1,2,3)", "layer"]
+
+
+def test_table_lines_up():
+    assert table(("name", "x"), [("a", 1), ("bcdefg", 12)]).splitlines() == ["name     x", "a        1", "bcdefg  12"]

@@ -1,0 +1,112 @@
+"""`xai-layermask evaluate`, from words to a store and what is said about it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from faked import dataset
+
+from xai_layermask.cli.evaluate import run
+from xai_layermask.cli.parser import parse
+from xai_layermask.errors import InputError
+from xai_layermask.experiments.store import Store
+
+WORDS = ("robustness", "--data", ".", "--model", "faked:tiny", "--segments", "patches:8", "--maskings", "black,layer",
+         "--set", "orders=random", "--set", "fractions=0,.5,1", "--device", "cpu")  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of pictures to work in, one of them missing."""
+    monkeypatch.chdir(tmp_path)
+    items = dataset(tmp_path, "a.png", "b.png").items
+    lines = [f"{item.name},{item.label}" for item in items]
+    (tmp_path / "labels.csv").write_text("\n".join(["image,class_index", *lines, "gone.png,1"]))
+    return tmp_path
+
+
+def parsed(*words):
+    return parse(["evaluate", *words])
+
+
+def said(capsys, *words):
+    assert run(parsed(*words)) == 0
+    return capsys.readouterr()
+
+
+def test_it_fills_a_store_and_says_what_was_left_out(folder, capsys):
+    out, err = said(capsys, *WORDS)
+    assert out == (
+        "robustness with 2 pictures: 4 units to do (16 forward passes), 0 in the store already\n"
+        "4 units written to results.db\n"
+    )
+    assert err.count("\n") == 1
+    assert err.startswith("left out: ")
+    assert "gone.png" in err
+    with Store("results.db", create=False) as store:
+        found = [(unit.picture, unit.masking, [row["fraction"] for row in rows]) for unit, rows in store.rows()]
+        assert [json.loads(unit.settings) for unit in store.units()] == [
+            {"orders": ["random"], "fractions": [0, 0.5, 1]}
+        ] * 4
+    assert found == [(name, masking, [0, 0.5, 1]) for masking in ("black", "layer") for name in ("a.png", "b.png")]
+    assert "0 units to do (0 forward passes), 4 in the store already\n0 units written" in said(capsys, *WORDS).out
+
+
+def test_json_and_quiet(folder, capsys):
+    answer = json.loads(said(capsys, *WORDS, "--json", "--limit", "1").out)
+    assert answer.pop("skipped")
+    assert answer == {
+        "protocol": "robustness", "settings": {"orders": ["random"], "fractions": [0, 0.5, 1]}, "store": "results.db",
+        "units": 2, "passes": 8, "done": 0, "pictures": 1, "written": 2, "elsewhere": 0, "problems": [],
+    }  # fmt: skip
+    assert said(capsys, *WORDS, "--quiet").out == ""
+
+
+def test_a_dry_run_makes_nothing(folder, capsys, monkeypatch):
+    monkeypatch.setattr("xai_layermask.experiments.runner.speed._SECONDS", 0.01)
+    before = sorted(path.name for path in folder.iterdir())
+    out = said(capsys, *WORDS, "--dry-run").out.splitlines()
+    assert out[0] == "robustness with 2 pictures: 4 units to do (16 forward passes), 0 in the store already"
+    assert out[1].startswith("about ")
+    assert out[1].endswith(" s for them with 1 worker, by a measurement here")
+    assert sorted(path.name for path in folder.iterdir()) == before
+    said(capsys, *WORDS, "--limit", "1")
+    answer = json.loads(said(capsys, *WORDS, "--dry-run", "--json").out)
+    assert (answer["units"], answer["done"], answer["passes"]) == (2, 2, 8)
+    assert answer["seconds"] > 0
+    with Store("results.db") as store:
+        assert len(store) == 2
+
+
+def test_weights_and_preprocessing_are_for_the_model_that_is_named(folder, capsys):
+    more = ["--maskings", "black", "--segments", "patches:4", "--limit", "1"]
+    said(capsys, *WORDS, *more, "--model", "faked:tiny,faked:other", "--preprocess", "faked:other=caffe,crop=8")
+    with Store("results.db") as store:
+        rows = {unit.model: found for unit, found in store.rows()}
+    assert {name: found[0]["segments_count"] for name, found in rows.items()} == {"faked:tiny": 16, "faked:other": 4}
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--weights", "lite=x.pt"], r"the model of --weights must be one of 'faked:tiny', but 'lite' came"),
+        (["--weights", "x.pt"], r"--weights must be NAME=VALUE, but 'x.pt' came"),
+        (["--weights", "faked:tiny=x.pt"], r"--weights must be a file, but there is none at 'x\.pt'"),
+        (["--preprocess", "faked:tiny=caffee"], r"preprocess must be one of .* did you mean 'caffe'"),
+        (["--set", "orders"], r"--set must be NAME=VALUE, but 'orders' came"),
+        (["--set", "orders=salient"], r"--set must have one value for 'orders', but several came"),
+        (["--set", "order=random"], r"--set of robustness must be .* but 'order' came: did you mean 'orders'"),
+        (["--strict"], r"gone.png"),
+        (["--data", "nowhere"], r"data must be a folder, but there is none at 'nowhere'"),
+        (["--store", "nowhere/results.db"], r"store must be in a folder that exists"),
+    ],
+)
+def test_wrong_words_are_told(folder, words, sentence):
+    with pytest.raises(InputError, match=sentence):
+        run(parsed(*WORDS, *words))
+
+
+def test_an_unknown_protocol_is_told(folder):
+    with pytest.raises(InputError, match=r"PROTOCOL must be one of 'robustness', .* but 'robust' came: did you mean"):
+        run(parsed("robust", *WORDS[1:]))

@@ -1,0 +1,189 @@
+"""Views and rearrangements: presence must go where the value goes."""
+
+from __future__ import annotations
+
+import by_hand
+import pytest
+import torch
+import torch.nn.functional as F
+from by_hand import Function, aten, maps
+from torch import nn
+
+from xai_layermask.engine.ops.view import compact
+from xai_layermask.maskings.layer import LayerMask
+
+CHAINS = {
+    "flatten": [(aten.flatten.using_ints, [2])],
+    "flatten all": [(aten.flatten.using_ints, [1])],
+    "view": [(aten.view.default, [[2, 2, 2, 6, 8]])],
+    "reshape copies": [(aten.permute.default, [[0, 2, 1, 3]]), (aten.reshape.default, [[2, 24, 8]])],
+    "tokens": [(aten.flatten.using_ints, [2]), (aten.transpose.int, [1, 2])],
+    "tokens by movedim": [(aten.flatten.using_ints, [2]), (aten.movedim.int, [2, 1])],
+    "slice": [(aten.slice.Tensor, [2, 1, 5, 2])],
+    "slice channels": [(aten.slice.Tensor, [1, 1, 3])],
+    "select": [(aten.select.int, [3, 4])],
+    "unsqueeze": [(aten.unsqueeze.default, [2]), (aten.squeeze.dim, [2])],
+    "permute": [(aten.permute.default, [[0, -2, -1, 1]])],
+    "swapaxes": [(aten.swapaxes.default, [-1, 1])],
+    "flip": [(aten.flip.default, [[2]])],
+    "roll": [(aten.roll.default, [[2, -3], [2, 3]])],
+    "repeat": [(aten.repeat.default, [[1, 2, 1, 3]])],
+    "narrow": [(aten.narrow.default, [3, 2, 4])],
+    "pixel shuffle": [(aten.pixel_shuffle.default, [2])],
+    "pixel unshuffle": [(aten.pixel_unshuffle.default, [2])],
+    "unshuffle and shuffle": [(aten.pixel_unshuffle.default, [2]), (aten.pixel_shuffle.default, [2])],
+    "channel shuffle": [
+        (aten.view.default, [[2, 2, 2, 6, 8]]),
+        (aten.transpose.int, [1, 2]),
+        (aten.reshape.default, [[2, 4, 6, 8]]),
+    ],
+    "space to depth": [
+        (aten.view.default, [[2, 4, 3, 2, 4, 2]]),
+        (aten.permute.default, [[0, 3, 5, 1, 2, 4]]),
+        (aten.reshape.default, [[2, 16, 3, 4]]),
+    ],
+    "windows": [
+        (aten.permute.default, [[0, 2, 3, 1]]),
+        (aten.view.default, [[2, 2, 3, 2, 4, 4]]),
+        (aten.permute.default, [[0, 1, 3, 2, 4, 5]]),
+        (aten.reshape.default, [[8, 12, 4]]),
+    ],
+}
+
+
+def apply(chain, y):
+    for operator, arguments in chain:
+        y = operator(y if y.is_contiguous() or "view" not in str(operator) else y.contiguous(), *arguments)
+    return y
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_presence_goes_where_the_value_goes(name):
+    chain = CHAINS[name]
+    for seed in range(3):
+        x, presence = maps(seed)
+        y, mask = by_hand.run(x, presence, chain)
+        shown = apply(chain, presence.expand_as(x).contiguous())
+        assert torch.equal(mask.expand_as(shown), shown)
+        torch.testing.assert_close(y, torch.where(shown, apply(chain, x), 0.0), atol=0, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "name", ["view", "tokens", "permute", "roll", "flip", "repeat", "pixel shuffle", "channel shuffle"]
+)
+def test_presence_stays_small_where_channels_share_it(name):
+    x, presence = maps(0)
+    _, mask = by_hand.run(x, presence, CHAINS[name])
+    assert mask.numel() <= 3 * presence.numel() * (4 if name == "pixel shuffle" else 1)
+
+
+@pytest.mark.parametrize(
+    "operator", [aten.chunk.default, aten.split.Tensor, aten.unbind.int, aten.split_with_sizes.default]
+)
+def test_lists_of_parts(operator):
+    arguments = {"chunk": [2, 1], "split": [3, 2], "unbind": [2], "split_with_sizes": [[2, 4], 2]}
+    arguments = arguments[str(operator).split(".")[1]]
+
+    def last(x):
+        return torch.relu(operator(x, *arguments)[-1])
+
+    x, presence = maps(0)
+    shown = operator(presence.expand_as(x), *arguments)[-1]
+    torch.testing.assert_close(LayerMask(Function(last))(x, presence), torch.where(shown, last(x), 0.0))
+
+
+def test_concatenation_over_channels_is_present_where_all_branches_are():
+    def joined(x, a, b):
+        return torch.cat([a(x), b(x), x[:, :1] * 0 + 1], 1)
+
+    x, presence = maps(1)
+    small, wide = nn.Conv2d(4, 2, 1).double(), nn.Conv2d(4, 3, 3, padding=1).double()
+    y = LayerMask(Function(joined, small, wide))(x, presence)
+    shown = presence.expand_as(y[:, :1])
+    own = LayerMask(wide)(x, presence)
+    torch.testing.assert_close(y[:, :2], torch.where(shown, small(x), 0.0))
+    torch.testing.assert_close(y[:, 2:5], torch.where(shown, own, 0.0))
+    assert torch.equal(y[:, 5:] > 0, presence)
+
+
+def test_concatenation_of_tokens_keeps_each_ones_presence():
+    class Tokens(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.token = nn.Parameter(torch.ones(1, 1, 4, dtype=torch.float64))
+
+        def forward(self, x):
+            tokens = x.flatten(2).transpose(1, 2)
+            return torch.cat([self.token.expand(x.shape[0], -1, -1), tokens], 1)
+
+    x, presence = maps(2)
+    y = LayerMask(Tokens())(x, presence)
+    assert y[:, 0].eq(1).all()
+    expected = torch.where(presence, x, 0.0).flatten(2).transpose(1, 2)
+    assert torch.equal(y[:, 1:], expected)
+
+
+@pytest.mark.parametrize("dim", [0, 2, 3])
+@pytest.mark.parametrize("batch", [1, 2])
+def test_concatenation_along_batch_and_space(dim, batch):
+    def joined(x):
+        return torch.cat([x, x.flip(-1)], dim)
+
+    x, presence = maps(3, n=batch)
+    y = LayerMask(Function(joined))(x, presence)
+    assert torch.equal(y, torch.where(joined(presence), joined(x), 0.0))
+
+
+def test_concatenation_of_maps_of_one_cell():
+    x, presence = maps(0, n=3, h=1, w=1, fraction=0.5)
+    presence[0], presence[1] = True, False
+    y = LayerMask(Function(lambda x: torch.cat([x, x * 0 + 1], 2)))(x, presence)
+    assert torch.equal(y != 0, presence.expand(3, 4, 2, 1))
+
+
+def test_a_permutation_and_back_is_the_same_presence():
+    """ConvNeXt's detours through channels-last must not cost a second fill."""
+    weight = torch.randn(4, 4, 3, 3)
+    conv = (aten.conv2d.default, [weight, None, [1, 1], [1, 1]])
+    detour = [(aten.permute.default, [[0, 2, 3, 1]]), (aten.gelu.default, []), (aten.permute.default, [[0, 3, 1, 2]])]
+    made, _ = by_hand.program(torch.zeros(1, 4, 6, 8), [conv, *detour, conv])
+    plan = made.plan(torch.rand(1, 1, 6, 8) > 0.5)
+    assert plan.found[150] is plan.found[450]
+
+
+def test_compact():
+    mask = torch.rand(2, 1, 3, 1) > 0.5
+    assert compact(mask.expand(2, 5, 3, 4)).shape == (2, 1, 3, 1)
+    assert compact(mask).shape == (2, 1, 3, 1)
+
+
+@pytest.mark.parametrize("like", ["expand_as", "view_as", "reshape_as", "type_as"])
+def test_tensors_that_take_after_an_activation_are_ordinary(like):
+    def scaled(x, layer):
+        gate = layer(x.mean((2, 3), keepdim=True)).sigmoid()
+        other = gate if like in ("expand_as", "type_as") else gate.expand(-1, -1, 6, 8)
+        return getattr(other, like)(x) * x
+
+    x, presence = maps(4)
+    model = Function(scaled, nn.Conv2d(4, 4, 1).double())
+    y = LayerMask(model)(x, presence)
+    mean = (x * presence).sum((2, 3), keepdim=True) / presence.sum((2, 3), keepdim=True)
+    torch.testing.assert_close(y, torch.where(presence, model.parts[0](mean).sigmoid() * x, 0.0))
+
+
+def test_an_activation_that_takes_after_another_keeps_its_presence():
+    model = Function(lambda x, conv: conv(x).view_as(x) + x.flatten(1).view_as(x), nn.Conv2d(4, 4, 1).double())
+    x, presence = maps(5)
+    torch.testing.assert_close(LayerMask(model)(x, presence), torch.where(presence, model(x), 0.0))
+
+
+def test_shuffled_channels_between_convolutions():
+    """A ShuffleNet unit agrees with its convolutions run one by one."""
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(4, 8, 3, padding=1).double(), nn.Conv2d(8, 4, 3, padding=1).double()
+    model = nn.Sequential(first, nn.ChannelShuffle(2), second)
+    x, presence = maps(6, fraction=0.1)
+    middle = LayerMask(first)(x, presence)
+    grown = F.max_pool2d(presence.double(), 3, 1, 1).bool()
+    expected = LayerMask(second)(middle[:, [0, 4, 1, 5, 2, 6, 3, 7]], grown)
+    torch.testing.assert_close(LayerMask(model)(x, presence), expected)

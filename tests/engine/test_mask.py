@@ -1,0 +1,101 @@
+"""Presences that remember what was derived from them."""
+
+from __future__ import annotations
+
+import naive
+import numpy as np
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from xai_layermask.engine.mask import Cells, both
+from xai_layermask.engine.padding import rings
+
+GENERATOR = torch.Generator().manual_seed(0)
+
+
+def some(*shape, fraction=0.5):
+    return torch.rand(shape, generator=GENERATOR) < fraction
+
+
+def test_a_derived_presence_is_made_once():
+    cells = Cells(some(2, 1, 6, 6))
+    geometry = ((3, 3), (1, 1), (1, 1), (1, 1), (6, 6))
+    assert cells.window(*geometry) is cells.window(*geometry)
+    assert cells.window(*geometry, 0.5, torch.full((1, 1, 6, 6), 9.0)) is not cells.window(*geometry)
+    wanted = Cells(torch.ones(2, 1, 6, 6, dtype=torch.bool))
+    assert cells.rings(wanted) is cells.rings(wanted)
+
+
+def test_a_one_by_one_window_is_the_same_presence():
+    cells = Cells(some(1, 1, 4, 4))
+    assert cells.window((1, 1), (1, 1), (0, 0), (1, 1), (4, 4)) is cells
+    assert cells.window((1, 1), (2, 2), (0, 0), (1, 1), (2, 2)).mask.equal(cells.mask[..., ::2, ::2])
+
+
+def test_a_centred_window_contains_what_it_comes_from():
+    cells = Cells(some(1, 1, 7, 7))
+    grown = cells.window((3, 3), (1, 1), (1, 1), (1, 1), (7, 7)).window((5, 3), (1, 1), (2, 1), (1, 1), (7, 7))
+    assert grown.contains(cells)
+    assert not cells.contains(grown)
+    assert bool((grown.mask | ~cells.mask).all())
+    shifted = cells.window((3, 3), (1, 1), (0, 0), (1, 1), (5, 5))
+    assert not shifted.contains(cells)
+
+
+def test_both_is_the_smaller_one_where_that_is_known():
+    cells = Cells(some(1, 1, 5, 5, fraction=0.2))
+    grown = cells.window((3, 3), (1, 1), (1, 1), (1, 1), (5, 5))
+    assert both(cells, grown) is cells
+    assert both(grown, cells) is cells
+    assert both(cells, Cells(torch.ones(1, 1, 5, 5, dtype=torch.bool))) is cells
+    a, b = Cells(some(1, 1, 5, 5)), Cells(some(1, 1, 5, 5))
+    assert torch.equal(both(a, b).mask, a.mask & b.mask)
+    assert both(a, b) is both(a, b)
+
+
+def test_presence_that_varies_over_channels():
+    cells = Cells(torch.tensor([True, False, True, True]).view(1, 2, 1, 2))
+    assert cells.varies(1)
+    assert not cells.varies(2)
+    assert cells.one_channel().mask.tolist() == [[[[True, False]]]]
+    plain = Cells(some(1, 1, 2, 2))
+    assert plain.one_channel() is plain
+
+
+def test_whole():
+    assert Cells(torch.ones(1, 1, 2, 2, dtype=torch.bool)).is_whole()
+    assert not Cells(torch.eye(2).bool()[None, None]).is_whole()
+
+
+@given(
+    st.integers(0, 2**20),
+    *[st.tuples(st.integers(low, 3), st.integers(low, 3)) for low in (1, 1, 0, 1)],
+    st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.75, 1.0]),
+)
+@settings(max_examples=50)
+def test_window_counts_the_present_cells_inside_the_image(seed, kernel, stride, padding, dilation, threshold):
+    mask = torch.rand(2, 1, 7, 6, generator=torch.Generator().manual_seed(seed)) < 0.5
+    size = tuple(
+        (length + 2 * p - d * (k - 1) - 1) // s + 1
+        for length, k, s, p, d in zip((7, 6), kernel, stride, padding, dilation, strict=True)
+    )
+    if min(size) < 1:
+        return
+    everything = Cells(torch.ones(1, 1, 7, 6)).window(kernel, stride, padding, dilation, size).mask
+    found = Cells(mask).window(kernel, stride, padding, dilation, size, threshold, everything if threshold else None)
+    expected = naive.pooled_presence(mask.numpy(), kernel, stride, padding, dilation, size, threshold)
+    assert np.array_equal(found.mask.numpy(), expected)
+
+
+def test_rings_leave_borders_alone():
+    cells = Cells(some(1, 1, 6, 6, fraction=0.2))
+    wanted = Cells(torch.ones(1, 1, 6, 6, dtype=torch.bool))
+    inside = torch.zeros(1, 1, 6, 6, dtype=torch.bool)
+    inside[..., 1:5, 1:5] = True
+    cells.mask &= inside
+    found = cells.rings(wanted, Cells(inside))
+    expected = rings(cells.mask, inside=inside)
+    assert [ring.cells.tolist() for ring in found] == [ring.cells.tolist() for ring in expected]
+    assert all(inside.flatten()[ring.cells].all() for ring in found)
+    assert sum(len(ring.cells) for ring in cells.rings(wanted, wanted)) == int((~cells.mask).sum())

@@ -1,0 +1,389 @@
+"""What the report says of each protocol, against what the protocol says itself and against numbers counted by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from report_rows import BEST, COUNT, EVERY, FRACTIONS, UNIT
+
+from xai_layermask.experiments.protocols import PROTOCOLS
+from xai_layermask.experiments.report import PARTS, sections
+from xai_layermask.experiments.report.section import Section
+from xai_layermask.stats.intervals import Interval
+
+
+@pytest.fixture(scope="module")
+def made():
+    """The sections of made-up measurements, by protocol."""
+    return {name: sections(measure())[0] for name, measure in EVERY.items()}
+
+
+def table(section: Section, name: str):
+    return next(one for one in section.tables if one.name == name)
+
+
+def lines(section, name, **wanted):
+    """The rows of a table as dictionaries, those with these entries."""
+    one = table(section, name)
+    rows = [dict(zip(one.header, row, strict=True)) for row in one.rows]
+    return [row for row in rows if all(row[column] == value for column, value in wanted.items())]
+
+
+def line(section, name, **wanted):
+    (found,) = lines(section, name, **wanted)
+    return found
+
+
+def summarised(protocol, masking, segments=None):
+    """What the protocol makes of the same rows."""
+    rows = [
+        row
+        for unit, of_unit in EVERY[protocol]()
+        for row in of_unit
+        if unit.masking == masking and segments in (None, unit.segments)
+    ]
+    return PROTOCOLS[protocol].summarise(rows)
+
+
+def close(value):
+    return pytest.approx(math.nan if value is None else value, nan_ok=True)
+
+
+def test_every_protocol_has_a_part():
+    assert set(PARTS) == set(PROTOCOLS) == set(EVERY)
+
+
+ORDERS = {"random": "random", "salient": "most salient first", "least": "least salient first"}
+CURVES = {
+    "accuracy": "accuracy", "class entropy": "entropy", "WordNet similarity": "wordnet",
+    "unchanged predictions": "unchanged",
+}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "segments"), [("robustness", "slic:100"), ("colours", ""), ("ablation", "patches:16")]
+)
+def test_curves_and_areas_are_the_protocols(made, protocol, segments):
+    for masking in ("grey", "layer"):
+        for row in summarised(protocol, masking, segments):
+            if row.get("part") == "lime":
+                continue
+            order = ORDERS[row["order"]]
+            wanted = {"order": order, "masking": masking} | ({"segments": segments} if segments else {})
+            if row["fraction"] is None:
+                found = line(made[protocol], protocol, **wanted)
+                arrow = " ↑"
+            else:
+                found = line(made[protocol], f"{protocol}-curves", removed=row["fraction"], **wanted)
+                arrow = ""
+            assert found["n"] == row["n"] == COUNT
+            for title, column in CURVES.items():
+                assert found[title + arrow].value == close(row[column])
+
+
+def test_lime_is_the_protocols(made):
+    for masking in ("grey", "layer"):
+        for segments in ("patches:16", "slic:250"):
+            (row,) = summarised("lime", masking, segments)
+            found = line(made["lime"], "lime", masking=masking, segments=segments)
+            assert found["n"] == row["n"] == COUNT - 1
+            assert found["top-20 ablation accuracy ↓"].value == close(row["ablation"])
+            assert found["alignment ↑"].value == close(row["alignment"])
+            assert found["top-20 Jaccard ↑"].value == close(row["jaccard"])
+            assert found["top-20 Jaccard ↑"].n == COUNT - 2
+            assert found["surrogate R²"].value == close(row["r2"])
+    assert f"n = {COUNT - 2} to {COUNT - 1} of {COUNT} pictures" in made["lime"].drawings[0].caption
+
+
+def test_mask_shape_is_the_protocols(made):
+    for masking in ("grey", "layer"):
+        *classes, every = summarised("mask-shape", masking)
+        kinds = {"object masked out": "object_out", "broken mask": "broken_out", "broken minus object ↑": "difference"}
+        for mean, start in (("pictures", ""), ("classes", "class_")):
+            found = line(made["mask-shape"], "mask-shape", masking=masking, **{"mean over": mean})
+            assert found["n"] == every["n"] == COUNT - 1
+            for title, column in kinds.items():
+                assert found[title].value == close(every[start + column])
+        for row in classes:
+            found = line(made["mask-shape"], "mask-shape-classes", masking=masking, **{"class": row["label"]})
+            assert found["n"] == row["n"]
+            for title, column in kinds.items():
+                assert found[title.removesuffix(" ↑")].value == close(row[column])
+
+
+def test_linearity_is_the_protocols(made):
+    for masking in ("grey", "layer"):
+        for row in summarised("linearity", masking):
+            found = line(made["linearity"], "linearity", masking=masking, size=str(row["size"]))
+            assert found["n"] == row["n"] == COUNT
+            assert found["cosine of whole and sum ↑"].value == close(row["cosine"])
+
+
+def test_lengths_are_relative_to_the_whole_picture_by_picture(made):
+    every = [rows[0] for unit, rows in EVERY["linearity"]() if unit.masking == "grey"]
+    found = line(made["linearity"], "linearity", masking="grey", size="112")
+    assert found["length of a part / whole"].value == close(
+        np.mean([row["norm_parts"] / row["norm_whole"] for row in every])
+    )
+    assert found["length of the sum / whole"].value == close(
+        np.mean([row["norm_sum"] / row["norm_whole"] for row in every])
+    )
+
+
+def test_collapse_is_the_protocols(made):
+    for masking in ("grey", "layer"):
+        for row in summarised("collapse", masking):
+            found = line(made["collapse"], "collapse", masking=masking, size=str(row["size"]))
+            assert found["n"] == COUNT
+            between = found["cosine between pictures"]
+            # The protocol rounds to three decimals.
+            assert between.value == pytest.approx(row["cosine"], abs=5e-4)
+            assert between.n == (COUNT - 1 if row["size"] == 64 else COUNT)
+            assert found["change of that cosine ↓"].value == pytest.approx(row["change"], abs=5e-4)
+            assert found["cosine with the whole picture ↑"].value == close(row["cosine_whole"])
+
+
+def test_lime_of_the_ablation_is_the_protocols(made):
+    for masking in ("grey", "layer"):
+        for row in summarised("ablation", masking):
+            if row["part"] == "lime":
+                found = line(made["ablation"], "ablation-lime", masking=masking, removed=str(row["removed_at"]))
+                assert found["n"] == row["n"] == COUNT - 1
+                assert found["alignment ↑"].value == close(row["alignment"])
+                assert found["top-20 Jaccard ↑"].value == close(row["jaccard"])
+
+
+def test_the_figure_of_the_ablations_lime_counts_the_pictures_that_were_explained(made):
+    found = {drawing.name: drawing.caption for drawing in made["ablation"].drawings}
+    assert f"n = {COUNT - 1} pictures" in found["ablation-lime-1-patches:16"]
+    assert f"n = {COUNT}." in found["ablation-1-patches:16"]
+
+
+def accurate(masking, picture, *right):
+    """A picture of class 3 that is recognised at some of the fractions."""
+    rows = [
+        {"order": "random", "fraction": fraction, "label": 3, "prediction": 3 if hit else 8, "whole": 3}
+        for fraction, hit in zip(FRACTIONS, right, strict=True)
+    ]
+    return replace(UNIT, protocol="robustness", masking=masking, segments="slic", picture=picture), rows
+
+
+def test_accuracies_counted_by_hand():
+    measured = [accurate("grey", "a", 1, 1, 0), accurate("grey", "b", 1, 0, 0), accurate("grey", "c", 1, 0, 0)]
+    section = sections(measured)[0]
+    assert [row["accuracy"].value for row in lines(section, "robustness-curves")] == [1.0, pytest.approx(1 / 3), 0.0]
+    # Areas by trapezia: (1 + 1/3) / 4 + (1/3 + 0) / 4.
+    assert line(section, "robustness")["accuracy ↑"].value == pytest.approx(5 / 12)
+
+
+def test_differences_are_of_the_pictures_that_both_have():
+    measured = [
+        accurate("grey", "a", 1, 0, 0), accurate("grey", "b", 1, 1, 0), accurate("grey", "c", 1, 1, 1),
+        accurate("layer", "b", 1, 1, 1), accurate("layer", "c", 1, 1, 1), accurate("layer", "d", 0, 0, 0),
+        accurate("layer", "e", 0, 0, 0),
+    ]
+    section = sections(measured)[0]
+    found = line(section, "robustness-differences")
+    assert (found["masking"], found["minus"]) == ("layer", "grey")
+    assert (found["n"], found["only first"], found["only second"]) == (2, 2, 1)
+    # b: 1 - 0.75, c: 1 - 1. Over all pictures grey is the better one.
+    assert found["accuracy ↑"].value == pytest.approx(0.125)
+    assert line(section, "robustness", masking="layer")["accuracy ↑"].value == pytest.approx(0.5)
+    assert line(section, "robustness", masking="grey")["accuracy ↑"].value == pytest.approx((0.25 + 0.75 + 1) / 3)
+    assert section.missing[:2] == (
+        "lite0: grey with slic lacks 2 of 5 pictures.", "lite0: layer with slic lacks 1 of 5 pictures."
+    )
+
+
+def test_a_difference_leaves_out_pictures_where_one_side_is_not_defined():
+    def one(masking, picture, alignment):
+        row = {"kept": True, "label": 1, "whole": 1, "probability": 1.0, "alignment": alignment, "ablated": 1}
+        return replace(UNIT, protocol="lime", settings=BEST, masking=masking, segments="slic", picture=picture), [row]
+
+    measured = [one("grey", "a", 0.1), one("grey", "b", None), one("grey", "c", 0.4),
+                one("layer", "a", 0.2), one("layer", "b", 0.9), one("layer", "c", 0.7)]
+    found = line(sections(measured)[0], "lime-differences")
+    assert found["n"] == 3
+    assert found["alignment ↑"].value == pytest.approx(0.2)
+    assert found["alignment ↑"].n == 2
+    assert found["top-20 ablation accuracy ↓"].n == 3
+
+
+def test_maskings_without_a_picture_in_common_are_not_compared():
+    section = sections([accurate("grey", "a", 1, 1, 0), accurate("layer", "b", 1, 1, 0)])[0]
+    assert lines(section, "robustness-differences") == []
+    assert len(lines(section, "robustness")) == 2
+
+
+@pytest.mark.parametrize("protocol", ["mask-shape", "collapse", "lime"])
+def test_pictures_in_common_may_have_no_number_in_common(protocol):
+    """One masking has numbers for even pictures, the other one for odd ones."""
+    measured = []
+    for unit, rows in EVERY[protocol](count=4):
+        odd = int(unit.picture[0]) % 2
+        if odd != (unit.masking == "layer"):
+            hidden = {"kept": False, "features": None, "alignment": None, "jaccard": None, "ablated": None}
+            rows = [row | {name: value for name, value in hidden.items() if name in row} for row in rows]
+        measured.append((unit, rows))
+    section = sections(measured)[0]
+    first = section.tables[1].header.index("only second") + 1
+    compared = [row[first] for row in section.tables[1].rows]
+    assert all(entry.n == 0 and math.isnan(entry.value) for entry in compared)
+    assert len(lines(section, protocol)) >= 2
+
+
+def test_pictures_without_a_label_have_no_accuracy_but_the_rest():
+    measured = []
+    for unit, rows in (accurate("grey", "a", 1, 1, 0), accurate("layer", "a", 1, 1, 1)):
+        measured.append((unit, [row | {"label": None} for row in rows]))
+    found = line(sections(measured)[0], "robustness", masking="grey")
+    assert math.isnan(found["accuracy ↑"].value)
+    assert math.isnan(found["WordNet similarity ↑"].value)
+    assert found["unchanged predictions ↑"] == Interval(pytest.approx(0.75), pytest.approx(math.nan, nan_ok=True),
+                                                        pytest.approx(math.nan, nan_ok=True), 1)
+
+
+def test_classes_beyond_imagenet_have_no_wordnet_similarity():
+    unit, rows = accurate("grey", "a", 1, 1, 0)
+    other, more = accurate("grey", "b", 1, 1, 0)
+    strange = [row | {"prediction": 1000} for row in more]
+    found = line(sections([(unit, rows), (other, strange)])[0], "robustness")
+    assert math.isnan(found["WordNet similarity ↑"].value)
+    assert found["accuracy ↑"].n == 2
+
+
+def test_orders_that_nobody_measured_are_missing():
+    section = sections([accurate("grey", "a", 1, 1, 0)])[0]
+    assert section.missing == (
+        "No unit removes segments in this order: most salient first.",
+        "No unit removes segments in this order: least salient first.",
+    )
+
+
+def test_a_single_fraction_has_points_but_no_area_and_no_curve():
+    unit, rows = accurate("grey", "a", 1, 1, 0)
+    section = sections([(unit, rows[:1])])[0]
+    assert [one.name for one in section.tables] == ["robustness-curves"]
+    assert section.drawings == ()
+
+
+def test_models_and_settings_have_rows_and_figures_of_their_own():
+    measured = [*EVERY["colours"](), *EVERY["colours"](model="other"), *EVERY["colours"](settings='{"patch":8}')]
+    section = sections(measured)[0]
+    models = {row["model"] for row in lines(section, "colours")}
+    assert models == {"lite0 (patch 8)", "lite0", "other"}
+    assert len(section.drawings) == 3
+
+
+def test_unknown_protocols_and_those_not_measured_are_named():
+    strange = replace(UNIT, protocol="mine", picture="a")
+    *_, last = sections([(strange, []), (strange, [])])
+    assert last.missing[0] == "robustness: measure it with xai-layermask evaluate robustness."
+    assert last.missing[-1] == "mine: no report knows this protocol, of which there are 2 units."
+    assert len(last.missing) == len(PARTS) + 1
+
+
+def test_a_store_with_everything_lacks_nothing():
+    measured = [pair for measure in EVERY.values() for pair in measure(count=2)]
+    found = sections(measured)
+    assert [section.title for section in found] == [
+        "Robustness", "LIME", "Mask shape", "Linearity", "Collapse", "Ablation", "Colours",
+        "Setups",
+    ]
+    assert not any(section.missing for section in found)
+
+
+def test_setups_say_what_numbers_are_of():
+    measured = [*EVERY["lime"](count=3, settings='{"k":5}', seed=2), *EVERY["colours"](count=2)]
+    section = next(one for one in sections(measured) if one.title == "Setups")
+    found = line(section, "setups", protocol="lime")
+    # Two segmentations under two maskings.
+    assert (found["model"], found["n"], found["units"]) == ("lite0", 3, 12)
+    assert (found["settings"], found["precision"], found["seed"]) == ('{"k":5}', "float32", "2")
+    assert (found["version"], found["weights"]) == ("0.1.0", "abcdef012345")
+    assert line(section, "setups", protocol="colours")["units"] == 4
+
+
+def test_every_caption_says_how_many_pictures(made):
+    for section in made.values():
+        assert section.drawings
+        for drawing in section.drawings:
+            assert "n = " in drawing.caption
+            assert "95 %" in drawing.caption
+            assert len(drawing.figure.legends) == 1
+
+
+def fewer(protocol, fractions, **changes):
+    """The measurements of a setup that has only some fractions."""
+    settings = f'{{"fractions":{list(fractions)}}}'
+    for unit, rows in EVERY[protocol](settings=settings, **changes):
+        yield unit, [row for row in rows if row["fraction"] in fractions]
+
+
+def test_setups_of_different_fractions_have_areas_of_their_own():
+    both = [*fewer("robustness", (0.0, 0.5)), *fewer("robustness", (0.5, 1.0))]
+    wanted = {"order": "random", "masking": "grey", "segments": "slic:100"}
+    for fractions in ((0.0, 0.5), (0.5, 1.0)):
+        (alone,) = lines(sections(fewer("robustness", fractions))[0], "robustness", **wanted)
+        rows = lines(sections(both)[0], "robustness", **wanted)
+        (beside,) = [row for row in rows if str([*fractions]) in row["model"]]
+        assert beside["n"] == COUNT
+        assert {**beside, "model": "lite0"} == alone
+    assert lines(sections(both)[0], "robustness-differences", order="random")
+
+
+def test_collapse_is_compared_with_the_largest_size_of_the_setup():
+    small = [(replace(unit, settings='{"sizes":[64]}'), rows[1:]) for unit, rows in EVERY["collapse"]()]
+    alone = line(sections(small)[0], "collapse", masking="grey", size="64")
+    both = lines(sections([*EVERY["collapse"](), *small])[0], "collapse", masking="grey", size="64")
+    assert alone["change of that cosine ↓"].value == 0
+    assert [row["change of that cosine ↓"].value for row in both if "64" in row["model"]] == [0]
+
+
+def test_the_best_segments_are_called_by_their_number():
+    heads = {
+        settings: table(sections(EVERY["lime"](settings=f'{{"k":{settings}}}'))[0], "lime").header
+        for settings in (5, 20)
+    }
+    assert "top-5 Jaccard ↑" in heads[5] and "top-5 ablation accuracy ↓" in heads[5]
+    assert "top-20 Jaccard ↑" in heads[20]
+    mixed = [*EVERY["lime"](settings='{"k":5}'), *EVERY["lime"](settings='{"k":9}')]
+    assert "top-k Jaccard ↑" in table(sections(mixed)[0], "lime").header
+    five = sections(EVERY["ablation"](settings='{"k":5}'))[0]
+    assert "top-5 Jaccard ↑" in table(five, "ablation-lime").header
+
+
+def test_figures_count_the_pictures_that_they_show():
+    measured = [
+        (unit, [row for row in rows if row["order"] == "random" or unit.picture < "3"])
+        for unit, rows in EVERY["robustness"]()
+    ]
+    assert f"n = 3 to {COUNT}." in sections(measured)[0].drawings[0].caption
+
+
+def test_panels_that_share_an_axis_cut_nothing_off():
+    measured = [
+        (unit, [row | {"prediction": int(unit.picture[0]) if row["order"] == "least" else 7} for row in rows])
+        for unit, rows in EVERY["robustness"]()
+    ]
+    figure = sections(measured)[0].drawings[0].figure
+    figure.canvas.draw()
+    for ax in figure.axes:
+        tops = [line.get_ydata().max() for line in ax.lines] + [
+            path.vertices[:, 1].max() for band in ax.collections for path in band.get_paths()
+        ]
+        assert max(tops) <= ax.get_ylim()[1]
+
+
+def test_a_unit_that_comes_again_counts_once():
+    twice = sections([*EVERY["lime"](), *EVERY["lime"]()])[0]
+    once = sections(EVERY["lime"]())[0]
+    assert [one.rows for one in twice.tables] == [one.rows for one in once.tables]
+
+
+def test_only_the_protocols_that_were_asked_for_are_missed():
+    (said,) = [one for one in sections(EVERY["lime"](), protocols=("lime", "collapse")) if one.missing]
+    assert said.missing == ("collapse: measure it with xai-layermask evaluate collapse.",)

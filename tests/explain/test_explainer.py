@@ -1,0 +1,531 @@
+"""The explainer recovers known answers, repeats itself, touches nothing, and says what is wrong with its input."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from xai_layermask.errors import InputError, UnsupportedOperator
+from xai_layermask.explain.explainer import LayerMaskExplainer
+from xai_layermask.images.preprocess import Preprocess
+from xai_layermask.maskings.base import Masking
+from xai_layermask.maskings.fill import Fill
+from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.models import Classifier
+
+PLAIN = Preprocess(resize=None, crop=None, mean=(0, 0, 0), std=(1, 1, 1))
+
+
+class Linear(nn.Module):
+    """Two classes, the probability of the first linear in the red channel: what each pixel brings is known."""
+
+    def __init__(self, seed=0):
+        super().__init__()
+        weight = np.random.default_rng(seed).normal(size=(32, 32)) * 2e-3
+        self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float32))
+
+    def forward(self, x):
+        p = 0.5 + (x[:, 0] * self.weight).sum((1, 2))
+        return torch.stack([p.log(), (1 - p).log()], dim=1)
+
+    def shares(self, picture, segments):
+        """What each segment brings, by adding up its pixels."""
+        pixels = picture[..., 0] / 255 * self.weight.detach().double().numpy()
+        return np.bincount(segments.ravel(), weights=pixels.ravel())
+
+
+def network(seed=0, classes=5):
+    generator = torch.Generator().manual_seed(seed)
+    model = nn.Sequential(
+        nn.Conv2d(3, 8, 3, padding=1),
+        nn.BatchNorm2d(8),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Dropout(0.5),
+        nn.Conv2d(8, classes, 3, padding=1),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.5)
+    return model
+
+
+def picture(seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+
+
+def explainer(model=None, **options):
+    known = {"segments": "patches:8", "n_samples": 40, "preprocess": PLAIN, "progress": False, "precision": "float32"}
+    return LayerMaskExplainer(network() if model is None else model, **(known | options))
+
+
+def test_shap_finds_what_each_segment_of_a_linear_model_brings():
+    model = Linear()
+    one = explainer(model, method="shap", masking="black", n_samples=60).explain(picture(), targets=[0, 1])
+    known = model.shares(picture(), one.segments)
+    np.testing.assert_allclose(one.scores, [known, -known], atol=1e-6)
+    np.testing.assert_allclose(one.intercept, 0.5, atol=1e-6)
+    np.testing.assert_allclose(one.r2, 1, atol=1e-6)
+
+
+def test_lime_finds_the_same_up_to_its_penalty():
+    model = Linear()
+    one = explainer(model, masking="black", n_samples=1000, batch_size=256).explain(picture(), targets=0)
+    known = model.shares(picture(), one.segments)
+    # In 1000 samples the data weigh some 100 times as much as the penalty: it takes 1 part in that many.
+    np.testing.assert_allclose(one.scores[0], known, atol=0.03 * np.abs(known).max())
+    assert one.r2[0] > 0.999
+
+
+def test_shap_with_few_segments_is_exact_and_asks_no_more_than_it_must():
+    model, quarters = network(), np.arange(32)[:, None] // 16 * 2 + np.arange(32) // 16
+    counted = Counting(model)
+    one = explainer(model, method="shap", masking=counted, segments=quarters).explain(picture(), targets=2)
+    assert counted.images == 2**4
+    masked = LayerMask(model)
+    image = PLAIN(picture()).tensor
+
+    def answer(chosen):
+        presence = torch.from_numpy(np.isin(quarters, list(chosen)))
+        return masked(image, presence).softmax(1)[0, 2].item()
+
+    expected = 0.0
+    shares = {(): 1 / 4, (1, 2, 3): 1 / 4} | dict.fromkeys([(1,), (2,), (3,), (1, 2), (1, 3), (2, 3)], 1 / 12)
+    for others, share in shares.items():
+        expected += share * (answer((0, *others)) - answer(others))
+    assert one.scores[0, 0] == pytest.approx(expected, abs=1e-5)
+
+
+def numpys_state():
+    """The global state that the package must neither read nor change."""
+    return np.random.get_state()[1].tolist()  # noqa: NPY002
+
+
+@pytest.mark.parametrize("method", ["lime", "shap"])
+@pytest.mark.parametrize("masking", ["layer", "grey"])
+def test_two_runs_are_identical_whatever_the_global_random_state_which_stays_as_it_was(method, masking):
+    model = network()
+    runs = []
+    for seed in (1, 2):
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
+        before = random.getstate(), numpys_state(), torch.get_rng_state()
+        runs.append(explainer(model, method=method, masking=masking).explain(picture()))
+        assert random.getstate() == before[0]
+        assert numpys_state() == before[1]
+        assert torch.equal(torch.get_rng_state(), before[2])
+    np.testing.assert_array_equal(runs[0].scores, runs[1].scores)
+    np.testing.assert_array_equal(runs[0].probabilities, runs[1].probabilities)
+    other = explainer(model, method=method, masking=masking, seed=1).explain(picture())
+    assert not np.array_equal(other.scores, runs[0].scores)
+
+
+def test_an_explainer_has_no_memory():
+    one = explainer()
+    first = one.explain(picture())
+    one.explain(picture(7))
+    np.testing.assert_array_equal(one.explain(picture()).scores, first.scores)
+
+
+@pytest.mark.parametrize("method", ["lime", "shap"])
+@pytest.mark.parametrize("batch_size", [1, 7, 39, 64])
+def test_the_answer_does_not_depend_on_the_batch_size(method, batch_size):
+    model = network()
+    usual = explainer(model, method=method).explain(picture(), top=3)
+    other = explainer(model, method=method, batch_size=batch_size).explain(picture(), top=3)
+    assert other.targets == usual.targets
+    np.testing.assert_allclose(other.scores, usual.scores, atol=1e-5)
+
+
+class Counting(Masking):
+    """A layer masking that counts images, and runs out of memory where more than some come at once."""
+
+    def __init__(self, model, most=10**9, error=None):
+        super().__init__(model, "counting")
+        self.inner, self.most, self.error = LayerMask(model), most, error
+        self.images, self.batches = 0, []
+
+    def _masked(self, image, presence):
+        count = 1 if presence is None else len(presence)
+        if count > self.most:
+            raise self.error
+        self.images += count
+        self.batches.append(count)
+        return self.inner(image, presence)
+
+
+def test_several_targets_come_from_the_same_forward_passes():
+    counted = Counting(network())
+    one = explainer(counted.model, masking=counted).explain(picture(), top=3)
+    assert counted.images == 40
+    assert one.scores.shape == (3, 16)
+    for row, target in enumerate(one.targets):
+        alone = explainer(counted.model, masking=counted).explain(picture(), targets=target)
+        np.testing.assert_allclose(alone.scores[0], one.scores[row], atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory"),
+        MemoryError(),
+    ],
+)
+def test_batches_are_halved_until_they_fit(error):
+    model = network()
+    counted = Counting(model, most=5, error=error)
+    one = explainer(model, masking=counted, batch_size=32).explain(picture())
+    assert max(counted.batches) == 4
+    assert counted.images == 40
+    assert one.settings.batch_size == 4
+    np.testing.assert_allclose(one.scores, explainer(model).explain(picture()).scores, atol=1e-5)
+
+
+def test_a_picture_that_never_fits_and_other_errors_are_passed_on():
+    model = network()
+    with pytest.raises(MemoryError):
+        explainer(model, masking=Counting(model, most=0, error=MemoryError())).explain(picture())
+    with pytest.raises(RuntimeError, match="out of luck"):
+        explainer(model, masking=Counting(model, most=1, error=RuntimeError("out of luck"))).explain(picture())
+
+
+def test_batches_are_bounded_by_the_size_of_the_picture():
+    from xai_layermask.engine.batches import usual_batch
+
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert usual_batch(224, 224, cpu) == 8
+    assert usual_batch(448, 448, cpu) == 2
+    assert usual_batch(4000, 4000, cpu) == 1
+    assert usual_batch(8, 8, gpu) == 256
+
+
+def test_probabilities_are_those_of_the_model():
+    model = network()
+    with torch.no_grad():
+        known = model(PLAIN(picture()).tensor).softmax(1)[0].numpy()
+    one = explainer(model).explain(picture(), top=5)
+    np.testing.assert_allclose(one.probabilities, np.sort(known)[::-1], atol=1e-6)
+    assert list(one.targets) == np.argsort(-known).tolist()
+
+
+def test_shap_adds_up_to_the_probability():
+    one = explainer(method="shap").explain(picture(), top=2)
+    np.testing.assert_allclose(one.intercept + one.scores.sum(axis=1), one.probabilities, atol=1e-9)
+
+
+def test_targets_are_indices_names_or_both():
+    labels = ["red cat", "blue cat", "dog", "bird", "fish"]
+    one = explainer(labels=labels).explain(picture(), targets=["dog", 0, np.int64(4), "BLUE"])
+    assert one.targets == (2, 0, 4, 1)
+    assert one.labels == ("dog", "red cat", "fish", "blue cat")
+    for targets in (3, "bird", [3], (3,), np.array([3]), torch.tensor([3]), torch.tensor(3)):
+        assert explainer(labels=labels).explain(picture(), targets=targets).targets == (3,)
+
+
+def test_classes_without_names_are_numbers_and_a_thousand_are_imagenets():
+    assert explainer().explain(picture(), targets=[3]).labels == ("3",)
+    assert explainer(network(classes=1000)).explain(picture(), targets=["tabby"]).targets == (281,)
+
+
+def test_the_users_model_is_left_as_it_was():
+    model = network().train()
+    model[0].eval()
+    for parameter in model[5].parameters():
+        parameter.requires_grad_(False)
+    state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    keys = [set(vars(module)) for module in model.modules()]
+    memory = [parameter.data_ptr() for parameter in model.parameters()]
+    for masking in ("layer", "grey"):
+        for precision in ("float32", "float64", "bfloat16"):
+            explainer(model, masking=masking, precision=precision).explain(picture())
+    assert [module.training for module in model.modules()] == modes
+    assert [set(vars(module)) for module in model.modules()] == keys
+    assert [parameter.data_ptr() for parameter in model.parameters()] == memory
+    assert [parameter.requires_grad for parameter in model.parameters()] == [True] * 4 + [False] * 2
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, state[name])
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+
+
+def test_a_model_in_training_mode_is_explained_as_in_evaluation_mode():
+    model = network()
+    calm = explainer(model).explain(picture())
+    np.testing.assert_allclose(explainer(model.train()).explain(picture()).scores, calm.scores, atol=1e-6)
+
+
+def test_gradients_flow_through_the_masking_afterwards():
+    model = network()
+    masked = LayerMask(model)
+    explainer(model, masking=masked).explain(picture())
+    assert torch.is_grad_enabled()
+    image = PLAIN(picture()).tensor.requires_grad_()
+    presence = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(0)) > 0.5
+    masked(image, presence).sum().backward()
+    assert image.grad.abs().sum() > 0
+    assert model[0].weight.grad is not None
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    image.grad = None
+    masked(image, presence).sum().backward()
+    assert image.grad.abs().sum() > 0
+
+
+def test_the_masking_is_a_name_or_a_masking_or_a_function():
+    model = network()
+    known = explainer(model).explain(picture())
+    for masking in (LayerMask(model), LayerMask, lambda net: LayerMask(net)):
+        one = explainer(model, masking=masking).explain(picture())
+        np.testing.assert_array_equal(one.scores, known.scores)
+        assert one.settings.masking == "layer"
+    zero = explainer(model, masking=functools.partial(LayerMask, padding="zero")).explain(picture())
+    assert not np.array_equal(zero.scores, known.scores)
+    grey = explainer(model, masking="grey").explain(picture())
+    fill = explainer(model, masking=Fill(model, "grey", PLAIN)).explain(picture())
+    np.testing.assert_array_equal(grey.scores, fill.scores)
+
+
+def test_segments_are_a_name_or_a_map_or_a_function():
+    halves = np.arange(32)[None].repeat(32, 0) // 16 + 3
+    for segments in (halves, torch.from_numpy(halves), lambda shown: halves[: len(shown)]):
+        one = explainer(segments=segments).explain(picture())
+        assert one.scores.shape == (1, 2)
+        np.testing.assert_array_equal(one.segments, halves - 3)
+    assert explainer(segments=halves).explain(picture()).settings.segments == "array"
+
+
+def test_precision():
+    model = network()
+    single = explainer(model).explain(picture())
+    double = explainer(model, precision="float64").explain(picture())
+    assert (single.settings.precision, double.settings.precision) == ("float32", "float64")
+    np.testing.assert_allclose(double.scores, single.scores, atol=1e-6)
+    exact = explainer(copy.deepcopy(model).double(), precision="auto").explain(picture())
+    assert exact.settings.precision == "float64"
+    np.testing.assert_array_equal(exact.scores, double.scores)
+    half = explainer(model, precision="bfloat16").explain(picture())
+    assert half.settings.precision == "bfloat16"
+    assert not np.array_equal(half.scores, single.scores)
+    np.testing.assert_allclose(half.scores, single.scores, atol=0.02)
+    with pytest.raises(InputError, match="precision 'bfloat16' needs a model in float32"):
+        explainer(copy.deepcopy(model).double(), precision="bfloat16")
+    with pytest.raises(InputError, match="precision must be that of the masking's model"):
+        explainer(model, masking=LayerMask(model), precision="float64")
+
+
+def test_a_classifier_brings_its_preprocessing_names_and_labels():
+    classifier = Classifier(network(), PLAIN, tuple("abcde"), "mine")
+    one = LayerMaskExplainer(classifier, segments="patches:8", n_samples=9, progress=False).explain(picture(), "c")
+    assert one.picture.shape == (32, 32, 3)
+    assert one.labels == ("c",)
+    assert one.settings.model == "mine"
+
+
+def test_the_settings_say_what_it_takes_to_repeat_it():
+    model = network()
+    one = explainer(model, method="shap", masking="layer-zero", seed=5, batch_size=8).explain(picture())
+    said = one.settings
+    again = LayerMaskExplainer(
+        model,
+        method=said.method,
+        masking=said.masking,
+        segments=said.segments,
+        n_samples=said.n_samples,
+        batch_size=said.batch_size,
+        precision=said.precision,
+        device=said.device,
+        seed=said.seed,
+        sampling=said.sampling,
+        preprocess=said.preprocess,
+        progress=False,
+    ).explain(one.picture, targets=one.targets)
+    np.testing.assert_array_equal(again.scores, one.scores)
+    assert again.settings == said
+    assert "torch" in said.versions
+
+
+@pytest.mark.parametrize(("method", "best"), [("lime", "orthogonal"), ("shap", "stratified")])
+def test_samples_are_drawn_as_the_scheme_says(method, best):
+    from xai_layermask.explain.surrogate import METHODS
+
+    model = network()
+    usual = explainer(model, method=method).explain(picture())
+    assert usual.settings.sampling == best
+    for sampling in METHODS[method].schemes:
+        one = explainer(model, method=method, sampling=sampling).explain(picture())
+        assert one.settings.sampling == sampling
+        assert np.array_equal(one.scores, usual.scores) == (sampling == best)
+
+
+class Sigmoid(nn.Module):
+    """Two classes, the first as likely as a linear function of the mean of each cell of 8 x 8 says."""
+
+    def __init__(self):
+        super().__init__()
+        weight = np.random.default_rng(0).normal(size=(4, 4))
+        self.weight = nn.Parameter(torch.tensor(weight, dtype=torch.float32))
+
+    def forward(self, x):
+        cells = nn.functional.avg_pool2d(x[:, 0], 8)
+        logits = (cells * self.weight).sum((1, 2))
+        return torch.stack([logits, -logits], dim=1)
+
+
+class Noise(nn.Module):
+    """Two classes, whose logits are another number for every picture, with no sense in them."""
+
+    def forward(self, x):
+        cells = nn.functional.avg_pool2d(x[:, 0], 8).flatten(1) > 0
+        odd = (cells * 2 ** torch.arange(16)).sum(1) * 40503 % 65536
+        logits = (odd * odd % 7919) / 7919.0 - 0.5
+        return torch.stack([logits, -logits], dim=1)
+
+
+@pytest.mark.parametrize("method", ["lime", "shap"])
+def test_auto_stops_early_where_scores_are_clear_and_is_the_same_as_asking_for_so_many(method):
+    model, options = Sigmoid(), {"method": method, "masking": "black", "batch_size": 64}
+    one = explainer(model, **options, n_samples="auto").explain(picture(), targets=[0, 1])
+    assert one.settings.n_samples == 200
+    again = explainer(model, **options, n_samples="auto").explain(picture(), targets=[0, 1])
+    np.testing.assert_array_equal(again.scores, one.scores)
+    fixed = explainer(model, **options, n_samples=200).explain(picture(), targets=[0, 1])
+    np.testing.assert_allclose(fixed.scores, one.scores, atol=1e-6)
+    assert fixed.settings == one.settings
+
+
+@pytest.mark.parametrize("method", ["lime", "shap"])
+def test_auto_goes_on_to_the_cap_where_scores_mean_nothing(method):
+    one = explainer(Noise(), method=method, masking="black", n_samples="auto", batch_size=256).explain(picture())
+    assert one.settings.n_samples == 2000
+
+
+def test_auto_asks_no_more_than_it_says():
+    counted = Counting(network())
+    one = explainer(counted.model, masking=counted, n_samples="auto", batch_size=128).explain(picture())
+    assert counted.images == one.settings.n_samples < 2000
+
+
+def test_auto_asks_for_every_choice_where_there_are_few():
+    model, halves = network(), np.arange(32)[None].repeat(32, 0) // 16
+    counted = Counting(model)
+    options = {"method": "shap", "masking": counted, "segments": halves}
+    one = explainer(model, **options, n_samples="auto").explain(picture())
+    assert counted.images == one.settings.n_samples == 4
+    np.testing.assert_array_equal(explainer(model, **options, n_samples=4).explain(picture()).scores, one.scores)
+
+
+def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
+    explainer(progress=True).explain(picture())
+    assert "39" in capsys.readouterr().err
+    explainer(progress=False).explain(picture())
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "line"}, r"method must be one of 'lime', 'shap', but 'line' came: did you mean 'lime'\?"),
+        ({"masking": "gray"}, r"masking must be one of .* but 'gray' came: did you mean 'grey'\?"),
+        ({"masking": lambda model: model}, "masking must be a name, a masking of the model, or a function"),
+        ({"masking": 3}, r"masking must be a name, a masking of the model, .* but int came"),
+        ({"n_samples": 1}, "n_samples must be a whole number of at least 2 or 'auto', but 1 came"),
+        ({"n_samples": 10.0}, "n_samples must be a whole number of at least 2 or 'auto', but 10.0 came"),
+        ({"n_samples": "all"}, "n_samples must be a whole number of at least 2 or 'auto', but 'all' came"),
+        ({"sampling": "pair"}, r"sampling of method 'lime' must be one of 'auto', .* did you mean 'paired'\?"),
+        ({"sampling": "orthogonal", "method": "shap"}, "sampling of method 'shap' must be one of .* 'orthogonal' came"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1 or 'auto', but 0 came"),
+        ({"batch_size": "big"}, "batch_size must be a whole number of at least 1 or 'auto', but 'big' came"),
+        ({"seed": -1}, "seed must be a whole number of at least 0, but -1 came"),
+        ({"seed": None}, "seed must be a whole number of at least 0, but None came"),
+        ({"precision": "float"}, r"precision must be one of 'auto', .* did you mean 'float"),
+        ({"device": "gpu"}, "device must be 'auto' or one that torch knows, but 'gpu' came"),
+        ({"device": "meta"}, "device must be where the model is, 'cpu', but 'meta' came"),
+        ({"preprocess": 224}, "preprocess must be a Preprocess, but int came"),
+        ({"model": "lite7"}, r"model must be one of 'lite0', .* did you mean 'lite2'\?"),
+        ({"model": 5}, "model must be a name, a Classifier or a torch.nn.Module, but int came"),
+    ],
+)
+def test_bad_options_are_refused_in_one_sentence(options, message):
+    with pytest.raises(InputError, match=message):
+        explainer(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "arguments", "message"),
+    [
+        ({}, {"targets": 5}, "target must be the index of one of 5 classes, but 5 came: give 0 to 4"),
+        ({}, {"targets": -1}, "target must be the index of one of 5 classes, but -1 came"),
+        ({}, {"targets": "dog"}, "target must be the name or the index of a class, but 'dog' came"),
+        ({}, {"targets": [1, 1]}, r"targets must be different classes, but \[1, 1\] came"),
+        ({}, {"targets": []}, r"targets must be class indices or names, but \[\] came"),
+        ({}, {"targets": 0.5}, "targets must be class indices or names, but 0.5 came"),
+        ({}, {"top": 0}, "top must be a whole number of at least 1, but 0 came"),
+        ({}, {"top": 6}, "top must be at most the number of classes, 5, but 6 came"),
+        ({"labels": ["a", "b"]}, {}, "labels must name each of the model's 5 classes, but 2 came"),
+        ({"segments": "slick"}, {}, r"segments must be one of .* did you mean 'slic'\?"),
+        ({"segments": np.zeros((32, 32), int)}, {}, "segments must be at least two, but only one came"),
+        ({"segments": np.zeros((31, 32), int)}, {}, "segments must have the shape of the cropped picture"),
+        ({"model": nn.Flatten(0)}, {}, r"model must answer 1 images with logits \(1, classes\)"),
+        ({"model": nn.Identity()}, {}, r"model must answer 1 images .* but shape \(1, 3, 32, 32\) came"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence(options, arguments, message):
+    with pytest.raises(InputError, match=message) as caught:
+        explainer(**options).explain(picture(), **arguments)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_answers_nan_is_refused():
+    model = network()
+    with torch.no_grad():
+        model[5].bias[0] = float("nan")
+    with pytest.raises(InputError, match="model must answer with finite logits, but NaN or infinity came"):
+        explainer(model, masking="grey").explain(picture())
+
+
+def test_a_masking_of_another_model_is_refused():
+    with pytest.raises(InputError, match="model must be the network of the masking, but another one came"):
+        explainer(network(1), masking=LayerMask(network(2)))
+    with pytest.raises(InputError, match=r"model must be the network of the masking .* but 'lite0' came"):
+        LayerMaskExplainer(masking=LayerMask(network()))
+    with pytest.raises(InputError, match="masking must be a name, a masking of the model, or a function"):
+        explainer(network(1), masking=lambda model: LayerMask(network(2)))
+
+
+def test_an_operator_without_a_masked_form_is_named():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), Sorted(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(UnsupportedOperator, match="every operator that meets masked activations must have a rule"):
+        explainer(model).explain(picture())
+
+
+class Sorted(nn.Module):
+    """Sorts rows, which has no masked form."""
+
+    def forward(self, x):
+        return x.sort(dim=3).values
+
+
+@pytest.mark.parametrize("kind", ["path", "pil", "float", "tensor"])
+def test_takes_pictures_in_every_form(kind, tmp_path):
+    from PIL import Image
+
+    known, shown = explainer().explain(picture()), picture()
+    Image.fromarray(shown).save(tmp_path / "x.png")
+    forms = {
+        "path": tmp_path / "x.png",
+        "pil": Image.fromarray(shown),
+        "float": shown / 255,
+        "tensor": torch.from_numpy(shown).permute(2, 0, 1),
+    }
+    np.testing.assert_array_equal(explainer().explain(forms[kind]).scores, known.scores)

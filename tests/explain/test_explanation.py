@@ -1,0 +1,267 @@
+"""An explanation is frozen, answers by target, and comes back from a file to the last bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from xai_layermask.errors import InputError
+from xai_layermask.explain.explanation import Explanation
+from xai_layermask.explain.settings import Settings
+from xai_layermask.images.preprocess import Preprocess
+from xai_layermask.metrics import alignment_score, topk_jaccard
+
+SETTINGS = Settings(
+    model="lite0",
+    method="lime",
+    masking="layer",
+    segments="patches:8",
+    n_samples=50,
+    seed=3,
+    batch_size=16,
+    precision="float32",
+    device="cpu",
+    preprocess=Preprocess(resize=(20, 30), crop=16, channels="BGR", scale=255),
+    versions="xai-layermask 0, torch 0",
+)
+
+
+def explanation(seed=0, **changes):
+    generator = np.random.default_rng(seed)
+    parts = {
+        "picture": generator.integers(0, 256, (16, 16, 3), dtype=np.uint8),
+        "segments": np.arange(16)[:, None] // 8 * 2 + np.arange(16) // 8,
+        "scores": generator.normal(size=(2, 4)) * 1e-3,
+        "targets": (281, 7),
+        "labels": ("tabby & co <b>", "cock"),
+        "probabilities": np.array([0.75, 0.125]),
+        "intercept": generator.normal(size=2),
+        "r2": np.array([0.5, np.nan]),
+        "settings": SETTINGS,
+    }
+    return Explanation(**(parts | changes))
+
+
+def assert_same(one, other):
+    for field in dataclasses.fields(Explanation):
+        a, b = getattr(one, field.name), getattr(other, field.name)
+        if isinstance(a, np.ndarray):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a, b)
+        else:
+            assert a == b
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json", ".JSON"])
+def test_comes_back_from_a_file_to_the_last_bit(tmp_path, suffix):
+    for seed in range(3):
+        saved = explanation(seed)
+        path = saved.save(tmp_path / f"x{suffix}")
+        assert_same(Explanation.load(path), saved)
+
+
+def test_json_is_plain_json_with_null_for_nan(tmp_path):
+    text = explanation().save(str(tmp_path / "x.json")).read_text()
+
+    def refuse(word):
+        raise ValueError(word)
+
+    content = json.loads(text, parse_constant=refuse)
+    assert content["r2"] == [0.5, None]
+    assert content["settings"]["preprocess"]["resize"] == [20, 30]
+    assert content["picture"].startswith("data:image/png;base64,")
+
+
+def test_npz_holds_no_pickles(tmp_path):
+    path = explanation().save(tmp_path / "x.npz")
+    with np.load(path, allow_pickle=False) as arrays:
+        assert all(arrays[name].dtype != object for name in arrays.files)
+
+
+def test_a_pickle_in_an_npz_is_refused_and_never_run(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "sprung"), "w"))
+
+    assert pickle.dumps(Trap())
+    path = tmp_path / "x.npz"
+    np.savez(path, words=np.array([Trap()], dtype=object))
+    with pytest.raises(InputError, match=r"file must be a saved explanation \(.npz\), but it cannot be read"):
+        Explanation.load(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_is_frozen_arrays_included():
+    one = explanation()
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        one.scores = np.zeros((2, 4))
+    for name in ("picture", "segments", "scores", "probabilities", "intercept", "r2"):
+        with pytest.raises(ValueError, match="read-only"):
+            getattr(one, name)[...] = 0
+
+
+def test_does_not_share_memory_with_what_it_was_made_of():
+    scores = np.zeros((2, 4))
+    one = explanation(scores=scores)
+    scores += 1
+    assert (one.scores == 0).all()
+
+
+@given(st.integers(0, 999))
+def test_the_heatmap_holds_the_score_of_every_pixels_segment(seed):
+    generator = np.random.default_rng(seed)
+    segments = np.unique(generator.integers(0, 6, (5, 7)), return_inverse=True)[1].reshape(5, 7)
+    count = int(segments.max()) + 1
+    one = explanation(picture=np.zeros((5, 7, 3)), segments=segments, scores=generator.normal(size=(2, count)))
+    for row, target in enumerate((281, 7)):
+        heat = one.heatmap(target)
+        for y in range(5):
+            for x in range(7):
+                assert heat[y, x] == one.scores[row, segments[y, x]]
+
+
+def test_top_gives_the_best_first_and_the_lower_id_of_equals():
+    one = explanation(scores=[[0.1, 0.5, -2.0, 0.5], [1, 2, 3, 4]])
+    assert one.top(3).tolist() == [1, 3, 0]
+    assert one.top(k=2, target="cock").tolist() == [3, 2]
+    assert one.top(99).tolist() == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize("target", [7, np.int64(7), "cock", "COC", "7"])
+def test_a_target_is_meant_by_index_or_name(target):
+    one = explanation()
+    assert one.row(target) == 1
+    np.testing.assert_array_equal(one.heatmap(target), one.scores[1][one.segments])
+
+
+@pytest.mark.parametrize("target", [8, -1, "dog", "0", "c", 7.5])
+def test_a_target_that_was_not_explained_is_refused(target):
+    with pytest.raises(InputError, match=r"target must be one that was explained, 281 \(tabby & co <b>\), 7 \(cock\)"):
+        explanation().heatmap(target)
+
+
+@pytest.mark.parametrize("k", [0, -1, 2.0, True, "5"])
+def test_top_of_no_segments_is_refused(k):
+    with pytest.raises(InputError, match="k must be a whole number of at least 1, but"):
+        explanation().top(k)
+
+
+def test_agrees_with_a_mask_as_the_metrics_say():
+    one, mask = explanation(), np.zeros((16, 16))
+    mask[:8, :8] = 1
+    for row, target in ((0, None), (1, "cock")):
+        assert one.alignment(mask, target) == alignment_score(one.scores[row], one.segments, mask)
+        assert one.jaccard(mask, k=1, target=target) == topk_jaccard(one.scores[row], one.segments, mask, 1)
+    with pytest.raises(InputError):
+        one.alignment(mask[:5])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"picture": np.zeros((16, 15, 3))},
+        {"segments": np.zeros((16, 16))},
+        {"scores": np.zeros((1, 4))},
+        {"scores": np.zeros((2, 5))},
+        {"labels": ("one",)},
+        {"r2": np.zeros(3)},
+        {"intercept": 0.0},
+        {"targets": (), "labels": (), "scores": np.zeros((0, 4))},
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(changes):
+    with pytest.raises(InputError, match="an explanation must have a picture"):
+        explanation(**changes)
+
+
+def test_refuses_endings_and_folders_that_it_does_not_know(tmp_path):
+    with pytest.raises(InputError, match=r"the ending of the file must be one of '.npz', .* but '.jpg' came"):
+        explanation().save(tmp_path / "x.jpg")
+    with pytest.raises(InputError, match="file must be in a folder that exists"):
+        explanation().save(tmp_path / "none" / "x.npz")
+    with pytest.raises(InputError, match=r"the ending of the file must be one of '.npz', '.json', but '.png' came"):
+        Explanation.load(tmp_path / "x.png")
+    with pytest.raises(InputError, match="file must exist, but there is none at"):
+        Explanation.load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+@pytest.mark.parametrize("content", [b"", b"{}", b"[1, 2", b"PK\x03\x04 not really", b"null"])
+def test_refuses_files_that_are_something_else(tmp_path, suffix, content):
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="file must"):
+        Explanation.load(path)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+def test_refuses_every_cut_of_a_file(tmp_path, suffix):
+    whole = explanation().save(tmp_path / f"x{suffix}").read_bytes()
+    for share in (0.1, 0.5, 0.9, 0.99):
+        path = tmp_path / f"cut{suffix}"
+        path.write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(InputError, match="file must be a saved explanation"):
+            Explanation.load(path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("format", "another 7"),
+        ("settings", None),
+        ("settings", {"model": "lite0"}),
+        ("labels", None),
+        ("scores", [[0, 1]]),
+        ("picture", "data:image/png;base64,AAAA"),
+        ("targets", None),
+    ],
+)
+def test_refuses_json_with_wrong_parts(tmp_path, key, value):
+    path = explanation().save(tmp_path / "x.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(InputError, match=r"must (hold|be|have)"):
+        Explanation.load(path)
+
+
+def test_npz_is_an_ordinary_archive(tmp_path):
+    names = zipfile.ZipFile(explanation().save(tmp_path / "x.npz")).namelist()
+    assert {"picture.npy", "segments.npy", "scores.npy"} <= set(names)
+
+
+def test_settings_come_back_from_their_record():
+    assert Settings.from_record(json.loads(json.dumps(SETTINGS.record()))) == SETTINGS
+    for wrong in (None, [], {}, SETTINGS.record() | {"more": 1}, SETTINGS.record() | {"preprocess": {"x": 1}}):
+        with pytest.raises(InputError, match=r"settings must have batch_size, .* but something else came"):
+            Settings.from_record(wrong)
+
+
+def test_shows_itself():
+    one = explanation()
+    assert repr(one) == ("Explanation(tabby & co <b> 75.0%, cock 12.5%; 4 segments, lime with layer masking of lite0)")
+    assert one._repr_png_().startswith(b"\x89PNG")
+    html = one._repr_html_()
+    assert "data:image/png;base64," in html
+    assert "tabby &amp; co &lt;b&gt;" in html
+    assert "<b>" not in html
+
+
+def test_the_page_holds_everything_itself(tmp_path):
+    text = explanation().save(tmp_path / "x.html").read_text(encoding="utf-8")
+    assert text.startswith("<!DOCTYPE html>")
+    assert "http" not in text
+    assert "<b>" not in text
+    assert text.count('src="data:image/png') == text.count("src=") == 1
+    for word in ("seed", "n_samples", "patches:8", "BGR"):
+        assert word in text
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
+def test_saves_figures(tmp_path, suffix, start):
+    assert explanation().save(tmp_path / f"x{suffix}").read_bytes().startswith(start)

@@ -1,0 +1,53 @@
+"""Pictures and masks are cut at the same place."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from xai_layermask.errors import InputError
+from xai_layermask.images.preprocess import Preprocess
+from xai_layermask.images.resize import framed, resized
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [(40, 60), (75, 50), (20, 20)])
+@pytest.mark.parametrize("resize", [32, (36, 30), None])
+def test_a_mask_is_cut_as_its_picture_is(size, resize, interpolation):
+    mask = np.zeros(size)
+    mask[size[0] // 3 :, : size[1] // 2] = 1
+    picture = np.repeat((mask * 255).astype(np.uint8)[..., None], 3, axis=2)
+    preprocess = Preprocess(resize, 24, interpolation=interpolation)
+    seen = preprocess(picture).picture[..., 0] / 255
+    found = preprocess.mask(mask)
+    assert found.dtype == np.float64 and found.shape == (24, 24)
+    assert found.min() >= 0 and found.max() <= 1
+    np.testing.assert_allclose(found, seen, atol=0.1)  # the picture is rounded to 8 bits, and clipped half-way
+    assert 0 < found.mean() < 1
+
+
+def test_a_mask_may_be_bool():
+    mask = np.eye(8, dtype=bool)
+    assert np.array_equal(Preprocess(None, None).mask(mask), mask.astype(float))
+
+
+@pytest.mark.parametrize(
+    ("mask", "came"), [(np.zeros((2, 2, 3)), r"shape \(2, 2, 3\)"), (np.full((2, 2), 255), "other numbers"),
+                       (np.full((2, 2), np.nan), "other numbers"), (np.zeros((0, 2)), r"shape \(0, 2\)")]
+)  # fmt: skip
+def test_what_is_no_mask_is_refused(mask, came):
+    with pytest.raises(InputError, match=rf"mask must be \(H, W\) with numbers from 0 to 1, but {came} came"):
+        Preprocess().mask(mask)
+
+
+def test_sizes_by_hand():
+    assert resized(300, 400, 256, 224) == (256, 341)
+    assert resized(400, 300, 256, 224) == (341, 256)
+    assert resized(10, 40, None, 20) == (20, 80)
+    assert resized(10, 40, (7, 9), None) == (7, 9)
+
+
+def test_the_centre_stays():
+    image = Image.fromarray(np.arange(36, dtype=np.uint8).reshape(6, 6))
+    assert np.array_equal(np.array(framed(image, None, (2, 4), "nearest")), [[13, 14, 15, 16], [19, 20, 21, 22]])

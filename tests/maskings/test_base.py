@@ -1,0 +1,344 @@
+"""What every masking has in common, and what must hold for any model."""
+
+from __future__ import annotations
+
+import copy
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from by_hand import Function
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from little_net import draw, net
+from torch import nn
+
+from xai_layermask.errors import InputError
+from xai_layermask.maskings.base import Masking, as_pictures
+from xai_layermask.maskings.fill import Fill
+from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings.presence import with_presence
+
+# --- the model's own answer ---
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_all_present_is_the_model(dtype):
+    model = net(dtype)
+    masked = LayerMask(model)
+    tolerance = {"atol": 0.05, "rtol": 0.05} if dtype == torch.bfloat16 else {"atol": 1e-5, "rtol": 1e-5}
+    for batch in (5, 1, 2):
+        x, _ = draw(n=batch, dtype=dtype)
+        assert torch.equal(masked(x), model(x))
+        assert torch.equal(masked.train()(x), model(x))
+        own = masked(x, torch.ones(1, 1, 1, 1))
+        assert own.dtype == dtype
+        torch.testing.assert_close(own, model(x), **tolerance)
+
+
+GARBAGE = [0.0, 1e30, -1e30, float("nan"), float("inf"), float("-inf")]
+MASKED = {
+    "neighbor": LayerMask(net()),
+    "zero": LayerMask(net(), padding="zero"),
+    "partial": LayerMask(net(), padding="partial"),
+    "published pools": LayerMask(net(), pool_padding=False),
+    "threshold": LayerMask(net(), threshold=0.3),
+    "until": LayerMask(net(), until="stem"),
+}
+
+
+@pytest.mark.parametrize("name", MASKED)
+@given(st.integers(0, 2**20), st.sampled_from(GARBAGE), st.sampled_from([0.0, 0.02, 0.3, 0.8]), st.booleans())
+@settings(max_examples=8)
+def test_absent_pixels_change_no_bit(name, seed, garbage, fraction, learning):
+    x, presence = draw(seed, fraction=fraction)
+    with torch.set_grad_enabled(learning):
+        expected = MASKED[name](x, presence)
+        found = MASKED[name](torch.where(presence, x, garbage), presence)
+    assert torch.isfinite(expected).all()
+    assert torch.equal(found, expected)
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_nothing_present_is_finite_and_silent(name):
+    x, _ = draw()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        y = MASKED[name](x * float("nan"), torch.zeros(1, 1, 1, 1))
+    assert torch.isfinite(y).all()
+    assert torch.equal(y[0], y[1])
+
+
+@pytest.mark.parametrize("name", MASKED)
+def test_images_of_a_batch_do_not_meet(name):
+    x, presence = draw(n=5, fraction=0.3)
+    together = MASKED[name](x, presence)
+    for i in range(5):
+        alone = MASKED[name](x[i : i + 1], presence[i : i + 1])
+        torch.testing.assert_close(alone[0], together[i], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 9), (33, 7)])
+def test_unusual_sizes(size):
+    model, (x, presence) = net(), draw(size=size)
+    masked = LayerMask(model)
+    torch.testing.assert_close(masked(x, torch.ones_like(presence)), model(x), atol=1e-5, rtol=1e-5)
+    assert torch.isfinite(masked(x, presence)).all()
+
+
+def test_models_that_insist_on_a_batch_size():
+    model = Function(lambda x, net: net(x.view(2, 3, 12, 17)), net())
+    masked, (x, presence) = LayerMask(model), draw()
+    torch.testing.assert_close(masked(x, presence), LayerMask(net())(x, presence))
+    torch.testing.assert_close(masked(x, torch.ones_like(presence)), model(x), atol=1e-5, rtol=1e-5)
+
+
+def test_carriers_and_broadcasting_are_the_same_call():
+    masked, (x, presence) = LayerMask(net()), draw()
+    expected = masked(x, presence)
+    assert torch.equal(masked(with_presence(x, presence)), expected)
+    assert torch.equal(masked(x, presence.float()), expected)
+    shared = masked(x, presence[:1])
+    assert torch.equal(masked(x, presence[0, 0]), shared)
+    torch.testing.assert_close(masked(x[:1], presence)[1], masked(x[:1], presence[1:])[0])
+
+
+# --- gradients ---
+
+
+def test_gradients_of_pixels():
+    model, (x, presence) = net(torch.float64), draw(n=1, size=(6, 7), dtype=torch.float64)
+    masked = LayerMask(model)
+    image = x.clone().requires_grad_()
+    masked(image, presence)[0, 0].backward()
+    assert image.grad[~presence.expand_as(x)].eq(0).all()
+    step = 1e-6
+    with torch.no_grad():
+        for index in range(0, x.numel(), 9):
+            moved = torch.zeros(x.numel(), dtype=x.dtype)
+            moved[index] = step
+            moved = moved.view_as(x)
+            slope = (masked(x + moved, presence) - masked(x - moved, presence))[0, 0] / (2 * step)
+            torch.testing.assert_close(image.grad.flatten()[index], slope, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("garbage", [float("nan"), float("inf"), 1e30])
+def test_gradients_are_finite_whatever_is_absent(garbage):
+    model, (x, presence) = net(), draw()
+    image = torch.where(presence, x, garbage).requires_grad_()
+    LayerMask(model)(image, presence).sum().backward()
+    assert torch.isfinite(image.grad).all()
+    assert image.grad[presence.expand_as(x)].ne(0).any()
+    assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
+
+
+def test_gradients_of_parameters_are_the_models_own():
+    model, (x, presence) = net(torch.float64), draw(dtype=torch.float64)
+    masked = LayerMask(model)
+    own = torch.autograd.grad(model(x).square().sum(), list(model.parameters()))
+    found = torch.autograd.grad(masked(x, torch.ones_like(presence)).square().sum(), list(masked.parameters()))
+    for a, b in zip(found, own, strict=True):
+        torch.testing.assert_close(a, b)
+    some = torch.autograd.grad(masked(x, presence).square().sum(), list(model.parameters()))
+    assert not torch.allclose(some[0], own[0])
+
+
+def test_gradients_through_frozen_weights_with_folded_norms():
+    model, (x, presence) = net(torch.float64), draw(dtype=torch.float64)
+    image = x.clone().requires_grad_()
+    (expected,) = torch.autograd.grad(LayerMask(model)(image, presence).sum(), image)
+    (found,) = torch.autograd.grad(LayerMask(model.requires_grad_(False))(image, presence).sum(), image)
+    torch.testing.assert_close(found, expected)
+
+
+# --- the model is left alone ---
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_the_model_is_never_changed(training):
+    model, (x, presence) = net().train(training), draw()
+    model.one.eval()
+    hook = model.two.register_forward_hook(lambda *_: None)
+    state = copy.deepcopy(model.state_dict())
+    parameters = dict(model.named_parameters())
+    attributes = {name: set(vars(module)) for name, module in model.named_modules()}
+    modes = {name: module.training for name, module in model.named_modules()}
+    hooks = {name: len(module._forward_hooks) for name, module in model.named_modules()}
+    masked = LayerMask(model)
+    masked.train()
+    masked.eval()
+    image = x.clone().requires_grad_()
+    masked(image, presence).sum().backward()
+    with torch.no_grad():
+        masked(x, presence)
+    masked(x)
+    masked.unsupported(x.shape)
+    assert {name: module.training for name, module in model.named_modules()} == modes
+    assert {name: set(vars(module)) for name, module in model.named_modules()} == attributes
+    assert {name: len(module._forward_hooks) for name, module in model.named_modules()} == hooks
+    assert all(torch.equal(value, state[key]) for key, value in model.state_dict().items())
+    assert all(parameters[name] is p for name, p in masked.model.named_parameters())
+    assert {id(p) for p in masked.parameters()} == {id(p) for p in parameters.values()}
+    hook.remove()
+
+
+def test_a_model_in_training_is_asked_in_evaluation_mode():
+    model, (x, presence) = net(), draw()
+    model.head = nn.Sequential(nn.Dropout(0.5), model.head)
+    expected, some = model.eval()(x), LayerMask(model)(x, presence)
+    masked = LayerMask(model.train())
+    assert torch.equal(masked(x), expected)
+    torch.testing.assert_close(masked(x, presence), some)
+    assert model.training
+
+
+def test_a_model_in_training_may_change_between_calls():
+    model, (x, _) = net(), draw()
+    masked = LayerMask(model.train())
+    masked(x)
+    model.double()
+    assert masked(x.double()).dtype == torch.float64
+    model.load_state_dict({k: v * 2 for k, v in model.state_dict().items()}, assign=True)
+    assert torch.equal(masked(x.double()), copy.deepcopy(model).eval()(x.double()))
+    model.head = nn.Linear(4, 2).double()
+    assert masked(x.double()).shape == (2, 2)
+
+
+# --- refusals ---
+
+
+def test_a_masking_needs_a_module():
+    message = "model must be a torch.nn.Module, but function came: pass the network itself, or load one by name"
+    with pytest.raises(InputError, match=message):
+        LayerMask(lambda x: x)
+
+
+@pytest.mark.parametrize("masking", [LayerMask, lambda model: Fill(model, "grey")])
+def test_a_masking_is_no_network(masking):
+    message = "model must be the network itself, but the masking LayerMask came: pass its model."
+    with pytest.raises(InputError, match=re.escape(message)):
+        masking(LayerMask(net()))
+
+
+def test_a_network_of_four_channels_takes_presence_apart():
+    masked = LayerMask(nn.Sequential(nn.Conv2d(4, 2, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
+    x = torch.rand(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(masked(x, torch.ones(1, 1, 1, 1)), masked.model(x))
+    message = "presence, the last of 4 channels, must hold only 0 and 1, but .* came: .* pass presence apart where the"
+    with pytest.raises(InputError, match=message):
+        masked(x)
+
+
+def test_a_masking_must_say_what_it_does():
+    with pytest.raises(TypeError, match=r"Masking must define _masked\(image, presence\) to be a masking"):
+        Masking(net(), "bare")(draw()[0])
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("masking", [LayerMask, lambda model: Fill(model, "grey")])
+def test_a_present_pixel_that_is_not_finite(bad, masking):
+    x, presence = draw()
+    masked = masking(net())
+    message = "image must be finite wherever it is present, but NaN or infinity came in a present pixel"
+    x[0, 0, 0, 0], presence[0, 0, 0, 0] = bad, True
+    for arguments in ((x,), (x, presence), (with_presence(x, presence),)):
+        with pytest.raises(InputError, match=message):
+            masked(*arguments)
+    presence[0, 0, 0, 0] = False
+    assert torch.isfinite(masked(x, presence)).all()
+
+
+def test_large_numbers_are_finite():
+    x, presence = draw(n=1)
+    x[:, 0] = 1e38
+    assert LayerMask(nn.Identity())(x, presence).sum() > 1e37
+
+
+# --- bound to an image ---
+
+
+def test_bound_to_one_image():
+    masked, (x, _) = LayerMask(net()), draw(n=1)
+    bound = masked.bind(x)
+    assert bound.presence.shape == (1, 1, 12, 17)
+    assert bound.presence.eq(1).all()
+    torch.testing.assert_close(bound(bound.presence), masked(x), atol=1e-5, rtol=1e-5)
+    many = torch.rand(5, 1, 12, 17) < 0.5
+    torch.testing.assert_close(bound(many), masked(x.expand(5, -1, -1, -1), many))
+    torch.testing.assert_close(bound(many.float()), bound(many))
+
+
+def test_bound_to_several_images():
+    masked, (x, presence) = LayerMask(net()), draw(n=2)
+    bound = masked.bind(x)
+    shared = presence[:1].expand(2, -1, -1, -1)
+    torch.testing.assert_close(bound(shared), masked(x, shared))
+    torch.testing.assert_close(bound(shared.repeat(3, 1, 1, 1))[2:4], masked(x, shared))
+    index = torch.tensor([1, 0, 0])
+    for some in (presence[index], presence[index, 0]):
+        torch.testing.assert_close(bound(some, index), masked(x[index], presence[index]))
+
+
+def test_bound_presence_that_belongs_to_nobody():
+    bound = LayerMask(net()).bind(draw(n=2)[0])
+    message = r"presence must say which of the 2 bound images it belongs to, but a batch of 3 .* came: pass bound.index"
+    with pytest.raises(InputError, match=message):
+        bound(torch.ones(3, 1, 12, 17))
+    for presence in (draw(n=2)[1], draw(n=2)[1][:, 0], torch.ones(0, 1, 12, 17), torch.ones(1, 12, 17)):
+        with pytest.raises(InputError, match=rf"but a batch of {len(presence)} .* came: pass bound.index along"):
+            bound(presence)
+
+
+@pytest.mark.parametrize("index", [torch.tensor([0, 2]), torch.tensor([0]), torch.tensor([0.0, 1.0]), [0, 1]])
+def test_an_index_that_fits_nothing(index):
+    bound = LayerMask(net()).bind(draw(n=2)[0])
+    message = "index must hold one integer from 0 to 1 for each of 2 presences, but .* came: pass bound.index along"
+    with pytest.raises(InputError, match=message):
+        bound(draw(n=2)[1], index)
+
+
+def test_binding_no_image():
+    with pytest.raises(InputError, match="image must be a tensor of shape"):
+        LayerMask(net()).bind(torch.zeros(3, 8, 8))
+
+
+# --- pictures ---
+
+
+def test_probabilities_of_pictures():
+    masked = LayerMask(net())
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 12, 17, 4), dtype=np.uint8)
+    alpha = pictures[..., 3] = (pictures[..., 3] > 100) * 255
+    mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
+    image = torch.from_numpy(((pictures[..., :3] / 255 - mean) / std).transpose(0, 3, 1, 2)).float()
+    expected = masked(image, torch.from_numpy(alpha > 0)).softmax(1).detach().numpy()
+    np.testing.assert_allclose(masked.predict_proba(pictures), expected, atol=1e-5)
+    np.testing.assert_allclose(masked.predict_proba(torch.from_numpy(pictures)), expected, atol=1e-5)
+    rounded = torch.from_numpy(pictures / 255).bfloat16()
+    np.testing.assert_array_equal(masked.predict_proba(rounded), masked.predict_proba(rounded.float()))
+    np.testing.assert_allclose(masked.predict_proba(pictures[..., :3], presence=alpha > 0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((8, 8, 3), np.uint8), "images must be pictures (N, H, W, 3) or (N, H, W, 4), but uint8 (8, 8, 3)"),
+        (np.full((1, 8, 8, 3), 2.0), "images must be uint8 or floats from 0 to 1, but"),
+        (np.zeros((1, 8, 8, 3), np.int64), "images must be uint8 or floats from 0 to 1, but int64 came: convert them."),
+    ],
+)
+def test_pictures_that_are_none(images, message):
+    with pytest.raises(InputError, match=re.escape(message)):
+        as_pictures(images)
+
+
+def test_a_model_that_gives_no_logits():
+    pictures = np.zeros((1, 8, 8, 3), np.uint8)
+    message = "model must answer with logits (N, K) of at least 2 classes, but {} came"
+    with pytest.raises(InputError, match=re.escape(message.format("(1, 4, 6, 6)"))):
+        LayerMask(nn.Conv2d(3, 4, 3)).predict_proba(pictures)
+    one = nn.Sequential(nn.Conv2d(3, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with pytest.raises(InputError, match=re.escape(message.format("(1, 1)"))):
+        LayerMask(one).predict_proba(pictures)

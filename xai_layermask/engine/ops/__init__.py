@@ -1,0 +1,1 @@
+"""Masked operators, by the families of ATen: per-position, windows, views, reductions, attention."""

@@ -1,0 +1,200 @@
+"""Masked forms of operators that look at many cells at once: means, norms over space, resizing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..mask import Cells
+from .base import Call, Demand, Form, Found, absent_to
+
+__all__ = ["Norm", "Reduce", "Regions", "Resize", "leaves"]
+
+
+def leaves(mask: Tensor) -> Found:
+    """A result that is the same for a whole image is an ordinary tensor; otherwise its presence."""
+    return Cells(mask) if any(size > 1 for size in mask.shape[1:]) else None
+
+
+@dataclass(frozen=True)
+class Reduce(Form):
+    """Mean, sum or maximum over dimensions: over the present cells, and 0 where there is none.
+
+    Args:
+        dims: The dimensions that are reduced.
+        keepdim: Whether they stay, with size 1.
+        kind: "mean", "sum" (the mean over present cells times all cells, so that its scale is the model's) or "max".
+        dtype: What a mean or sum is computed in; the input's own if None.
+    """
+
+    dims: tuple[int, ...]
+    keepdim: bool
+    kind: str = "mean"
+    dtype: torch.dtype | None = None
+
+    def presence(self, call: Call) -> Found:
+        dims = self._dims(call)
+        cells = call.cells()
+        if (
+            not any(cells.varies(dim) for dim in dims)
+            and self.keepdim
+            and len(dims) < len(call.shapes[0]) - 1
+        ):
+            return cells
+        return leaves(self._any(cells.mask, dims))
+
+    def _dims(self, call: Call) -> tuple[int, ...]:
+        rank = len(call.shapes[0])
+        return tuple(sorted(dim % rank for dim in self.dims)) or tuple(range(rank))
+
+    def _any(self, mask: Tensor, dims: tuple[int, ...]) -> Tensor:
+        for dim in reversed(dims):
+            mask = mask.any(dim, keepdim=self.keepdim)
+        return mask
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        cells, dims, x = call.seen(), self._dims(call), values[0]
+        if not any(cells.varies(dim) for dim in dims):
+            y = call.run(values)
+            return y if isinstance(call.out, Cells) else self._or_zero(y, cells, dims)
+        if self.dtype is not None:
+            x = x.to(self.dtype)
+        if self.kind == "max":
+            return self._or_zero(absent_to(-math.inf, x, cells).amax(dims, keepdim=self.keepdim), cells, dims)
+        total = absent_to(0.0, x, cells).sum(dims, keepdim=self.keepdim)
+        count = cells.mask.sum(dims, keepdim=self.keepdim)
+        share = math.prod(x.shape[dim] for dim in dims if not cells.varies(dim))
+        scale = math.prod(x.shape[dim] for dim in dims) if self.kind == "sum" else 1
+        return total * (scale / (count.clamp(min=1) * share)).to(x.dtype)
+
+    def _or_zero(self, y: Tensor, cells: Cells, dims: tuple[int, ...]) -> Tensor:
+        return torch.where(self._any(cells.mask, dims), y, y.new_zeros(()))
+
+
+@dataclass(frozen=True)
+class Regions(Form):
+    """Adaptive pooling: mean or maximum over the present cells of each region, 0 where there is none.
+
+    Args:
+        size: Number of regions, rows and columns.
+        kind: "mean" or "max".
+    """
+
+    size: tuple[int, int]
+    kind: str = "mean"
+
+    def presence(self, call: Call) -> Found:
+        return None
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        cells, x = call.seen(), values[0]
+        y = self._pooled(cells, x)
+        # Adaptive max pooling also returns where its maxima lie, which no masked form uses.
+        return (y, None) if call.step.shape and isinstance(call.step.shape[0], tuple) else y
+
+    def _pooled(self, cells: Cells, x: Tensor) -> Tensor:
+        if self.size == (1, 1) and self.kind == "mean":
+            total = absent_to(0.0, x, cells).sum((-2, -1), keepdim=True)
+            return total / cells.mask.sum((-2, -1), keepdim=True).clamp(min=1)
+        share = F.adaptive_avg_pool2d(cells.mask.to(_wide(x)), self.size)
+        if self.kind == "max":
+            y = F.adaptive_max_pool2d(absent_to(-math.inf, x, cells), self.size)
+            return torch.where(share > 0, y, y.new_zeros(()))
+        mean = F.adaptive_avg_pool2d(absent_to(0.0, x, cells), self.size)
+        return mean * torch.where(share > 0, 1 / share, 0.0).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class Norm(Form):
+    """Group, instance and layer norm whose statistics run over space: over the present cells only.
+
+    Args:
+        groups: Channel groups with statistics of their own; 0 for one statistic over `dims`.
+        dims: The dimensions of a layer norm.
+        eps: Added to the variance.
+        weight: Place of the scale among the tensor inputs, or None.
+        bias: Place of the shift, or None.
+    """
+
+    groups: int
+    dims: tuple[int, ...]
+    eps: float
+    weight: int | None
+    bias: int | None
+
+    def presence(self, call: Call) -> Found:
+        return call.cells()
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        x, mask = values[0].to(_wide(values[0])), call.seen().mask
+        if self.groups:
+            shape = (x.shape[0], self.groups, -1, *x.shape[2:])
+            y, dims = x.reshape(shape), tuple(range(2, x.dim() + 1))
+            mask = mask.unsqueeze(1) if mask.shape[1] == 1 else mask.expand(x.shape).reshape(shape)
+        else:
+            y, dims = x, self.dims
+        mask = mask.expand(y.shape[0], *mask.shape[1:])
+        share = math.prod(y.shape[dim] for dim in dims if mask.shape[dim] == 1)
+        count = mask.sum(dims, keepdim=True).clamp(min=1) * share
+        zero = y.new_zeros(())
+        mean = torch.where(mask, y, zero).sum(dims, keepdim=True) / count
+        spread = torch.where(mask, y - mean, zero)
+        scale = torch.rsqrt(spread.square().sum(dims, keepdim=True) / count + self.eps)
+        y = (spread * scale).reshape(x.shape)
+        around = (1, -1, *[1] * (x.dim() - 2)) if self.groups else None
+        if self.weight is not None:
+            weight = values[self.weight]
+            y = y * (weight.view(around) if around else weight)
+        if self.bias is not None:
+            bias = values[self.bias]
+            y = y + (bias.view(around) if around else bias)
+        return y.to(values[0].dtype)
+
+
+def _wide(x: Tensor) -> torch.dtype:
+    """What statistics are computed in, as PyTorch's own norms do: at least single precision."""
+    return torch.promote_types(x.dtype, torch.float32)
+
+
+@dataclass(frozen=True)
+class Resize(Form):
+    """Interpolation: presence by nearest neighbour, values over filled cells.
+
+    Args:
+        reach: Rings of absent cells that the interpolation looks at.
+    """
+
+    reach: int
+
+    def presence(self, call: Call) -> Found:
+        cells, size = call.cells(), tuple(call.step.shape[2:])
+
+        def make() -> Cells:
+            mask = cells.mask.float()
+            # An operator that picks cells picks their presence as well, whatever it is told of scales.
+            picks = call.step({call.step.inputs[0]: mask}) if not self.reach else None
+            return Cells((F.interpolate(mask, size, mode="nearest") if picks is None else picks) > 0.5)
+
+        step = call.step
+        return cells.remember(("resize", step.operator, repr(step.args[1:]), repr(step.kwargs), size), make)
+
+    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+        cells = call.cells()
+        if not self.reach:
+            return [Demand(cells)]
+        near = cells.window((2 * self.reach + 1,) * 2, (1, 1), (self.reach,) * 2, (1, 1), _sides(cells))
+        return [Demand(cells, near if call.settings.padding == "neighbor" else None)]
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        if self.reach and call.settings.padding != "neighbor":
+            values[0] = absent_to(0.0, values[0], call.cells())
+        return call.run(values)
+
+
+def _sides(cells: Cells) -> tuple[int, int]:
+    return cells.mask.shape[2], cells.mask.shape[3]

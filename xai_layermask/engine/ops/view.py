@@ -1,0 +1,158 @@
+"""Masked forms of views, rearrangements and concatenation: presence goes where the value goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..graph import Shape
+from ..mask import Cells, both
+from .base import Call, Demand, Form, Found, Pointwise
+
+__all__ = ["Concat", "Permute", "Pick", "Reshape", "compact"]
+
+
+#: Where rearranged masks do not vary, by operator, arguments and shapes: the same for every mask.
+_UNIFORM: dict[Any, tuple[tuple[int, ...], ...]] = {}
+
+
+class Reshape(Form):
+    """Views and rearrangements: presence is rearranged as the value is."""
+
+    any_masked: ClassVar[bool] = True
+
+    def presence(self, call: Call) -> Found:
+        cells, shape = call.cells(), call.shapes[0]
+        return cells.remember(("reshape", *self._key(call)), lambda: self._rearranged(call, cells, shape))
+
+    def _rearranged(self, call: Call, cells: Cells, shape: Shape) -> Found:
+        result = self._apply(call, cells.mask.expand(shape))
+        parts = (result,) if isinstance(result, Tensor) else tuple(result)
+        if any(
+            part.untyped_storage().data_ptr() != cells.mask.untyped_storage().data_ptr() for part in parts
+        ):
+            # The mask was copied, and strides no longer tell where it is uniform: ask where each cell came from.
+            key = (*self._key(call), cells.mask.shape)
+            if key not in _UNIFORM:
+                _UNIFORM[key] = self._uniform(call, cells, shape)
+            dims = _UNIFORM[key]
+            parts = tuple(_narrow(part, found) for part, found in zip(parts, dims, strict=True))
+        found = tuple(Cells(compact(part)) for part in parts)
+        return found[0] if isinstance(result, Tensor) else found
+
+    @staticmethod
+    def _apply(call: Call, tensor: Tensor) -> Any:
+        # Where the value's layout allows a view and the mask's does not, reshape is the same.
+        view = call.step.name.startswith(("aten.view.", "aten._unsafe_view"))
+        # A second tensor lends its shape alone.
+        models = {
+            index: tensor.new_empty(()).expand(shape)
+            for index, shape in zip(call.step.inputs[1:], call.shapes[1:], strict=True)
+        }
+        given = models | {call.step.inputs[0]: tensor}
+        return call.step(given, torch.ops.aten.reshape.default if view else None)
+
+    def _uniform(self, call: Call, cells: Cells, shape: Shape) -> tuple[tuple[int, ...], ...]:
+        origin = torch.arange(cells.mask.numel(), dtype=torch.int32).view(cells.mask.shape).expand(shape)
+        result = self._apply(call, origin)
+        parts = (result,) if isinstance(result, Tensor) else tuple(result)
+        return tuple(
+            tuple(dim for dim in range(part.dim()) if bool((part == part.narrow(dim, 0, 1)).all()))
+            for part in parts
+        )
+
+    @staticmethod
+    def _key(call: Call) -> tuple[Any, ...]:
+        step = call.step
+        return step.operator, repr(step.args[1:]), repr(step.kwargs), *call.shapes
+
+
+def _narrow(mask: Tensor, dims: tuple[int, ...]) -> Tensor:
+    for dim in dims:
+        mask = mask.narrow(dim, 0, 1)
+    return mask
+
+
+def compact(mask: Tensor) -> Tensor:
+    """Shrink the dimensions along which an expanded mask has no stride, and so does not vary."""
+    return _narrow(
+        mask, tuple(dim for dim, step in enumerate(mask.stride()) if step == 0 and mask.shape[dim] > 1)
+    )
+
+
+@dataclass(frozen=True)
+class Permute(Form):
+    """A reordering of dimensions, which can be undone: demand passes through it.
+
+    Args:
+        order: For each output dimension, the input dimension that it comes from.
+    """
+
+    order: tuple[int, ...]
+
+    def presence(self, call: Call) -> Found:
+        return permuted(call.cells(), self.order)
+
+    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+        back = tuple(sorted(range(len(self.order)), key=self.order.__getitem__))
+        return [Demand(permuted(needed, back) if needed is not None else call.cells())]
+
+
+def permuted(cells: Cells, order: tuple[int, ...]) -> Cells:
+    """Reorder the dimensions of a presence; going back gives the very object that was left."""
+
+    def make() -> Cells:
+        inner = permuted(cells.inner, order) if cells.inner is not None else None
+        there = Cells(cells.mask.permute(order), inner)
+        back = tuple(sorted(range(len(order)), key=order.__getitem__))
+        there.remember(("permute", back), lambda: cells)
+        return there
+
+    return cells.remember(("permute", order), make)
+
+
+class Pick(Form):
+    """One tensor out of the list that an operator returned."""
+
+    def presence(self, call: Call) -> Found:
+        found = call.found[0]
+        return found[call.step.args[1]] if isinstance(found, tuple) else found
+
+
+@dataclass(frozen=True)
+class Concat(Form):
+    """Concatenation: along channels a cell is present where it is in every branch; along tokens or space, as it was.
+
+    Args:
+        dim: The dimension along which the tensors are joined.
+    """
+
+    any_masked: ClassVar[bool] = True
+    dim: int
+
+    def presence(self, call: Call) -> Found:
+        rank = len(call.shapes[0])
+        dim = self.dim % rank
+        masked = [cells for cells in call.found if isinstance(cells, Cells)]
+        wide = any(
+            shape[dim] > 1 for cells, shape in zip(call.found, call.shapes, strict=True) if cells is not None
+        )
+        uniform = not any(cells.varies(dim) for cells in masked)
+        if uniform and (wide or (rank == 4 and dim == 1)):
+            joint = masked[0]
+            for cells in masked[1:]:
+                joint = both(joint, cells)
+            return joint
+        size = [max(sizes) for sizes in zip(*(cells.mask.shape for cells in masked), strict=True)]
+        parts = []
+        for found, shape in zip(call.found, call.shapes, strict=True):
+            size[dim] = shape[dim]
+            mask = found.mask if isinstance(found, Cells) else masked[0].mask.new_ones(())
+            parts.append(mask.expand(size))
+        return Cells(torch.cat(parts, dim))
+
+    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+        return Pointwise().demand(call, needed, wanted)

@@ -1,0 +1,161 @@
+"""Masked forms of windows that slide over the image, and of the borders put around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..graph import Shape
+from ..mask import Cells
+from ..padding import Pair, fill, rings, window_sum
+from .base import Call, Demand, Form, Found, absent_to
+
+__all__ = ["Border", "Window"]
+
+
+@dataclass(frozen=True)
+class Window(Form):
+    """A window slides over the image: convolution and pooling.
+
+    Args:
+        kernel: Window height and width, in cells; the next three likewise.
+        stride: Step between windows.
+        padding: Reach of the first window out of the image, on which the operator puts its own border.
+        dilation: Distance between the cells of a window.
+        kind: "conv", "max" or "mean".
+    """
+
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    kind: str = "conv"
+
+    def presence(self, call: Call) -> Found:
+        threshold = call.settings.threshold
+        inside = self._inside(call) if threshold else None
+        return call.cells().one_channel().window(*self._geometry(call), threshold, inside)
+
+    def _geometry(self, call: Call) -> tuple[Pair, Pair, Pair, Pair, Pair]:
+        size = (call.step.shape[2], call.step.shape[3])
+        return self.kernel, self.stride, self.padding, self.dilation, size
+
+    def _inside(self, call: Call) -> Tensor:
+        """For each window its number of cells inside the image, `(1, 1, h, w)`."""
+        whole = call.inside[0]
+        mask = whole.one_channel().mask[:1] if isinstance(whole, Cells) else call.cells().mask.new_ones(1)
+        return window_sum(mask.float(), *self._geometry(call)).to(call.cells().mask.device)
+
+    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+        cells = call.cells()
+        touched = self._touched(needed or call.out, call.shapes[0]) if isinstance(call.out, Cells) else cells
+        # What is present in some channels only is filled in a copy, when its value is there.
+        fills = self._fills(call) and not cells.varies(1)
+        if self.kernel == (1, 1) or cells.contains(touched):
+            first = Demand(cells if cells.varies(1) else touched)
+        else:
+            first = Demand(cells, touched if fills else None)
+        return [first, *[None] * (len(call.found) - 1)]
+
+    def _fills(self, call: Call) -> bool:
+        return call.settings.padding == "neighbor" and (self.kind == "conv" or call.settings.pool_padding)
+
+    def _touched(self, out: Cells, shape: Shape) -> Cells:
+        """The input cells that the needed windows look at."""
+        size = (shape[2], shape[3])
+        k, s, p, d = self.kernel, self.stride, self.padding, self.dilation
+        reach = (d[0] * (k[0] - 1) - p[0], d[1] * (k[1] - 1) - p[1])
+        if s == (1, 1):
+            return out.window(k, s, reach, d, size)
+
+        def make() -> Cells:
+            mask = out.mask
+            spread = mask.new_zeros(
+                mask.shape[0], 1, (mask.shape[2] - 1) * s[0] + 1, (mask.shape[3] - 1) * s[1] + 1
+            )
+            spread[:, :, :: s[0], :: s[1]] = mask
+            return Cells(window_sum(spread, k, (1, 1), reach, d, size))
+
+        return out.remember(("touched", k, s, p, d, size), make)
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        cells = call.cells().one_channel()
+        if self._fills(call) or self.kernel == (1, 1):
+            if call.cells().varies(1):
+                values[0] = self._filled(call, cells, values[0])
+            return call.run(values)
+        partial = call.settings.padding == "partial" and (self.kind == "conv" or call.settings.pool_padding)
+        nothing = float("-inf") if partial and self.kind == "max" else 0.0
+        values[0] = absent_to(nothing, values[0], call.seen().one_channel())
+        y = call.run(values)
+        if not partial or self.kind == "max":
+            return y
+        bias = values[2].view(-1, 1, 1) if len(values) > 2 else y.new_zeros(())
+        return (y - bias) * self._rescaling(call, cells).to(y.dtype) + bias
+
+    def _filled(self, call: Call, cells: Cells, x: Tensor) -> Tensor:
+        rounds = max(d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True))
+        border = call.seen().one_channel().mask & ~cells.mask
+        return fill(x.clone(), rings(cells.mask, rounds=rounds, inside=~border))
+
+    def _rescaling(self, call: Call, cells: Cells) -> Tensor:
+        """Cells of each window that lie inside the image, over those that are present (partial convolution)."""
+        geometry = self._geometry(call)
+
+        def make() -> Tensor:
+            # A window that lies on a border alone keeps the value that the model gives it.
+            inside = self._inside(call).clamp(min=1)
+            return inside / window_sum(cells.mask.float(), *geometry).clamp(min=1)
+
+        return cells.remember(("rescaling", *geometry), make)
+
+
+@dataclass(frozen=True)
+class Border(Form):
+    """Padding as an operator of its own: a constant border is absent, a mirrored one is as its source.
+
+    The border keeps its value: only cells inside the image are filled, before the border is put around them.
+
+    Args:
+        pad: Sizes as `torch.nn.functional.pad` takes them: last dimension first, before and after.
+        mode: "constant", or a mode that repeats cells of the image.
+    """
+
+    hands_on: ClassVar[bool] = True
+    pad: tuple[int, ...]
+    mode: str
+
+    def presence(self, call: Call) -> Found:
+        cells = call.cells()
+
+        def make() -> Cells:
+            if self.mode != "constant":
+                return Cells(F.pad(cells.mask.float(), self.pad, mode=self.mode) > 0.5)
+            return Cells(F.pad(cells.mask, self._sizes(call)))
+
+        return cells.remember(("border", self.pad, self.mode), make)
+
+    def _sizes(self, call: Call) -> list[int]:
+        """The padding of the mask: none along dimensions where presence does not vary, such as channels."""
+        mask, shape = call.cells().mask, call.shapes[0]
+        sizes = list(self.pad)
+        for i in range(0, len(sizes), 2):
+            dim = len(shape) - 1 - i // 2
+            if mask.shape[dim] == 1 and (shape[dim] > 1 or (len(shape) == 4 and dim == 1)):
+                sizes[i : i + 2] = 0, 0
+        return sizes
+
+    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+        cells = call.cells()
+        if wanted is None:
+            return [Demand(cells)]
+        if self.mode != "constant":
+            everything = cells.remember(("everything",), lambda: Cells(torch.ones_like(cells.mask)))
+            return [Demand(cells, everything)]
+        crop = [-size for size in self._sizes(call)]
+        inside = wanted.remember(("border", tuple(crop)), lambda: Cells(F.pad(wanted.mask, crop)))
+        return [Demand(cells, inside)]

@@ -1,0 +1,199 @@
+"""Neighbour padding: absent cells take the mean of their present neighbours, ring by ring.
+
+Source: Balasubramanian & Feizi (ICCV 2023), Algorithm 1. In each round every absent cell that touches, within 3 x 3, a
+present or already filled cell takes the mean of those neighbours and counts as filled from the next round on. Cells
+outside the image are nobody's neighbours.
+
+The fill is linear and the same for all channels, so its geometry ([`rings`][]) is computed once for a presence and
+then applied to every activation that shares it, as one sparse gather-and-average over channels-last rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .grid import lattice
+
+__all__ = ["Ring", "Rings", "fill", "neighbor_padding", "rings", "window_sum"]
+
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Ring:
+    """The cells that one round of neighbour padding fills.
+
+    Cells are numbered `n * H * W + h * W + w`, rows of an activation in channels-last layout.
+
+    Attributes:
+        cells: `(M,)`, the cells that are filled.
+        neighbors: `(E,)`, all their present or filled neighbours, cell after cell.
+        offsets: `(M,)`, where each cell's neighbours begin.
+        counts: `(M, 1)`, how many there are.
+    """
+
+    cells: Tensor
+    neighbors: Tensor
+    offsets: Tensor
+    counts: Tensor
+
+
+Rings = tuple[Ring, ...]
+
+
+def window_sum(
+    cells: Tensor,
+    kernel: Pair,
+    stride: Pair = (1, 1),
+    padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+    size: Pair | None = None,
+) -> Tensor:
+    """Combine the cells of each window: OR for booleans, sum for numbers. Cells outside count as False or 0.
+
+    Args:
+        cells: `(N, 1, H, W)`.
+        kernel: Window height and width, in cells.
+        stride: Step from window to window, in cells.
+        padding: How far the first window reaches out of the image, in cells.
+        dilation: Distance between neighbouring cells of a window.
+        size: Number of windows `(h, w)`; as many as fit if None. Windows may reach out at the far side.
+
+    Returns:
+        `(N, 1, h, w)` in the dtype of `cells`.
+
+    Example:
+        >>> window_sum(torch.tensor([[[[1, 0, 0, 1]]]]), (1, 3), padding=(0, 1))
+        tensor([[[[1, 1, 1, 1]]]])
+    """
+    for axis in (0, 1):
+        k, s, p, d = kernel[axis], stride[axis], padding[axis], dilation[axis]
+        length = cells.shape[axis + 2]
+        windows = size[axis] if size else (length + 2 * p - d * (k - 1) - 1) // s + 1
+        if k == 1 and p == 0 and (windows - 1) * s < length:
+            if s > 1 or windows < length:
+                cells = cells.narrow(axis + 2, 0, (windows - 1) * s + 1)
+                cells = cells[:, :, ::s] if axis == 0 else cells[..., ::s]
+            continue
+        after = max((windows - 1) * s + d * (k - 1) + 1 - length - p, 0)
+        wide = F.pad(cells, (0, 0, p, after) if axis == 0 else (p, after))
+        total: Tensor | None = None
+        for i in range(k):
+            shifted = wide.narrow(axis + 2, i * d, (windows - 1) * s + 1)
+            if s > 1:
+                shifted = shifted[:, :, ::s] if axis == 0 else shifted[..., ::s]
+            if total is None:
+                total = shifted.clone()
+            elif total.dtype == torch.bool:
+                total |= shifted
+            else:
+                total += shifted
+        cells = total if total is not None else cells
+    return cells
+
+
+def rings(
+    present: Tensor, wanted: Tensor | None = None, rounds: int | None = None, inside: Tensor | None = None
+) -> Rings:
+    """Find what neighbour padding has to compute so that the wanted cells are filled.
+
+    Args:
+        present: Bool `(N, 1, H, W)`.
+        wanted: Bool `(N, 1, H, W)`: the cells that will be read; all if None.
+        rounds: How many rounds at most; until every wanted cell is filled if None. A cell that no round reaches (an
+            image without a present cell) stays as it is.
+        inside: Bool `(N, 1, H, W)`: the image without borders that the model puts around it. Cells outside are
+            neither filled nor neighbours; all cells are inside if None.
+
+    Returns:
+        One ring a round. Cells that no wanted cell depends on are left out.
+
+    Example:
+        >>> present = torch.tensor([[[[True, False, False]]]])
+        >>> [ring.cells.tolist() for ring in rings(present)]
+        [[1], [2]]
+        >>> [ring.cells.tolist() for ring in rings(present, rounds=1)]
+        [[1]]
+    """
+    batch, _, height, width = present.shape
+    grid = lattice(batch, height, width, present.device)
+    image = grid.everywhere if inside is None else grid.lay(inside)
+    reached = grid.lay(present)
+    needed = image if wanted is None else grid.lay(wanted)
+    missing = needed & ~reached
+    waves: list[tuple[Tensor, Tensor]] = []
+    while (rounds is None or len(waves) < rounds) and bool(missing.max()):
+        grown = grid.grown(reached) & image | reached
+        wave = grown ^ reached
+        if not wave.max():
+            break
+        waves.append((reached, wave))
+        missing = missing & ~grown
+        reached = grown
+    found: list[Ring] = []
+    for before, wave in reversed(waves):
+        if wanted is not None:
+            wave = wave & needed
+            needed = needed | grid.grown(wave)
+        places, cells = grid.numbered(wave)
+        found.append(Ring(cells.long(), *grid.neighbors(before, places, cells)))
+    return tuple(ring for ring in reversed(found) if len(ring.cells))
+
+
+def fill(x: Tensor, geometry: Rings) -> Tensor:
+    """Fill absent cells as `geometry` says.
+
+    Where no gradient is wanted and the layout allows, the cells are written in place: nobody may read an absent cell
+    before it is filled, so nothing is lost.
+
+    Args:
+        x: `(N, C, H, W)`, floating point.
+        geometry: From [`rings`][], for the presence of `x`.
+
+    Returns:
+        `(N, C, H, W)`: `x` with the rings' cells filled.
+
+    Example:
+        >>> x = torch.tensor([[[[2.0, 0.0, 4.0, 0.0]]]])
+        >>> fill(x, rings(torch.tensor([[[[True, False, True, False]]]]))).tolist()
+        [[[[2.0, 3.0, 4.0, 4.0]]]]
+    """
+    if not geometry:
+        return x
+    n, c, h, w = x.shape
+    x = x.contiguous(memory_format=torch.channels_last)
+    rows = x.permute(0, 2, 3, 1).reshape(n * h * w, c)
+    for ring in geometry:
+        # Sums, not means: for those torch would find out again how many neighbours there are.
+        means = F.embedding_bag(ring.neighbors, rows, ring.offsets, mode="sum").div_(ring.counts)
+        rows = (
+            rows.index_copy(0, ring.cells, means)
+            if x.requires_grad
+            else rows.index_copy_(0, ring.cells, means)
+        )
+    return rows.view(n, h, w, c).permute(0, 3, 1, 2)
+
+
+def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> Tensor:
+    """Neighbour padding of an activation, the paper's Algorithm 1.
+
+    Args:
+        x: `(N, C, H, W)`, floating point; what stands at absent cells is never read.
+        presence: Bool `(N, 1, H, W)`; `x` and presence may have a batch of one where the other has more.
+        rounds: How many rings to fill; to the last absent cell if None.
+
+    Returns:
+        `(N, C, H, W)`, new memory: present cells as they were, filled cells the mean of their neighbours. Cells that
+        no round reaches are 0.
+
+    Example:
+        >>> x = torch.tensor([[[[1.0, 9.0, 9.0, 9.0]]]])
+        >>> neighbor_padding(x, x == 1.0, rounds=2).tolist()
+        [[[[1.0, 1.0, 1.0, 0.0]]]]
+    """
+    x = torch.where(presence, x, x.new_zeros(()))
+    return fill(x, rings(presence.expand(x.shape[0], -1, -1, -1), rounds=rounds))

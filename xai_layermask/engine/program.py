@@ -1,0 +1,234 @@
+"""The passes over a graph that come before any value: presence forwards, then demand backwards.
+
+Presence needs one channel where values need hundreds, so it goes first and is cheap. Going back from the answer, demand
+finds which cells matter: a residual sum discards what lies outside its presence, so a window in front of it needs
+fewer rings than it could fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import InputError
+from .graph import Step
+from .inplace import overwriting
+from .mask import Cells
+from .ops.base import Call, Demand, Form, Settings, absent_to
+from .padding import Rings
+from .rules import form_of
+
+__all__ = ["Plan", "Program", "find_cut"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a batch needs beyond the steps themselves.
+
+    Attributes:
+        calls: For each masked step its call, by the number of its value.
+        found: Presence by value number.
+        fills: Geometry by value number: what has to be filled as soon as the value is there.
+        inside: Presence by value number when the whole image is present.
+    """
+
+    calls: dict[int, Call]
+    found: dict[int, Any]
+    fills: dict[int, Rings]
+    inside: Mapping[int, Any]
+
+    def end(self, values: dict[int, Any]) -> None:
+        """End masking: put zeros at absent cells of every value, for the ordinary rest of the model to read."""
+        for index in values.keys() & self.found.keys():
+            found, inside = self.found[index], self.inside[index]
+            if isinstance(found, Cells):
+                values[index] = absent_to(0.0, values[index], found.seen(inside))
+            elif isinstance(found, tuple):
+                values[index] = [
+                    absent_to(0.0, value, cells.seen(whole))
+                    for value, cells, whole in zip(values[index], found, inside, strict=True)
+                ]
+        self.found.clear()
+
+
+class Program:
+    """The steps of a graph with their masked forms, for one batch size.
+
+    Args:
+        steps: The operator calls.
+        shapes: Shape of every value.
+        image: Number of the image's value.
+        outputs: Numbers of the values that the model returns.
+        settings: How absent cells are treated.
+        cut: Number of the last step that runs masked, from [`find_cut`][]; None for the last step of all.
+        overwrite: Whether steps may write over inputs that nobody reads again, which gradients would need.
+
+    Attributes:
+        forms: The form of every masked step, by value number.
+        unsupported: Calls on masked activations without a masked form: operator and module path.
+        cut: Number of the last step that runs masked.
+        dead: For each step the values that nobody reads behind it.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        shapes: Mapping[int, Any],
+        image: int,
+        outputs: Sequence[int],
+        settings: Settings,
+        cut: int | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        self.steps = tuple(steps)
+        self.image = image
+        self.settings = settings
+        self._shapes = shapes
+        self._outputs = tuple(outputs)
+        self.cut = find_cut(self.steps) if cut is None else cut
+        self.forms: dict[int, Form] = {}
+        self.unsupported: list[tuple[str, str]] = []
+        batch, _, height, width = shapes[image]
+        self._choose_forms(Cells(torch.ones(batch, 1, height, width, dtype=torch.bool)))
+        if overwrite:
+            self.steps = overwriting(self.steps, self.forms, shapes, self._outputs)
+        self.dead = self._find_dead()
+
+    def _choose_forms(self, everything: Cells) -> None:
+        self._inside: dict[int, Any] = {self.image: everything}
+        found = self._inside
+        for step in self.steps:
+            if step.index > self.cut:
+                break
+            call = self._call(step, found)
+            if call is None:
+                continue
+            form = form_of(call)
+            if form is None:
+                self.unsupported.append((step.name, step.path))
+                found[step.index] = _guess(call)
+            else:
+                self.forms[step.index] = form
+                found[step.index] = form.presence(call)
+
+    def _call(self, step: Step, found: Mapping[int, Any]) -> Call | None:
+        known = tuple([found.get(index) for index in step.inputs])
+        if all(cells is None for cells in known):
+            return None
+        shapes = tuple([self._shapes[index] for index in step.inputs])
+        return Call(
+            step, self.settings, known, shapes, tuple([self._inside.get(index) for index in step.inputs])
+        )
+
+    def _find_dead(self) -> dict[int, tuple[int, ...]]:
+        last: dict[int, int] = {}
+        for step in self.steps:
+            for index in (*step.inputs, step.index):
+                last[index] = step.index
+        dead: dict[int, list[int]] = {}
+        for index, step_index in last.items():
+            if index not in self._outputs:
+                dead.setdefault(step_index, []).append(index)
+        return {step_index: tuple(indices) for step_index, indices in dead.items()}
+
+    def plan(self, presence: Tensor) -> Plan:
+        """Run the presence and demand passes for a batch.
+
+        Args:
+            presence: Bool `(N, 1, H, W)`, contiguous.
+        """
+        found: dict[int, Any] = {self.image: Cells(presence)}
+        calls: dict[int, Call] = {}
+        for step in self.steps:
+            form = self.forms.get(step.index)
+            if form is None:
+                continue
+            call = self._call(step, found)
+            if call is not None:
+                call.out = found[step.index] = form.presence(call)
+                calls[step.index] = call
+        return Plan(calls, found, self._demand(calls, found), self._inside)
+
+    def _demand(self, calls: Mapping[int, Call], found: Mapping[int, Any]) -> dict[int, Rings]:
+        needed: dict[int, Cells] = {}
+        wanted: dict[int, Cells] = {}
+        fills: dict[int, Rings] = {}
+        kept = set(self._outputs)
+        for step in reversed(self.steps):
+            call = calls.get(step.index)
+            if call is None:
+                # An ordinary step behind the cut reads masked values as they stand: every present cell counts.
+                for index in step.inputs:
+                    if isinstance(found.get(index), Cells):
+                        needed[index] = found[index]
+                continue
+            form, out = self.forms[step.index], call.out
+            if step.index in wanted and not form.hands_on and isinstance(out, Cells):
+                # Borders, which are absent even when the whole image is present, keep the model's own values.
+                fills[step.index] = out.rings(wanted[step.index], self._inside[step.index])
+            aim = out if step.index in kept else needed.get(step.index, out)
+            demands = form.demand(call, aim if isinstance(aim, Cells) else None, wanted.get(step.index))
+            for index, demand in zip(step.inputs, demands, strict=True):
+                if demand is not None:
+                    _add(demand, index, found[index], needed, wanted)
+        if self.image in wanted:
+            fills[self.image] = found[self.image].rings(wanted[self.image])
+        return fills
+
+
+def find_cut(steps: Sequence[Step], until: str | None = None) -> int:
+    """The number of the last step that runs masked.
+
+    Args:
+        steps: The operator calls of a graph, before norms are folded.
+        until: Path of the module behind which the model runs as an ordinary one; None for nowhere.
+
+    Raises:
+        InputError: If the module computes nothing.
+    """
+    if until is None:
+        return steps[-1].index if steps else -1
+    inside = [step.index for step in steps if f"{step.path.split('@')[0]}.".startswith(f"{until}.")]
+    if not inside:
+        raise InputError(
+            f"until must name a module that the model runs, but {until!r} computes nothing in this model: "
+            "choose a module that is called when the model answers."
+        )
+    return inside[-1]
+
+
+def _add(
+    demand: Demand, index: int, present: Cells | None, needed: dict[int, Cells], wanted: dict[int, Cells]
+) -> None:
+    if index in needed:
+        needed[index] = _either(needed[index], demand.needed, present)
+    else:
+        needed[index] = demand.needed
+    if demand.wanted is not None:
+        wanted[index] = _either(wanted[index], demand.wanted) if index in wanted else demand.wanted
+
+
+def _guess(call: Call) -> Cells | None:
+    """The presence behind an operator without a form, so that what else is missing can be reported as well."""
+    shape = call.step.shape
+    for cells, other in zip(call.found, call.shapes, strict=True):
+        if other == shape and isinstance(cells, Cells):
+            return cells
+    if len(shape) != 4 or not all(isinstance(size, int) for size in shape):
+        return None
+    return Cells(torch.ones(shape[0], 1, *shape[2:], dtype=torch.bool))
+
+
+def _either(a: Cells, b: Cells, whole: Cells | None = None) -> Cells:
+    """The cells of either, as an object that says so already where there is one."""
+    if whole is not None and (a is whole or b is whole):
+        return whole
+    if a.contains(b):
+        return a
+    if b.contains(a):
+        return b
+    return a.remember(("either", id(b)), lambda: (Cells(a.mask | b.mask), b))[0]

@@ -1,0 +1,398 @@
+"""Which masked form each ATen operator has: one short function per operator.
+
+A rule names the arguments that it needs as the operator's schema does, and returns the form. It is asked once for
+each call in a captured graph, not for every batch. Users add their own rules in the same way:
+
+Example:
+    >>> import torch
+    >>> from xai_layermask.engine.ops.base import Pointwise
+    >>> from xai_layermask.engine.rules import rule, scoped
+    >>> with scoped():
+    ...     @rule(torch.ops.aten.lgamma.default)
+    ...     def lgamma():
+    ...         return Pointwise()
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+import types
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from ..errors import InputError
+from .graph import Operator, operator_name
+from .ops.attention import Attention, Dense, Flat, Matmul, Softmax
+from .ops.base import Call, Form, Leading, Pointwise, Unrelated
+from .ops.reduction import Norm, Reduce, Regions, Resize
+from .ops.view import Concat, Permute, Pick, Reshape
+from .ops.window import Border, Window
+
+__all__ = ["form_of", "operators", "rule", "scoped", "version"]
+
+aten = torch.ops.aten
+Rule = Callable[..., Form | None]
+
+_rules: dict[Operator, tuple[Rule, tuple[str, ...]]] = {}
+_version = [0]
+
+
+def rule(*operators: Operator) -> Callable[[Rule], Rule]:
+    """Register the decorated function as the rule of these operators.
+
+    The function takes any of the names in the operators' schema, and `call` for shapes and presence. It returns a
+    form, or None where the operator has no masked form for these arguments.
+
+    Args:
+        operators: ATen overloads such as `torch.ops.aten.relu.default`, or Python builtins.
+
+    Raises:
+        InputError: If an operator has a rule already, or is none that a graph holds, or its schema lacks an argument
+            that the function names.
+    """
+
+    def register(function: Rule) -> Rule:
+        names = tuple(inspect.signature(function).parameters)
+        for one in operators:
+            if not isinstance(one, torch._ops.OpOverload | types.BuiltinFunctionType):
+                raise InputError(
+                    f"a rule must name overloads such as torch.ops.aten.relu.default, but {one} came: "
+                    "choose one of the operator's overloads()."
+                )
+            if one in _rules:
+                raise InputError(
+                    f"an operator can have one rule, but {operator_name(one)} already has "
+                    f"{_rules[one][0].__name__}: replace it inside `with scoped():`."
+                )
+            known = {"call", *(a.name for a in one._schema.arguments)} if hasattr(one, "_schema") else {"call"}
+            unknown = [name for name in names if name not in known]
+            if unknown:
+                raise InputError(
+                    f"a rule takes arguments of its operator, but {operator_name(one)} has no {unknown[0]!r}: "
+                    f"choose from {', '.join(sorted(known))}."
+                )
+        for one in operators:
+            _rules[one] = (function, names)
+        _version[0] += 1
+        return function
+
+    return register
+
+
+@contextmanager
+def scoped(*replaced: Operator) -> Iterator[None]:
+    """Keep the rules that are added inside the block to the block.
+
+    Args:
+        replaced: Operators whose rules are set aside inside the block, so that other ones can take their place.
+
+    Example:
+        >>> with scoped(torch.ops.aten.relu.default):
+        ...     torch.ops.aten.relu.default in operators()
+        False
+        >>> torch.ops.aten.relu.default in operators()
+        True
+    """
+    before = dict(_rules)
+    for one in replaced:
+        _rules.pop(one, None)
+    _version[0] += 1
+    try:
+        yield
+    finally:
+        _rules.clear()
+        _rules.update(before)
+        _version[0] += 1
+
+
+def operators() -> tuple[Operator, ...]:
+    """Every operator that has a rule."""
+    return tuple(_rules)
+
+
+def version() -> int:
+    """A number that changes whenever the rules do."""
+    return _version[0]
+
+
+def form_of(call: Call) -> Form | None:
+    """Find the masked form of a call; None if there is no rule, or it has none for these arguments."""
+    step = call.step
+    if step.hidden or step.operator not in _rules:
+        return None
+    function, names = _rules[step.operator]
+    if not names:
+        form = function()
+    else:
+        values: dict[str, Any] = {"call": call}
+        if isinstance(step.operator, torch._ops.OpOverload):
+            schema = step.operator._schema.arguments
+            values |= {argument.name: argument.default_value for argument in schema}
+            values |= {argument.name: value for argument, value in zip(schema, step.args, strict=False)}
+            values |= step.kwargs
+        form = function(**{name: values[name] for name in names})
+    if form is not None and not form.any_masked and any(found is not None for found in call.found[1:]):
+        return None
+    return None if isinstance(form, Window) and len(call.shapes[0]) != 4 else form  # maps without a batch
+
+
+def _overloads(*names: str) -> list[Operator]:
+    """All functional and in-place overloads of ATen operators, by name."""
+    found: list[Operator] = []
+    for name in names:
+        packet = getattr(aten, name)
+        overloads = [getattr(packet, overload) for overload in packet.overloads()]
+        found += [one for one in overloads if not any(a.is_out for a in one._schema.arguments)]
+    return found
+
+
+# --- operators that look at one cell ---
+
+_UNARY = """
+    abs alias celu celu_ clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clone contiguous cos detach
+    dropout dropout_ elu elu_ erf exp feature_dropout feature_dropout_ gelu gelu_ hardsigmoid hardsigmoid_
+    hardswish hardswish_ hardtanh hardtanh_ leaky_relu leaky_relu_ log log1p log_sigmoid logit mish mish_ neg pow
+    reciprocal relu relu6 relu6_ relu_ rsqrt selu selu_ sigmoid sigmoid_ sign silu silu_ sin softplus softshrink
+    hardshrink sqrt square tanh tanh_ threshold threshold_ _to_copy
+""".split()
+_BINARY = """
+    add add_ sub sub_ rsub mul mul_ div div_ maximum minimum prelu where lerp addcmul
+""".split()
+
+
+@rule(*_overloads(*_UNARY, *_BINARY))
+def pointwise() -> Form:
+    return Pointwise()
+
+
+@rule(*(one for one in _overloads("to") if one is not aten.to.other))
+def to() -> Form:
+    return Pointwise()
+
+
+@rule(aten.to.other, aten.type_as.default)
+def like() -> Form:
+    return Leading()
+
+
+@rule(aten.batch_norm.default)
+def batch_norm(training: bool) -> Form | None:
+    # Statistics of the batch would let one image's presence change another's answer.
+    return None if training else Pointwise()
+
+
+@rule(aten.layer_norm.default)
+def layer_norm(call: Call, normalized_shape: list[int], weight: Any, bias: Any, eps: float) -> Form:
+    rank = len(call.shapes[0])
+    dims = tuple(range(rank - len(normalized_shape), rank))
+    if not any(call.cells().varies(dim) for dim in dims):
+        return Pointwise()
+    return Norm(0, dims, eps, *_places(weight, bias))
+
+
+@rule(aten.rms_norm.default)
+def rms_norm(call: Call, normalized_shape: list[int]) -> Form | None:
+    rank = len(call.shapes[0])
+    varies = any(call.cells().varies(dim) for dim in range(rank - len(normalized_shape), rank))
+    return None if varies else Pointwise()
+
+
+_NEW = "empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like".split()
+
+
+@rule(aten._assert_tensor_metadata.default, *_overloads(*_NEW))
+def unrelated() -> Form:
+    return Unrelated()
+
+
+# --- windows ---
+
+
+def _pair(sizes: Any) -> tuple[int, int]:
+    sizes = [sizes] if isinstance(sizes, int) else list(sizes)
+    return (int(sizes[0]), int(sizes[-1]))
+
+
+@rule(aten.conv2d.default)
+def conv2d(call: Call, stride: Any, padding: Any, dilation: Any) -> Form:
+    return Window(_pair(call.shapes[1][2:]), _pair(stride), _pair(padding), _pair(dilation))
+
+
+@rule(aten.conv2d.padding)
+def conv2d_named_padding(call: Call, stride: Any, padding: str, dilation: Any) -> Form:
+    kernel, spacing = _pair(call.shapes[1][2:]), _pair(dilation)
+    # "same" puts the odd cell at the far side, where the window's presence reaches out as far as it has to.
+    before = [d * (k - 1) // 2 if padding == "same" else 0 for k, d in zip(kernel, spacing, strict=True)]
+    return Window(kernel, _pair(stride), _pair(before), spacing)
+
+
+@rule(aten.convolution.default)
+def convolution(call: Call, stride: Any, padding: Any, dilation: Any, transposed: bool) -> Form | None:
+    return None if transposed or len(call.shapes[0]) != 4 else conv2d(call, stride, padding, dilation)
+
+
+@rule(aten.max_pool2d.default)
+def max_pool2d(kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Form:
+    return Window(_pair(kernel_size), _pair(stride or kernel_size), _pair(padding), _pair(dilation), "max")
+
+
+@rule(aten.avg_pool2d.default)
+def avg_pool2d(call: Call, kernel_size: Any, stride: Any, padding: Any, divisor_override: int | None) -> Form:
+    kernel = _pair(kernel_size)
+    if kernel == call.shapes[0][2:] and _pair(padding) == (0, 0) and divisor_override is None:
+        return Regions((1, 1))  # a window as large as the map is a global pool
+    return Window(kernel, _pair(stride or kernel_size), _pair(padding), (1, 1), "mean")
+
+
+@rule(aten.pad.default)
+def pad(pad: list[int], mode: str) -> Form:
+    return Border(tuple(pad), mode)
+
+
+@rule(aten.constant_pad_nd.default)
+def constant_pad(pad: list[int]) -> Form:
+    return Border(tuple(pad), "constant")
+
+
+@rule(aten.reflection_pad2d.default, aten.replication_pad2d.default)
+def repeated_pad(call: Call, padding: list[int]) -> Form:
+    return Border(tuple(padding), "reflect" if "reflection" in call.step.name else "replicate")
+
+
+# --- views and rearrangements ---
+
+
+_VIEWS = """
+    _unsafe_view channel_shuffle chunk expand flatten flip narrow pixel_shuffle pixel_unshuffle repeat reshape roll
+    select slice split split_with_sizes squeeze unbind unflatten unsqueeze view
+""".split()
+
+
+@rule(*_overloads(*_VIEWS))
+def reshape(call: Call) -> Form | None:
+    return Reshape() if len(call.found) == 1 else None
+
+
+@rule(aten.expand_as.default, aten.reshape_as.default, aten.view_as.default)
+def shape_as(call: Call) -> Form:
+    return Leading() if call.found[0] is None else Reshape()
+
+
+@rule(aten.permute.default)
+def permute(call: Call, dims: list[int]) -> Form:
+    rank = len(call.shapes[0])
+    return Permute(tuple(dim % rank for dim in dims))
+
+
+@rule(*(one for one in _overloads("transpose", "swapaxes", "swapdims", "t", "movedim") if "dimname" not in str(one)))
+def transpose(call: Call) -> Form:
+    # Dimensions of sizes 0, 1, 2 ... on no memory: where they end up is the order.
+    rank = len(call.shapes[0])
+    sample = torch.empty(tuple(range(rank)), device="meta")
+    return Permute(tuple(call.step({call.step.inputs[0]: sample}).shape))
+
+
+@rule(operator.getitem)
+def getitem() -> Form:
+    return Pick()
+
+
+@rule(aten.cat.default, aten.concat.default, aten.concatenate.default)
+def cat(dim: int) -> Form:
+    return Concat(dim)
+
+
+# --- means, norms, resizing ---
+
+
+@rule(aten.adaptive_avg_pool2d.default)
+def adaptive_avg_pool2d(output_size: Any) -> Form:
+    return Regions(_pair(output_size))
+
+
+@rule(aten.adaptive_max_pool2d.default)
+def adaptive_max_pool2d(output_size: Any) -> Form:
+    return Regions(_pair(output_size), "max")
+
+
+@rule(aten.mean.dim)
+def mean(dim: list[int] | None, keepdim: bool, dtype: torch.dtype | None) -> Form:
+    return Reduce(tuple(dim or ()), keepdim, dtype=dtype)
+
+
+@rule(aten.sum.dim_IntList)
+def total(dim: list[int] | None, keepdim: bool, dtype: torch.dtype | None) -> Form:
+    return Reduce(tuple(dim or ()), keepdim, "sum", dtype)
+
+
+@rule(aten.amax.default)
+def maximum(dim: list[int], keepdim: bool) -> Form:
+    return Reduce(tuple(dim), keepdim, "max")
+
+
+@rule(aten.group_norm.default)
+def group_norm(num_groups: int, weight: Any, bias: Any, eps: float) -> Form:
+    return Norm(num_groups, (), eps, *_places(weight, bias))
+
+
+@rule(aten.instance_norm.default)
+def instance_norm(call: Call, weight: Any, bias: Any, use_input_stats: bool, eps: float) -> Form:
+    if not use_input_stats:
+        return Pointwise()
+    return Norm(call.shapes[0][1], (), eps, *_places(weight, bias))
+
+
+def _places(weight: Any, bias: Any) -> tuple[int | None, int | None]:
+    """Where scale and shift stand among the tensor inputs."""
+    first = 1 if weight is not None else None
+    return first, (None if bias is None else 1 + (weight is not None))
+
+
+#: How far each interpolation looks around a point, in cells of the input.
+_RESIZE = {
+    "upsample_nearest2d": 0,
+    "_upsample_nearest_exact2d": 0,
+    "upsample_bilinear2d": 1,
+    "upsample_bicubic2d": 2,
+    "_upsample_bilinear2d_aa": 1,
+    "_upsample_bicubic2d_aa": 2,
+}
+
+
+@rule(*_overloads(*_RESIZE))
+def resize(call: Call) -> Form:
+    name = call.step.name.split(".")[1]
+    sizes = list(zip(call.shapes[0][2:], call.step.shape[2:], strict=True))
+    shrink = max(1.0, *(before / after for before, after in sizes))
+    reach = _RESIZE[name] * shrink if name.endswith("aa") else _RESIZE[name]
+    # The nearest cell lies off the centre by up to `shrink - 1`, and by one more where sizes were rounded.
+    rounded = any(max(pair) % min(pair) for pair in sizes)
+    return Resize(math.ceil(reach + shrink - 1) + rounded if reach else 0)
+
+
+# --- tokens ---
+
+
+@rule(aten.softmax.int, aten._softmax.default, aten.log_softmax.int, aten._log_softmax.default)
+def softmax(call: Call, dim: int) -> Form:
+    return Softmax(dim % len(call.shapes[0]), log="log" in call.step.name)
+
+
+@rule(aten.linear.default)
+def linear(call: Call) -> Form:
+    return Flat() if call.cells().varies(-1) else Dense()
+
+
+@rule(aten.matmul.default, aten.bmm.default, aten.mm.default)
+def matmul() -> Form:
+    return Matmul()
+
+
+@rule(aten.scaled_dot_product_attention.default)
+def attention(is_causal: bool) -> Form | None:
+    return None if is_causal else Attention()

@@ -1,0 +1,172 @@
+"""Figures of reports: grids of panels, points with their intervals, one legend for all, and files.
+
+Everything is drawn on `Figure` and `Axes` objects without pyplot. Fonts, sizes and grids are the style sheet's, and so
+are colours where it has a cycle of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ...maskings.registry import title
+from ...plots.bars import bars, ends
+from ...plots.curves import curves
+from ...plots.looks import Look, looks
+from ...plots.panel import new, one, plain
+from ...stats.intervals import Estimate, Interval
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["bars", "curves", "dots", "frame", "legend", "panels", "save", "scatter"]
+
+_WIDTH, _HEIGHT = 2.6, 1.9  # inches of a panel
+
+
+def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with a grid of panels.
+
+    Args:
+        rows: How many.
+        columns: How many.
+        shared: Whether those of a row share the vertical axis, and all of them the horizontal one.
+
+    Returns:
+        The figure and its axes, row by row.
+
+    Example:
+        >>> figure, grid = panels(2, 3)
+        >>> len(grid), len(grid[0])
+        (2, 3)
+    """
+    figure = new(_WIDTH * max(columns, 1.6) + 0.4, _HEIGHT * max(rows, 1.4) + 0.6)
+    grid = figure.subplots(rows, columns, sharex=shared, sharey="row" if shared else False, squeeze=False)
+    return figure, [list(row) for row in grid]
+
+
+def dots(
+    groups: Sequence[str], estimates: Mapping[str, Estimate], ax: Axes | None = None,
+    look: Mapping[str, Look] | None = None,
+) -> Axes:
+    """Draw points with horizontal intervals, a line of the figure for each group, the first one at the top.
+
+    Args:
+        groups: The names beside the lines, `(P,)`.
+        estimates: The P numbers of each series, under its name.
+        ax: Where to draw; a figure of its own if None.
+        look: How each series looks; by default as [`looks`][xai_layermask.plots.looks.looks] says.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> from ..intervals import estimate
+        >>> from ..statistic import Mean
+        >>> ax = dots(["tabby", "fox"], {"grey": estimate(Mean([[0.0, 1.0], [1.0, 1.0]]))})
+        >>> [label.get_text() for label in ax.get_yticklabels()]
+        ['tabby', 'fox']
+    """
+    ax = one(ax, 1.6 * _WIDTH, 0.7 + 0.25 * len(groups))
+    look = looks(estimates) if look is None else look
+    for number, (name, found) in enumerate(estimates.items()):
+        at = np.arange(len(groups)) + (number - (len(estimates) - 1) / 2) * 0.6 / max(1, len(estimates))
+        known = np.isfinite(found.value)
+        if not known.any():
+            continue
+        ax.errorbar(
+            found.value[known], at[known], xerr=ends(found)[:, known], linestyle="none", marker=look[name].marker,
+            color=look[name].colour, markersize=4, linewidth=1.2, label=title(name),
+        )
+    ax.set_yticks(range(len(groups)), groups)
+    ax.set_ylim(len(groups) - 0.5, -0.5)
+    return ax
+
+
+def scatter(
+    points: Mapping[str, tuple[Interval, Interval]], ax: Axes | None = None, look: Mapping[str, Look] | None = None
+) -> Axes:
+    """Draw a point for each series, with the intervals of both coordinates as a cross.
+
+    Args:
+        points: Both coordinates, under the name of the series; points without one are left out.
+        ax: Where to draw; a figure of its own if None.
+        look: How each series looks; by default as [`looks`][xai_layermask.plots.looks.looks] says.
+
+    Returns:
+        The axes.
+
+    Example:
+        >>> ax = scatter({"grey": (Interval(0.5, 0.4, 0.6, 9), Interval(0.2, 0.1, 0.3, 9))})
+        >>> ax.lines[0].get_xydata().tolist()
+        [[0.5, 0.2]]
+    """
+    ax = one(ax, 1.6 * _WIDTH, 1.6 * _HEIGHT)
+    look = looks(points) if look is None else look
+    for name, (across, up) in points.items():
+        if np.isfinite([across.value, up.value]).all():
+            ax.errorbar(
+                across.value, up.value, xerr=_arms(across), yerr=_arms(up), linestyle="none", marker=look[name].marker,
+                color=look[name].colour, markersize=5, linewidth=1.2, label=title(name),
+            )
+    return ax
+
+
+def frame(figure: Figure, heading: str) -> None:
+    """Give a figure what stands around its panels: a heading, and one legend for all of them.
+
+    Args:
+        figure: With axes on which something is drawn.
+        heading: Whose figure it is, letter by letter.
+    """
+    figure.suptitle(plain(heading))
+    legend(figure)
+
+
+def legend(figure: Figure) -> None:
+    """Give a figure one legend below its panels, for all series in them.
+
+    Args:
+        figure: With axes on which something is drawn.
+    """
+    from matplotlib.container import BarContainer, ErrorbarContainer
+
+    entries: dict[str, Artist] = {}
+    for ax in figure.axes:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle[0] if isinstance(handle, (BarContainer, ErrorbarContainer)) else handle)
+    if entries:
+        width = 0.65 + 0.09 * max(map(len, entries))  # inches of the longest entry, about
+        lines = math.ceil(len(entries) / max(1, int(figure.get_figwidth() / width)))
+        figure.legend(
+            list(entries.values()), list(entries), loc="outside lower center", frameon=False,
+            ncols=math.ceil(len(entries) / lines),
+        )
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as `path` with the endings .png and .svg; the same figure gives the same bytes.
+
+    Args:
+        figure: The figure.
+        path: Where, without an ending.
+    """
+    import matplotlib as mpl
+
+    engine = figure.get_layout_engine()
+    with mpl.rc_context({"svg.hashsalt": path.name}):
+        figure.savefig(path.with_name(f"{path.name}.png"), dpi=200)
+        figure.set_layout_engine("none")  # everything has its place now, and to find it takes half of the time
+        figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
+    figure.set_layout_engine(engine)
+
+
+def _arms(one: Interval) -> list[list[float]]:
+    lengths = np.maximum(np.nan_to_num([one.value - one.low, one.high - one.value], nan=0.0), 0.0)
+    return [[float(length)] for length in lengths]

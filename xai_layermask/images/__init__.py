@@ -1,0 +1,19 @@
+"""Pictures: read, resize and preprocess them."""
+
+from __future__ import annotations
+
+from .preprocess import Prepared, Preprocess
+from .read import Picture, read_image, sample_name, sample_photograph
+from .resize import Size, framed, resized
+
+__all__ = [
+    "Picture",
+    "Prepared",
+    "Preprocess",
+    "Size",
+    "framed",
+    "read_image",
+    "resized",
+    "sample_name",
+    "sample_photograph",
+]

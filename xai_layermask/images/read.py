@@ -1,0 +1,218 @@
+"""Pictures: whatever holds one, turned into one uint8 array.
+
+Everything after this module sees a picture as `(H, W, 3)` uint8 in RGB, upright and opaque.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ..errors import InputError, reason
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+__all__ = ["read_image", "sample_name", "sample_photograph"]
+
+Picture = npt.NDArray[np.uint8]
+
+sample_name = "coffee"
+
+# How far a float may stray out of [0, 1], as interpolation and float16 make it: well under half a grey level.
+_SLACK = 1e-3
+
+
+def sample_photograph() -> Picture:
+    """A photograph that ships inside scikit-image: an espresso on a table, by Rachel Michetti (CC0).
+
+    Returns:
+        uint8 `(400, 600, 3)`. Nothing is downloaded.
+
+    Example:
+        >>> sample_photograph().shape
+        (400, 600, 3)
+    """
+    import skimage.data
+
+    return read_image(skimage.data.coffee())  # type: ignore[no-untyped-call]
+
+
+def read_image(img: object) -> Picture:
+    """Read a picture from whatever holds one.
+
+    Transparent pixels are shown on white, EXIF rotation is applied, 16 bits are reduced to 8, and a file with
+    several frames gives its first.
+
+    Args:
+        img: A path; a PIL image of any mode; an array `(H, W)`, `(H, W, C)` or `(C, H, W)` with C of 1, 3, 4
+            (taken to be last where both ends would do), uint8, uint16 or float in [0, 1]; or a tensor
+            `(C, H, W)` or `(1, C, H, W)` of the same types.
+
+    Returns:
+        uint8 `(H, W, 3)`, RGB, a copy.
+
+    Raises:
+        InputError: If there is no picture in it, or not one; the message says what to do.
+
+    Example:
+        >>> read_image(torch.ones(3, 2, 4)).shape
+        (2, 4, 3)
+        >>> read_image(np.full((2, 4), 128, np.uint8))[0, 0].tolist()
+        [128, 128, 128]
+        >>> read_image("missing.jpg")
+        Traceback (most recent call last):
+        ...
+        xai_layermask.errors.InputError: image must be a file that exists, but there is none at \
+'missing.jpg': check the path.
+    """
+    if isinstance(img, (str, os.PathLike)):
+        return _from_path(os.fspath(img))
+    if isinstance(img, torch.Tensor):
+        return _from_tensor(img)
+    if isinstance(img, np.ndarray):
+        return _from_array(img)
+    from PIL import Image
+
+    if isinstance(img, Image.Image):
+        return _from_pil(img, "the PIL image")
+    raise InputError(
+        f"image must be a path, a PIL image, an array or a tensor, but {type(img).__name__} came: "
+        "open it with PIL.Image.open first."
+    )
+
+
+def _from_path(path: str | bytes) -> Picture:
+    from PIL import Image, UnidentifiedImageError
+
+    name = os.fsdecode(path)
+    if not os.path.exists(path):
+        raise InputError(f"image must be a file that exists, but there is none at {name!r}: check the path.")
+    if not os.path.isfile(path):
+        raise InputError(f"image must be a file, but {name!r} is none: give the path of one picture.")
+    if os.path.getsize(path) == 0:
+        raise InputError(
+            f"image must be a picture, but the file {name!r} is empty: save or download it again."
+        )
+    try:
+        with Image.open(name) as image:
+            return _from_pil(image, f"the file {name!r}")
+    except UnidentifiedImageError as error:
+        raise InputError(
+            f"image must be a picture that Pillow can read, but the file {name!r} is not: "
+            "convert it to PNG or JPEG."
+        ) from error
+    except (OSError, Image.DecompressionBombError) as error:
+        raise InputError(
+            f"image must be a picture that can be opened, but the file {name!r} is not ({reason(error)}): "
+            "check the file."
+        ) from error
+
+
+def _from_pil(image: Image.Image, what: str) -> Picture:
+    from PIL import Image, ImageOps
+
+    if 0 in image.size:
+        raise InputError(
+            f"image must have at least one pixel, but {what} is {image.width} x {image.height}: "
+            "give another picture."
+        )
+    try:
+        upright = ImageOps.exif_transpose(image)
+        deep = upright.mode == "F" or upright.mode.startswith("I")
+        if not deep:
+            if upright.has_transparency_data:
+                transparent = upright.convert("RGBA")
+                upright = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)
+            return np.array(upright.convert("RGB"))
+        values = np.asarray(upright)
+    except Exception as error:
+        # Pillow's decoders raise whatever they trip over: OSError, SyntaxError, struct.error, zlib.error ...
+        raise InputError(
+            f"image must be a whole picture, but {what} could not be decoded ({reason(error)}): "
+            "it may be cut short or damaged, so save or download it again."
+        ) from error
+    if upright.mode == "I":
+        # Pillow may hold 16-bit greys in 32-bit integers, but its conversion from 8 bits leaves 0 to 255.
+        if values.min() < 0 or values.max() > 65535:
+            raise InputError(
+                f"image must hold greys from 0 to 65535, but values from {values.min()} to {values.max()} "
+                "came: rescale it first."
+            )
+        values = values.astype(np.uint16 if values.max() > 255 else np.uint8)
+    return _from_array(values)
+
+
+def _from_tensor(tensor: torch.Tensor) -> Picture:
+    shape = tuple(tensor.shape)
+    if tensor.dim() == 4 and shape[0] == 1:
+        tensor = tensor[0]
+    if tensor.dim() == 4:
+        raise InputError(
+            f"image must be one picture, but a tensor {shape} came: give one at a time, as in batch[0]."
+        )
+    if tensor.dim() != 3 or tensor.shape[0] not in (1, 3, 4):
+        raise InputError(
+            f"image as a tensor must have the shape (C, H, W) with 1, 3 or 4 channels, but {shape} came: "
+            "move the channels to the front with permute(2, 0, 1)."
+        )
+    tensor = tensor.detach().cpu().permute(1, 2, 0)
+    if tensor.dtype == torch.bfloat16:  # unknown to numpy
+        tensor = tensor.float()
+    return _opaque(_to_uint8(tensor.resolve_conj().numpy()))
+
+
+def _from_array(array: npt.NDArray[Any]) -> Picture:
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim != 3:
+        raise InputError(
+            f"image as an array must have the shape (H, W), (H, W, C) or (C, H, W), but {array.shape} came: "
+            "give one picture."
+        )
+    if array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
+        array = array.transpose(1, 2, 0)
+    if array.shape[2] not in (1, 3, 4):
+        raise InputError(
+            f"image must have 1, 3 or 4 channels, but an array {array.shape} came: "
+            "choose the channels that are red, green and blue."
+        )
+    return _opaque(_to_uint8(array))
+
+
+def _to_uint8(array: npt.NDArray[Any]) -> Picture:
+    if array.size == 0:
+        raise InputError(
+            f"image must have at least one pixel, but the shape {array.shape} came: give another picture."
+        )
+    if array.dtype == np.uint8:
+        return array
+    if array.dtype == np.uint16:
+        return np.rint(array / 257.0).astype(np.uint8)  # 65535 = 257 * 255
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(
+            f"image must hold uint8, uint16 or floating-point numbers, but {array.dtype} came: "
+            "convert it with astype('uint8') if its values run from 0 to 255."
+        )
+    if not np.isfinite(array).all():
+        raise InputError("image must hold finite numbers, but NaN or infinity came: replace them first.")
+    low, high = float(array.min()), float(array.max())
+    if low < -_SLACK or high > 1 + _SLACK:
+        raise InputError(
+            f"image with floating-point numbers must lie in [0, 1], but values from {low:g} to {high:g} "
+            "came: divide by 255, or undo the normalisation."
+        )
+    return np.rint(np.clip(array.astype(np.float64), 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def _opaque(array: Picture) -> Picture:
+    """uint8 `(H, W, 1 | 3 | 4)` -> uint8 `(H, W, 3)`, always a copy."""
+    if array.shape[2] == 4:
+        from PIL import Image
+
+        return _from_pil(Image.fromarray(np.ascontiguousarray(array)), "the array")
+    return np.array(np.broadcast_to(array, (*array.shape[:2], 3)), order="C")

@@ -1,0 +1,33 @@
+"""Maskings: ways to remove segments from a picture."""
+
+from __future__ import annotations
+
+from .base import Masking, Normalizer, as_pictures
+from .bound import Bound
+from .fill import COLOURS, Fill
+from .imputers import inpaint, road
+from .layer import LayerMask
+from .presence import as_image, as_presence, present_part, split_presence, with_presence
+from .reference import Literal
+from .registry import NAMES, make, title
+
+__all__ = [
+    "COLOURS",
+    "NAMES",
+    "Bound",
+    "Fill",
+    "LayerMask",
+    "Literal",
+    "Masking",
+    "Normalizer",
+    "as_image",
+    "as_pictures",
+    "as_presence",
+    "inpaint",
+    "make",
+    "present_part",
+    "road",
+    "split_presence",
+    "title",
+    "with_presence",
+]

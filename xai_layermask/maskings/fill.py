@@ -1,0 +1,130 @@
+"""`Fill`: maskings that put something in the place of absent pixels and run the ordinary network.
+
+They are what layer masking is compared with, and are called in the same way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..engine.padding import neighbor_padding
+from ..errors import InputError, choose
+from ..images.preprocess import Preprocess
+from .base import Masking
+from .imputers import inpaint, road
+from .presence import as_image
+
+__all__ = ["COLOURS", "Fill"]
+
+#: Colours by name, RGB from 0 to 255. Grey is the mean colour of ImageNet.
+COLOURS: dict[str, tuple[float, float, float]] = {
+    "black": (0.0, 0.0, 0.0),
+    "grey": (123.675, 116.28, 103.53),
+    "red": (255.0, 0.0, 0.0),
+    "green": (0.0, 255.0, 0.0),
+    "blue": (0.0, 0.0, 255.0),
+    "white": (255.0, 255.0, 255.0),
+}
+_MADE = ("mean", "blur", "neighbor", "road", "inpaint")
+_BLUR = 10.0  # standard deviation in pixels: segments of a 224 x 224 picture, about 16 pixels wide, lose their texture
+
+
+class Fill(Masking):
+    """A masking that fills absent pixels and asks the ordinary network.
+
+    Args:
+        model: The network: images `(N, C, H, W)` to logits `(N, K)`.
+        colour: What stands at absent pixels: a colour by name ("black", "grey", "red", "green", "blue", "white") or
+            as `(r, g, b)` from 0 to 255; "mean", the image's mean colour; "blur", the image blurred; "neighbor",
+            neighbour padding of the picture alone, to the last absent pixel; "road", noisy linear imputation (Rong
+            et al. 2022); "inpaint", scikit-image's biharmonic inpainting.
+        preprocess: How pictures become inputs of the model; the usual ImageNet preprocessing if None.
+
+    Raises:
+        InputError: If the colour is none of these.
+
+    Example:
+        >>> model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> black = Fill(model, "black", Preprocess(mean=(0, 0, 0), std=(1, 1, 1)))
+        >>> presence = torch.tensor([[1, 0], [1, 0]])
+        >>> black(torch.ones(1, 3, 2, 2), presence)
+        tensor([[0.5000, 0.5000, 0.5000]])
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        colour: str | tuple[float, float, float],
+        preprocess: Preprocess | None = None,
+    ) -> None:
+        if isinstance(colour, str):
+            name = choose(colour, (*COLOURS, *_MADE), "colour")
+            rgb = COLOURS.get(name)
+        else:
+            rgb = _checked(colour)
+            name = "({:g},{:g},{:g})".format(*rgb)
+        super().__init__(model, name)
+        self.rgb = rgb
+        self.preprocess = Preprocess() if preprocess is None else preprocess
+        self.sees_absent = name in ("mean", "blur")
+
+    def _masked(self, image: Tensor, presence: Tensor | None) -> Any:
+        if presence is None:
+            return self.answer(image)
+        return self.answer(self.picture(image, presence))
+
+    def picture(self, image: Tensor, presence: Tensor) -> Tensor:
+        """The image that the network sees.
+
+        Args:
+            image: `(N, C, H, W)`, normalised.
+            presence: Bool `(N, 1, H, W)`.
+
+        Returns:
+            `(N, C, H, W)`: the image where it is present, the fill elsewhere.
+
+        Raises:
+            InputError: If the fill is a colour, and the image has not 3 channels.
+        """
+        if self.rgb is not None:
+            image = as_image(image, channels=3)
+            return torch.where(presence, image, self.preprocess.color(self.rgb).to(image))
+        if self.name == "mean":
+            return torch.where(presence, image, image.mean((2, 3), keepdim=True))
+        if self.name == "blur":
+            return torch.where(presence, image, _blurred(image))
+        if self.name == "neighbor":
+            return neighbor_padding(image, presence)
+        impute = {"road": road, "inpaint": inpaint}[self.name]
+        return impute(image.expand(presence.shape[0], -1, -1, -1), presence)
+
+
+def _checked(colour: Any) -> tuple[float, float, float]:
+    try:
+        red, green, blue = (float(value) for value in colour)
+    except (TypeError, ValueError):
+        red = green = blue = float("nan")
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise InputError(
+            f"colour must be a name or (r, g, b) from 0 to 255, but {colour!r} came: for example (255, 0, 0) for red."
+        )
+    return red, green, blue
+
+
+def _blurred(image: Tensor) -> Tensor:
+    """Gaussian blur; at the border the weights of the pixels inside are scaled up to one."""
+    reach = int(3 * _BLUR)
+    steps = torch.arange(-reach, reach + 1, dtype=torch.float32, device=image.device)
+    kernel = torch.exp(-0.5 * (steps / _BLUR) ** 2)
+    channels = image.shape[1]
+    weights = kernel.to(image.dtype).expand(channels, 1, -1)
+
+    def smooth(x: Tensor) -> Tensor:
+        x = F.conv2d(x, weights[..., None], padding=(reach, 0), groups=channels)
+        return F.conv2d(x, weights[:, :, None], padding=(0, reach), groups=channels)
+
+    return smooth(image) / smooth(torch.ones_like(image[:1]))

@@ -1,0 +1,254 @@
+"""Statistics of a set of pictures, as functions of how often each picture counts.
+
+Once each gives the value; the numbers of a resample (pictures drawn with replacement) give what another set might have
+given. So a mean, an entropy, an area under a curve and the difference of two of them on the same pictures are all
+bootstrapped in the same way: by recomputing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError
+
+__all__ = ["Area", "ClassMean", "Difference", "Entropy", "Floats", "Mean", "Pairs", "Statistic"]
+
+Floats: TypeAlias = npt.NDArray[np.float64]
+Counts: TypeAlias = npt.NDArray[np.int64]
+Flags: TypeAlias = npt.NDArray[np.bool_]
+
+
+class Statistic(Protocol):
+    """What can be bootstrapped: `(B, n)` weights of n pictures in, `(B, P)` numbers out."""
+
+    @property
+    def counts(self) -> Counts:
+        """How many pictures have a say in each number, `(P,)`."""
+        ...
+
+    @property
+    def defined(self) -> Flags:
+        """Which pictures have a say in every number, `(n,)`."""
+        ...
+
+    @property
+    def limits(self) -> tuple[float, float] | None:
+        """Between which numbers it must be, if resampling shifts it; None if it does not."""
+        ...
+
+    def __call__(self, weights: Floats) -> Floats:
+        """The numbers for pictures that count so often."""
+        ...
+
+
+class Mean:
+    """The mean over pictures, column by column; nan leaves a picture out.
+
+    Args:
+        values: One row for each picture, `(n, P)`, or one number, `(n,)`.
+
+    Example:
+        >>> Mean([0.0, 1.0, float("nan")])(np.ones((1, 3)))
+        array([[0.5]])
+    """
+
+    limits: tuple[float, float] | None = None
+
+    def __init__(self, values: npt.ArrayLike) -> None:
+        table = _columns(values)
+        self._defined = np.isfinite(table)
+        self._known = np.where(self._defined, table, 0.0)
+        self.counts: Counts = self._defined.sum(axis=0)
+        self.defined = _every(self._defined)
+
+    def __call__(self, weights: Floats) -> Floats:
+        return _ratio(weights @ self._known, weights @ self._defined.astype(np.float64))
+
+
+class ClassMean:
+    """The mean over classes of the mean over the pictures of a class, so that every class counts the same.
+
+    Args:
+        values: One row for each picture, `(n, P)`, or one number, `(n,)`; nan leaves a picture out.
+        classes: The class of each picture, `(n,)`.
+
+    Example:
+        >>> ClassMean([1.0, 1.0, 1.0, 0.0], [7, 7, 7, 9])(np.ones((1, 4)))
+        array([[0.5]])
+    """
+
+    limits: tuple[float, float] | None = None
+
+    def __init__(self, values: npt.ArrayLike, classes: npt.ArrayLike) -> None:
+        table, kinds = _columns(values), np.asarray(classes)
+        self._members = [np.flatnonzero(kinds == kind) for kind in np.unique(kinds)]
+        self._means = [Mean(table[rows]) for rows in self._members]
+        self.counts: Counts = np.isfinite(table).sum(axis=0)
+        self.defined = _every(np.isfinite(table))
+
+    def __call__(self, weights: Floats) -> Floats:
+        means = np.stack([mean(weights[:, rows]) for mean, rows in zip(self._means, self._members, strict=True)])
+        defined = np.isfinite(means)
+        return _ratio(np.where(defined, means, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+
+
+class Entropy:
+    """The entropy of the predicted classes, in nats, column by column; nan leaves a picture out.
+
+    A resample repeats pictures, so it has fewer classes, and its entropy is lower: hence the limits.
+
+    Args:
+        predictions: Class indices, `(n, P)` or `(n,)`.
+
+    Example:
+        >>> Entropy([3, 5])(np.array([[1.0, 1.0], [2.0, 0.0]])).round(4).tolist()
+        [[0.6931], [0.0]]
+    """
+
+    def __init__(self, predictions: npt.ArrayLike) -> None:
+        table = _columns(predictions)
+        self._columns = [_groups(column) for column in table.T]
+        self.counts: Counts = np.isfinite(table).sum(axis=0)
+        self.limits: tuple[float, float] | None = 0.0, float(np.log(max(1, *self.counts)))
+        self.defined = _every(np.isfinite(table))
+
+    def __call__(self, weights: Floats) -> Floats:
+        return np.stack([self._entropy(weights, *column) for column in self._columns], axis=1)
+
+    @staticmethod
+    def _entropy(weights: Floats, order: npt.NDArray[np.intp], starts: npt.NDArray[np.intp]) -> Floats:
+        if order.size == 0:
+            return np.full(len(weights), np.nan)
+        counts = np.add.reduceat(weights[:, order], starts, axis=1)
+        share = _ratio(counts, counts.sum(axis=1, keepdims=True))
+        found: Floats = -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1) + 0.0
+        return found
+
+
+class Pairs:
+    """The mean over pairs of different pictures, table by table; nan leaves a pair out.
+
+    A picture that was drawn twice makes no pair with itself.
+
+    Args:
+        tables: P numbers of every two pictures, each `(n, n)` and symmetric.
+
+    Example:
+        >>> Pairs([[[1.0, 0.5], [0.5, 1.0]]])(np.array([[1.0, 1.0], [2.0, 0.0]])).tolist()
+        [[0.5], [nan]]
+    """
+
+    limits: tuple[float, float] | None = None
+
+    def __init__(self, tables: Sequence[npt.ArrayLike]) -> None:
+        self._tables = [np.array(table, dtype=np.float64) for table in tables]
+        for table in self._tables:
+            np.fill_diagonal(table, np.nan)
+        known = np.array([np.isfinite(table).any(axis=1) for table in self._tables])
+        self.counts: Counts = known.sum(axis=1)
+        self.defined = _every(known.T)
+
+    def __call__(self, weights: Floats) -> Floats:
+        return np.stack([self._mean(weights, table) for table in self._tables], axis=1)
+
+    @staticmethod
+    def _mean(weights: Floats, table: Floats) -> Floats:
+        known = np.isfinite(table)
+        above = ((weights @ np.where(known, table, 0.0)) * weights).sum(axis=1)
+        return _ratio(above, ((weights @ known.astype(np.float64)) * weights).sum(axis=1))
+
+
+class Area:
+    """The mean height of a curve: the area under it, divided by its width.
+
+    From 0 to 1 this is the area under the curve, as in [`auc`][xai_layermask.metrics.auc].
+
+    Args:
+        curve: The statistic whose numbers are the curve's points.
+        x: Where the points are, `(P,)`, P >= 2, increasing.
+
+    Raises:
+        InputError: If there are fewer than two points, or x does not increase.
+
+    Example:
+        >>> Area(Mean([[1.0, 0.5, 0.5]]), [0.0, 0.5, 1.0])(np.ones((1, 1)))
+        array([[0.625]])
+    """
+
+    def __init__(self, curve: Statistic, x: Sequence[float]) -> None:
+        widths = np.diff(np.asarray(x, dtype=np.float64))
+        if widths.size < 1 or (widths <= 0).any():
+            raise InputError(f"x must be at least two increasing numbers, but {list(x)} came: sort the points first.")
+        self._share = widths / widths.sum()
+        self._curve = curve
+        # A picture may lack a point of the curve.
+        self.counts: Counts = curve.counts.min(keepdims=True)
+        self.defined: Flags = curve.defined
+        self.limits: tuple[float, float] | None = curve.limits
+
+    def __call__(self, weights: Floats) -> Floats:
+        height = self._curve(weights)
+        found: Floats = ((height[:, 1:] + height[:, :-1]) / 2) @ self._share[:, None]
+        return found
+
+
+class Difference:
+    """What one statistic gives above another one of the very same pictures, in the same order.
+
+    Args:
+        first: The minuend.
+        second: The subtrahend.
+
+    Raises:
+        InputError: If they are not of equally many pictures.
+
+    Example:
+        >>> Difference(Mean([1.0, 1.0]), Mean([1.0, 0.0]))(np.ones((1, 2)))
+        array([[0.5]])
+    """
+
+    def __init__(self, first: Statistic, second: Statistic) -> None:
+        if len(first.defined) != len(second.defined):
+            raise InputError(
+                "first and second must be of the same pictures, but "
+                f"{len(first.defined)} and {len(second.defined)} came: pair them first."
+            )
+        self._first, self._second = first, second
+        self.counts: Counts = np.minimum(first.counts, second.counts)
+        self.defined: Flags = first.defined & second.defined
+        self.limits: tuple[float, float] | None = None
+        if first.limits or second.limits:
+            (low, high), (least, most) = (one.limits or (-np.inf, np.inf) for one in (first, second))
+            self.limits = low - most, high - least
+
+    def __call__(self, weights: Floats) -> Floats:
+        return self._first(weights) - self._second(weights)
+
+
+def _groups(column: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The pictures with a class, sorted by it, and where each class starts."""
+    known = np.flatnonzero(np.isfinite(column))
+    order = known[np.argsort(column[known], kind="stable")]
+    return order, np.unique(column[order], return_index=True)[1]
+
+
+def _every(known: Flags) -> Flags:
+    """Which pictures are known in every column."""
+    found: Flags = np.asarray(known.all(axis=1))
+    return found
+
+
+def _columns(values: npt.ArrayLike) -> Floats:
+    table = np.asarray(values, dtype=np.float64)
+    return table[:, None] if table.ndim == 1 else table
+
+
+def _ratio(above: Floats, below: Floats) -> Floats:
+    """The quotient, and nan where nothing is there to be divided."""
+    nothing = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
+    found: Floats = np.divide(above, below, out=nothing, where=below > 0)
+    return found
