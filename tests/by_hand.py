@@ -1,18 +1,18 @@
-"""One operator, or a short chain of them, run in masked form without capturing a model: quick enough for hypothesis."""
+"""One operator, or a short chain of them, run masked without capturing a model: quick enough for hypothesis."""
 
 from __future__ import annotations
 
 import torch
 
 from xai_layermask.engine.graph import Slot, Step
-from xai_layermask.engine.mask import Cells
-from xai_layermask.engine.ops.base import Settings
+from xai_layermask.engine.mask import PresenceMask
+from xai_layermask.engine.ops.base import MaskingSettings
 from xai_layermask.engine.padding import window_sum
 from xai_layermask.engine.program import Program
-from xai_layermask.maskings.layer import run as run_steps
+from xai_layermask.engine.executor import run as run_steps
 
 aten = torch.ops.aten
-DEFAULT = Settings()
+DEFAULT = MaskingSettings()
 
 
 def dilate(cells, reach=1):
@@ -67,7 +67,7 @@ def run(x, presence, chain, settings=DEFAULT):
     (last,) = made._outputs
     found = plan.found.get(last)
     run_steps(made, plan, values)
-    return values[last], found.mask if isinstance(found, Cells) else None
+    return values[last], found.mask if isinstance(found, PresenceMask) else None
 
 
 class Function(torch.nn.Module):

@@ -11,13 +11,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .engine.executor import refuse_unsupported, run
 from .engine.graph import Graph, Step
-from .engine.mask import Cells
+from .engine.mask import PresenceMask
 from .engine.ops.window import Border
 from .engine.padding import Rings
 from .engine.program import Program, find_cut
 from .errors import InputError
-from .maskings.layer import LayerMask, refuse_unsupported, run
+from .maskings.layer import LayerMask
 
 __all__ = ["Activation", "Trace", "trace"]
 
@@ -96,7 +97,7 @@ def trace(
     Raises:
         InputError: If the masking is no LayerMask, image or presence do not fit, or a module is unknown, computes
             nothing, or hands on something else than maps `(N, C, h, w)`.
-        UnsupportedOperator: If an operator has no masked form.
+        UnsupportedOperator: If an operator has no masked operator.
 
     Example:
         >>> from torch import nn
@@ -169,7 +170,7 @@ def _outermost(places: Mapping[str, int], program: Program, found: Mapping[int, 
     for path, index in places.items():
         size = _size(shapes[index], found.get(index))
         # A border around a map makes it no other map.
-        if size is not None and not isinstance(program.forms.get(index), Border):
+        if size is not None and not isinstance(program.masked.get(index), Border):
             # The whole model comes last: its name says nothing.
             rank = (-path.count(".") if path else -len(shapes), index, path)
             best[size] = max(best.get(size, rank), rank)
@@ -178,14 +179,14 @@ def _outermost(places: Mapping[str, int], program: Program, found: Mapping[int, 
 
 def _size(shape: Any, cells: Any) -> tuple[int, ...] | None:
     """Height and width of a masked map; None for anything else."""
-    if not isinstance(cells, Cells) or len(shape) != 4 or cells.mask.shape[0] != shape[0]:
+    if not isinstance(cells, PresenceMask) or len(shape) != 4 or cells.mask.shape[0] != shape[0]:
         return None
     if _channels_last(shape, cells):
         return tuple(shape[1:3])
     return tuple(shape[2:]) if tuple(cells.mask.shape[2:]) == tuple(shape[2:]) else None
 
 
-def _channels_last(shape: Sequence[int], cells: Cells) -> bool:
+def _channels_last(shape: Sequence[int], cells: PresenceMask) -> bool:
     """Whether the map is `(N, h, w, C)`, as in Swin."""
     return cells.mask.shape[3] == 1 < shape[3] and tuple(cells.mask.shape[1:3]) == tuple(shape[1:3])
 
@@ -218,7 +219,7 @@ def _named(
 
 
 def _activation(value: Tensor, cells: Any, geometry: Rings) -> Activation:
-    if not isinstance(cells, Cells):
+    if not isinstance(cells, PresenceMask):
         everywhere = torch.ones(value.shape[0], 1, *value.shape[2:], dtype=torch.bool, device=value.device)
         return Activation(value, everywhere, value)
     mask = cells.mask

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import fx, nn
 
-from xai_layermask.engine.alias import Memory, is_in_place
+from xai_layermask.engine.alias import Aliases, is_in_place
 
 aten = torch.ops.aten
 
@@ -21,7 +21,7 @@ def graph_of(*calls):
         arguments = [nodes.get(one, one) if isinstance(one, str) else one for one in more]
         nodes[name] = graph.call_function(operator, (nodes[first], *arguments))
     graph.output((nodes[calls[-1][0]],))
-    return nodes, Memory(list(graph.nodes))
+    return nodes, Aliases(list(graph.nodes))
 
 
 def test_views_and_in_place_results_belong_to_what_they_come_from():
@@ -64,7 +64,7 @@ def test_parts_of_a_split_do_not_overlap(reader, again):
 def test_a_module_in_place_is_not_read_again():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU(inplace=True), nn.Conv2d(3, 3, 1))
     exported = torch.export.export(model.eval(), (torch.zeros(1, 3, 4, 4),))
-    memory = Memory(list(exported.graph.nodes))
+    memory = Aliases(list(exported.graph.nodes))
     writers = [node for node in exported.graph.nodes if is_in_place(node)]
     assert len(writers) == 1
     assert not memory.is_read_again(writers[0])

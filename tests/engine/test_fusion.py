@@ -9,7 +9,7 @@ import torch
 from by_hand import Function
 from torch import nn
 
-from xai_layermask.engine.fusion import prepare
+from xai_layermask.engine.fusion import fuse
 from xai_layermask.engine.graph import capture
 from xai_layermask.maskings.layer import LayerMask
 
@@ -40,7 +40,7 @@ def answers(masked):
 def test_folding_changes_no_answer(bias, affine):
     model = network(bias, affine)
     graph = capture(model, X.shape, X.dtype, X.device)
-    steps, prepared = prepare(graph.steps(2), graph.held)
+    steps, prepared = fuse(graph.steps(2), graph.held)
     assert [step.name for step in steps] == ["aten.conv2d.default", "aten.relu.default", "aten.conv2d.default"]
     assert [one.norm is not None for one in prepared.parts] == [True, False]
     folded, plain = answers(LayerMask(model))
@@ -92,7 +92,7 @@ def test_changes_of_the_model_are_seen(change):
 def test_prepared_weights_are_kept_while_nothing_changes():
     model = network()
     graph = capture(model, X.shape, X.dtype, X.device)
-    _, prepared = prepare(graph.steps(2), graph.held)
+    _, prepared = fuse(graph.steps(2), graph.held)
     state = graph.state(X.device)
     assert prepared.parts[0].values(state) is prepared.parts[0].values(graph.state(X.device))
     first = prepared.parts[0].values(state)
@@ -120,7 +120,7 @@ def test_a_convolution_that_is_returned_or_read_twice_is_not_folded():
     for function in (returned, twice):
         parts = network()[:2]
         graph = capture(Function(function, *parts), X.shape, X.dtype, X.device)
-        _, prepared = prepare(graph.steps(2), graph.held, graph.outputs)
+        _, prepared = fuse(graph.steps(2), graph.held, graph.outputs)
         assert [one.norm for one in prepared.parts] == [None]
     with torch.no_grad():
         y, z = LayerMask(Function(returned, *network()[:2]))(X, PRESENCE)
@@ -132,8 +132,8 @@ def test_a_convolution_is_not_folded_over_the_end_of_masking():
     graph = capture(network(), X.shape, X.dtype, X.device)
     steps = graph.steps(2)
     ends = [step.index for step in steps]
-    assert prepare(steps, graph.held, (), ends[0])[1].parts[0].norm is None
-    assert prepare(steps, graph.held, (), ends[1])[1].parts[0].norm is not None
+    assert fuse(steps, graph.held, (), ends[0])[1].parts[0].norm is None
+    assert fuse(steps, graph.held, (), ends[1])[1].parts[0].norm is not None
 
 
 def test_weights_that_are_computed_are_left_as_they_are():

@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xai_layermask.engine.grid import lattice
+from xai_layermask.engine.grid import grid_of
 
 
 @st.composite
@@ -24,7 +24,7 @@ def around(shape, cell):
 
 @given(sets())
 def test_a_set_grows_by_its_neighbours(cells):
-    grid = lattice(len(cells), *cells.shape[2:], cells.device)
+    grid = grid_of(len(cells), *cells.shape[2:], cells.device)
     grown = grid.grown(grid.lay(cells)) & grid.everywhere
     members = set(cells.flatten().nonzero().flatten().tolist())
     expected = members | {near for cell in members for near in around(cells.shape, cell)}
@@ -33,7 +33,7 @@ def test_a_set_grows_by_its_neighbours(cells):
 
 @given(sets())
 def test_neighbours_are_those_of_the_cell_in_its_own_image(cells):
-    grid = lattice(len(cells), *cells.shape[2:], cells.device)
+    grid = grid_of(len(cells), *cells.shape[2:], cells.device)
     flat = grid.lay(cells)
     places, numbers = grid.numbered(grid.everywhere ^ flat)
     near, offsets, counts = grid.neighbors(flat, places, numbers)
@@ -46,5 +46,5 @@ def test_neighbours_are_those_of_the_cell_in_its_own_image(cells):
 
 
 def test_the_same_size_shares_one_layout(device):
-    assert lattice(2, 3, 4, device) is lattice(2, 3, 4, device)
-    assert lattice(2, 3, 4, device) is not lattice(2, 4, 3, device)
+    assert grid_of(2, 3, 4, device) is grid_of(2, 3, 4, device)
+    assert grid_of(2, 3, 4, device) is not grid_of(2, 4, 3, device)

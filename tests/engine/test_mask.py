@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xai_layermask.engine.mask import Cells, both
-from xai_layermask.engine.padding import rings
+from xai_layermask.engine.mask import PresenceMask, intersection
+from xai_layermask.engine.padding import ring_geometry
 
 GENERATOR = torch.Generator().manual_seed(0)
 
@@ -19,22 +19,22 @@ def some(*shape, fraction=0.5):
 
 
 def test_a_derived_presence_is_made_once():
-    cells = Cells(some(2, 1, 6, 6))
+    cells = PresenceMask(some(2, 1, 6, 6))
     geometry = ((3, 3), (1, 1), (1, 1), (1, 1), (6, 6))
     assert cells.window(*geometry) is cells.window(*geometry)
     assert cells.window(*geometry, 0.5, torch.full((1, 1, 6, 6), 9.0)) is not cells.window(*geometry)
-    wanted = Cells(torch.ones(2, 1, 6, 6, dtype=torch.bool))
+    wanted = PresenceMask(torch.ones(2, 1, 6, 6, dtype=torch.bool))
     assert cells.rings(wanted) is cells.rings(wanted)
 
 
 def test_a_one_by_one_window_is_the_same_presence():
-    cells = Cells(some(1, 1, 4, 4))
+    cells = PresenceMask(some(1, 1, 4, 4))
     assert cells.window((1, 1), (1, 1), (0, 0), (1, 1), (4, 4)) is cells
     assert cells.window((1, 1), (2, 2), (0, 0), (1, 1), (2, 2)).mask.equal(cells.mask[..., ::2, ::2])
 
 
 def test_a_centred_window_contains_what_it_comes_from():
-    cells = Cells(some(1, 1, 7, 7))
+    cells = PresenceMask(some(1, 1, 7, 7))
     grown = cells.window((3, 3), (1, 1), (1, 1), (1, 1), (7, 7)).window((5, 3), (1, 1), (2, 1), (1, 1), (7, 7))
     assert grown.contains(cells)
     assert not cells.contains(grown)
@@ -44,28 +44,28 @@ def test_a_centred_window_contains_what_it_comes_from():
 
 
 def test_both_is_the_smaller_one_where_that_is_known():
-    cells = Cells(some(1, 1, 5, 5, fraction=0.2))
+    cells = PresenceMask(some(1, 1, 5, 5, fraction=0.2))
     grown = cells.window((3, 3), (1, 1), (1, 1), (1, 1), (5, 5))
-    assert both(cells, grown) is cells
-    assert both(grown, cells) is cells
-    assert both(cells, Cells(torch.ones(1, 1, 5, 5, dtype=torch.bool))) is cells
-    a, b = Cells(some(1, 1, 5, 5)), Cells(some(1, 1, 5, 5))
-    assert torch.equal(both(a, b).mask, a.mask & b.mask)
-    assert both(a, b) is both(a, b)
+    assert intersection(cells, grown) is cells
+    assert intersection(grown, cells) is cells
+    assert intersection(cells, PresenceMask(torch.ones(1, 1, 5, 5, dtype=torch.bool))) is cells
+    a, b = PresenceMask(some(1, 1, 5, 5)), PresenceMask(some(1, 1, 5, 5))
+    assert torch.equal(intersection(a, b).mask, a.mask & b.mask)
+    assert intersection(a, b) is intersection(a, b)
 
 
 def test_presence_that_varies_over_channels():
-    cells = Cells(torch.tensor([True, False, True, True]).view(1, 2, 1, 2))
+    cells = PresenceMask(torch.tensor([True, False, True, True]).view(1, 2, 1, 2))
     assert cells.varies(1)
     assert not cells.varies(2)
     assert cells.one_channel().mask.tolist() == [[[[True, False]]]]
-    plain = Cells(some(1, 1, 2, 2))
+    plain = PresenceMask(some(1, 1, 2, 2))
     assert plain.one_channel() is plain
 
 
 def test_whole():
-    assert Cells(torch.ones(1, 1, 2, 2, dtype=torch.bool)).is_whole()
-    assert not Cells(torch.eye(2).bool()[None, None]).is_whole()
+    assert PresenceMask(torch.ones(1, 1, 2, 2, dtype=torch.bool)).is_whole()
+    assert not PresenceMask(torch.eye(2).bool()[None, None]).is_whole()
 
 
 @given(
@@ -82,20 +82,21 @@ def test_window_counts_the_present_cells_inside_the_image(seed, kernel, stride, 
     )
     if min(size) < 1:
         return
-    everything = Cells(torch.ones(1, 1, 7, 6)).window(kernel, stride, padding, dilation, size).mask
-    found = Cells(mask).window(kernel, stride, padding, dilation, size, threshold, everything if threshold else None)
+    everything = PresenceMask(torch.ones(1, 1, 7, 6)).window(kernel, stride, padding, dilation, size).mask
+    inside = everything if threshold else None
+    found = PresenceMask(mask).window(kernel, stride, padding, dilation, size, threshold, inside)
     expected = naive.pooled_presence(mask.numpy(), kernel, stride, padding, dilation, size, threshold)
     assert np.array_equal(found.mask.numpy(), expected)
 
 
 def test_rings_leave_borders_alone():
-    cells = Cells(some(1, 1, 6, 6, fraction=0.2))
-    wanted = Cells(torch.ones(1, 1, 6, 6, dtype=torch.bool))
+    cells = PresenceMask(some(1, 1, 6, 6, fraction=0.2))
+    wanted = PresenceMask(torch.ones(1, 1, 6, 6, dtype=torch.bool))
     inside = torch.zeros(1, 1, 6, 6, dtype=torch.bool)
     inside[..., 1:5, 1:5] = True
     cells.mask &= inside
-    found = cells.rings(wanted, Cells(inside))
-    expected = rings(cells.mask, inside=inside)
+    found = cells.rings(wanted, PresenceMask(inside))
+    expected = ring_geometry(cells.mask, inside=inside)
     assert [ring.cells.tolist() for ring in found] == [ring.cells.tolist() for ring in expected]
     assert all(inside.flatten()[ring.cells].all() for ring in found)
     assert sum(len(ring.cells) for ring in cells.rings(wanted, wanted)) == int((~cells.mask).sum())

@@ -10,7 +10,7 @@ from by_hand import dilate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xai_layermask.engine.padding import fill, neighbor_padding, rings, window_sum
+from xai_layermask.engine.padding import fill_rings, neighbor_padding, ring_geometry, window_sum
 
 
 @st.composite
@@ -42,7 +42,7 @@ def test_wanted_cells_get_what_filling_everything_gives_them(case, fraction, see
     wanted = torch.rand(presence.shape, generator=torch.Generator().manual_seed(seed)) < fraction
     x = torch.where(presence, x, 0.0)
     complete = neighbor_padding(x, presence)
-    partly = fill(x.clone(), rings(presence, wanted))
+    partly = fill_rings(x.clone(), ring_geometry(presence, wanted))
     read = (wanted | presence).expand_as(x)
     assert torch.equal(partly[read], complete[read])
 
@@ -55,7 +55,7 @@ def test_borders_are_neither_filled_nor_neighbours(case, seed):
     presence = presence & inside
     start = torch.where(presence | ~inside, x, 0.0)
     expected, _ = naive.neighbor_padding(x.numpy(), presence.numpy(), inside=inside.numpy())
-    found = fill(start, rings(presence, inside=inside))
+    found = fill_rings(start, ring_geometry(presence, inside=inside))
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
 
 
@@ -64,19 +64,19 @@ def test_only_what_a_wanted_cell_depends_on_is_computed():
     presence[..., 0, 0] = True
     wanted = torch.zeros_like(presence)
     wanted[..., 1, 1] = True
-    assert [ring.cells.tolist() for ring in rings(presence, wanted)] == [[10]]
-    assert rings(presence, presence) == ()
-    assert rings(torch.zeros_like(presence)) == ()
-    assert rings(torch.ones_like(presence)) == ()
+    assert [ring.cells.tolist() for ring in ring_geometry(presence, wanted)] == [[10]]
+    assert ring_geometry(presence, presence) == ()
+    assert ring_geometry(torch.zeros_like(presence)) == ()
+    assert ring_geometry(torch.ones_like(presence)) == ()
 
 
 def test_fill_writes_in_place_only_where_no_gradient_is_wanted():
     presence = torch.tensor([[[[True, False, True]]]])
-    geometry = rings(presence)
+    geometry = ring_geometry(presence)
     x = torch.tensor([[[[1.0, 0.0, 5.0]]]])
-    assert fill(x, geometry).tolist() == [[[[1.0, 3.0, 5.0]]]]
+    assert fill_rings(x, geometry).tolist() == [[[[1.0, 3.0, 5.0]]]]
     leaf = torch.tensor([[[[1.0, 0.0, 5.0]]]], requires_grad=True)
-    y = fill(leaf, geometry)
+    y = fill_rings(leaf, geometry)
     assert leaf.tolist() == [[[[1.0, 0.0, 5.0]]]]
     y[0, 0, 0, 1].backward()
     assert leaf.grad.tolist() == [[[[0.5, 0.0, 0.5]]]]

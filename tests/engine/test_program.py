@@ -9,7 +9,7 @@ from by_hand import aten, dilate
 from torch import nn
 
 from xai_layermask.engine.graph import Slot, Step
-from xai_layermask.engine.ops.base import Settings
+from xai_layermask.engine.ops.base import MaskingSettings
 from xai_layermask.engine.program import Program, find_cut
 from xai_layermask.errors import InputError
 from xai_layermask.maskings.layer import LayerMask
@@ -40,7 +40,7 @@ def residual():
         Step(12, aten.add.Tensor, (Slot(0), Slot(11)), {}, (0, 11), shape, ""),
     ]
     shapes = {0: shape, 1: (4, 4, 3, 3), 10: shape, 11: shape, 12: shape}
-    return Program(steps, shapes, 0, (12,), Settings()), values
+    return Program(steps, shapes, 0, (12,), MaskingSettings()), values
 
 
 def test_one_by_one_convolutions_and_elementwise_operators_fill_nothing():

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from xai_layermask import InputError, LayerMask, UnsupportedOperator, with_presence
-from xai_layermask.maskings.reference import Literal
+from xai_layermask.maskings.reference import Reference
 
 SLOW = settings(
     max_examples=6,
@@ -134,7 +134,7 @@ def test_fast_and_literal_versions_agree(name):
     blocks = torch.rand(2, 1, size // 8, size // 8, generator=generator) > 0.5
     presence = blocks.repeat_interleave(8, 2).repeat_interleave(8, 3)
     with torch.no_grad():
-        fast, literal, own = LayerMask(model)(images, presence), Literal(model)(images, presence), model(images)
+        fast, literal, own = LayerMask(model)(images, presence), Reference(model)(images, presence), model(images)
     assert (fast - own).abs().max() > 1e-6 * own.abs().max()
     assert_close(fast, literal, fast - own, tolerance=1e-6)
 

@@ -1,4 +1,4 @@
-"""`xai-layermask check`: which of a model's operators have a masked form, and which not."""
+"""`xai-layermask check`: which of a model's operators have a masked operator, and which not."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
         args: As the parser makes them for `check`.
 
     Returns:
-        0, for every operator that meets masked activations has a masked form.
+        0, for every operator that meets masked activations has a masked operator.
 
     Raises:
         UnsupportedOperator: If one has none, after the table is printed.

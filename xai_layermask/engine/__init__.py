@@ -1,5 +1,5 @@
 """The engine: run a captured graph on a presence mask.
 
-`graph` captures a model as a graph of ATen operators, `rules` finds the masked form of each operator among `ops`, and a
-`program` runs three passes over the graph: presence, demand and values.
+`graph` captures a model as a graph of ATen operators, `rules` maps each operator to its masked operator in `ops`,
+`program` runs the presence and demand passes, and `executor` the value pass.
 """

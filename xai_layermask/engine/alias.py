@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import fx
 
-__all__ = ["Memory", "is_in_place"]
+__all__ = ["Aliases", "is_in_place"]
 
 
-class Memory:
+class Aliases:
     """The views and in-place results in a graph, traced back to the values that own the memory.
 
     Args:

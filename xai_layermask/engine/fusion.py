@@ -14,14 +14,14 @@ from torch import Tensor
 
 from .graph import Slot, Step
 
-__all__ = ["Prepared", "Weights", "prepare"]
+__all__ = ["FusedConvolution", "Weights", "fuse"]
 
 aten = torch.ops.aten
 _CONVOLUTIONS = (aten.conv2d.default, aten.conv2d.padding)
 
 
 @dataclass
-class Prepared:
+class FusedConvolution:
     """Weights derived from the model's own.
 
     Attributes:
@@ -92,7 +92,7 @@ class Weights:
         parts: The weights of each convolution.
     """
 
-    def __init__(self, parts: Sequence[Prepared]) -> None:
+    def __init__(self, parts: Sequence[FusedConvolution]) -> None:
         self.parts = tuple(parts)
         self._small = [
             i for one in parts for i in (one.weight[1], *(one.norm[0] if one.norm else ())) if i is not None
@@ -100,7 +100,7 @@ class Weights:
         self._seen: Tensor | None = None
 
     def values(self, state: Mapping[int, Tensor], dtype: torch.dtype | None = None) -> dict[int, Tensor]:
-        """Prepared weights and biases by value number, as the model's own weights are now, rounded to a type."""
+        """Fused weights and biases by value number, up to date with the model's own, in the given dtype."""
         changed = self._changed(state)
         made: dict[int, Tensor] = {}
         for one in self.parts:
@@ -125,7 +125,7 @@ def _edition(tensor: Tensor) -> tuple[int, int] | None:
     return None if tensor.is_inference() else (tensor._version, tensor.data_ptr())
 
 
-def prepare(
+def fuse(
     steps: Sequence[Step], state: Sequence[int], outputs: Sequence[int] = (), cut: int = -1
 ) -> tuple[tuple[Step, ...], Weights]:
     """Fold batch norms into the convolutions in front of them, and let convolutions read prepared weights.
@@ -145,7 +145,7 @@ def prepare(
         for index in step.inputs:
             readers.setdefault(index, []).append(step)
     kept: list[Step] = []
-    prepared: list[Prepared] = []
+    prepared: list[FusedConvolution] = []
     folded: set[int] = set()
     for step in steps:
         if step.index in folded:
@@ -164,7 +164,7 @@ def prepare(
             places = tuple(arg.index if isinstance(arg, Slot) else None for arg in norm.args[1:5])
             statistics = (places, float(norm.args[7]))
             folded.add(norm.index)
-        prepared.append(Prepared((step.inputs[1], bias), statistics, number))
+        prepared.append(FusedConvolution((step.inputs[1], bias), statistics, number))
         has_bias = bias is not None or norm is not None
         slots = (Slot(number), Slot(number - 1) if has_bias else None)
         inputs = (step.inputs[0], number, *((number - 1,) if has_bias else ()))

@@ -18,7 +18,7 @@ from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
 from ..errors import CaptureError, reason
-from .alias import Memory, is_in_place
+from .alias import Aliases, is_in_place
 
 __all__ = ["Graph", "Slot", "Step", "capture", "evaluating", "operator_name", "same", "tensors"]
 
@@ -98,7 +98,7 @@ class Graph:
     def __init__(self, exported: torch.export.ExportedProgram, model: nn.Module) -> None:
         self._nodes = list(exported.graph_module.graph.nodes)
         self._number = {node: i for i, node in enumerate(self._nodes)}
-        self._memory = Memory(self._nodes)
+        self._memory = Aliases(self._nodes)
         self._spec = exported.call_spec.out_spec
         self._modules, self._sizes = list(model.modules()), [tensor.shape for tensor in tensors(model)]
         signature = exported.graph_signature

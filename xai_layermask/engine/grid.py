@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-__all__ = ["Lattice", "lattice"]
+__all__ = ["Grid", "grid_of"]
 
 #: The rows above, of, and below a cell; and in each row the cells left of, at, and right of it.
 _NINE = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
@@ -21,7 +21,7 @@ _NINE = tuple((dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1))
 _EIGHT = tuple(place for place in range(9) if place != 4)
 
 
-class Lattice:
+class Grid:
     """The flat layout of maps of one size.
 
     Args:
@@ -114,7 +114,7 @@ class Lattice:
 
 
 @lru_cache(maxsize=32)
-def lattice(batch: int, height: int, width: int, device: torch.device) -> Lattice:
+def grid_of(batch: int, height: int, width: int, device: torch.device) -> Grid:
     """The layout for maps of one size, made once."""
     with torch.inference_mode(False):
-        return Lattice(batch, height, width, device)
+        return Grid(batch, height, width, device)

@@ -1,4 +1,4 @@
-"""Memory that is written over: an operator on single cells may put its result where its input stood.
+"""Reuse of memory: a pointwise operator may write its result over its input.
 
 New memory for a large activation costs more than most operators on single cells: the system hands it out page by page,
 each one cleared first. Where a captured graph shows that nobody reads an input again, its memory is used once more.
@@ -14,12 +14,12 @@ import torch
 
 from .graph import Operator, Step
 from .ops.attention import Dense, Matmul
-from .ops.base import Form, Pointwise
+from .ops.base import MaskedOperator, Pointwise
 from .ops.reduction import Norm, Reduce, Regions
 from .ops.view import Concat
 from .ops.window import Window
 
-__all__ = ["overwriting"]
+__all__ = ["reuse_memory"]
 
 aten = torch.ops.aten
 
@@ -36,7 +36,9 @@ _FRESH = """
 #: Operators that only look at their input: the result is small, and no view of it.
 _LOOKING = "adaptive_avg_pool2d adaptive_max_pool2d amax mean sum".split()
 #: Forms of this package that hand on what the operator makes, or make something new themselves.
-_FORMS: tuple[type[Form] | None, ...] = (None, Concat, Dense, Matmul, Norm, Pointwise, Reduce, Regions, Window)
+_FRESH_FORMS: tuple[type[MaskedOperator] | None, ...] = (
+    None, Concat, Dense, Matmul, Norm, Pointwise, Reduce, Regions, Window,
+)  # fmt: skip
 
 
 def _overloads(*names: str) -> list[torch._ops.OpOverload]:
@@ -63,8 +65,8 @@ _OWNERS: frozenset[Operator] = frozenset(_functional(*_UNARY, *_BINARY, *_FRESH)
 _READERS: frozenset[Operator] = _OWNERS | _IN_PLACE | frozenset(_functional(*_LOOKING))
 
 
-def overwriting(
-    steps: Sequence[Step], forms: Mapping[int, Form], shapes: Mapping[int, Any], kept: Collection[int]
+def reuse_memory(
+    steps: Sequence[Step], forms: Mapping[int, MaskedOperator], shapes: Mapping[int, Any], kept: Collection[int]
 ) -> tuple[Step, ...]:
     """Let steps write over inputs that nobody reads again.
 
@@ -72,7 +74,7 @@ def overwriting(
 
     Args:
         steps: The operator calls of a graph, in order.
-        forms: The masked forms of the masked ones, by value number.
+        forms: The masked operators of the masked ones, by value number.
         shapes: Shape of every value.
         kept: Numbers of the values that the model returns.
 
@@ -86,7 +88,7 @@ def overwriting(
 
     def known(step: Step, operators: Collection[Operator]) -> bool:
         form = forms.get(step.index)
-        return step.operator in operators and (None if form is None else type(form)) in _FORMS
+        return step.operator in operators and (None if form is None else type(form)) in _FRESH_FORMS
 
     def free(index: int, step: Step) -> bool:
         """Whether the memory is this value's alone, and no view of it is left behind the step."""

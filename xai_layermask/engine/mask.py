@@ -1,8 +1,7 @@
-"""The presence of one activation, which remembers what was derived from it.
+"""The presence mask of an activation, with a cache of what is derived from it.
 
-A network has few different presences: in a ResNet one a stage. [`Cells`][] keeps every derived presence and every
-fill geometry on the presence that it derives from, so that layers which share a presence share them as objects, and
-"the same presence" is asked with `is`.
+A network has few different presence masks: a ResNet has one per stage. Masks and fill geometries derived from a
+[`PresenceMask`][] are cached on it, so layers with the same presence share the same object and identity tests equality.
 """
 
 from __future__ import annotations
@@ -13,14 +12,14 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from .padding import Pair, Rings, rings, window_sum
+from .padding import Pair, Rings, ring_geometry, window_sum
 
-__all__ = ["Cells", "both"]
+__all__ = ["PresenceMask", "intersection"]
 
 T = TypeVar("T")
 
 
-class Cells:
+class PresenceMask:
     """Which cells of an activation are present.
 
     Args:
@@ -30,20 +29,20 @@ class Cells:
 
     __slots__ = ("_memory", "inner", "mask")
 
-    def __init__(self, mask: Tensor, inner: Cells | None = None) -> None:
+    def __init__(self, mask: Tensor, inner: PresenceMask | None = None) -> None:
         self.mask = mask
         self.inner = inner
         self._memory: dict[Hashable, object] = {}
 
-    def remember(self, key: Hashable, make: Callable[[], T]) -> T:
+    def cached(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what was made for `key`, or make it now."""
         if key not in self._memory:
             self._memory[key] = make()
         return self._memory[key]  # type: ignore[return-value]
 
-    def contains(self, other: Cells) -> bool:
+    def contains(self, other: PresenceMask) -> bool:
         """Whether `other` is known to lie within this presence (False means: not known)."""
-        here: Cells | None = self
+        here: PresenceMask | None = self
         while here is not None and here is not other:
             here = here.inner
         return here is not None
@@ -54,23 +53,23 @@ class Cells:
 
     def is_whole(self) -> bool:
         """Whether every cell is present."""
-        return self.remember(("whole",), lambda: bool(self.mask.all()))
+        return self.cached(("whole",), lambda: bool(self.mask.all()))
 
-    def one_channel(self) -> Cells:
+    def one_channel(self) -> PresenceMask:
         """Presence that differs between channels, as space-to-depth makes it: where all channels are present."""
         if not self.varies(1):
             return self
-        return self.remember(("one channel",), lambda: Cells(self.mask.all(1, keepdim=True)))
+        return self.cached(("one channel",), lambda: PresenceMask(self.mask.all(1, keepdim=True)))
 
-    def seen(self, inside: object) -> Cells:
+    def with_borders(self, inside: object) -> PresenceMask:
         """These cells, and the borders that are absent even in `inside`, the presence of a whole image."""
-        if not isinstance(inside, Cells) or inside.is_whole():
+        if not isinstance(inside, PresenceMask) or inside.is_whole():
             return self
 
-        def make() -> tuple[Cells, Cells]:
-            return Cells(self.mask | ~inside.mask.to(self.mask.device)), inside
+        def make() -> tuple[PresenceMask, PresenceMask]:
+            return PresenceMask(self.mask | ~inside.mask.to(self.mask.device)), inside
 
-        return self.remember(("seen", id(inside)), make)[0]
+        return self.cached(("seen", id(inside)), make)[0]
 
     def window(
         self,
@@ -81,7 +80,7 @@ class Cells:
         size: Pair,
         threshold: float = 0.0,
         inside: Tensor | None = None,
-    ) -> Cells:
+    ) -> PresenceMask:
         """The presence behind a window operator: windows that hold enough present cells.
 
         Args:
@@ -104,38 +103,38 @@ class Cells:
             for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True)
         )
 
-        def make() -> Cells:
+        def make() -> PresenceMask:
             if inside is None:
-                return Cells(window_sum(self.mask, *geometry), self if centred else None)
+                return PresenceMask(window_sum(self.mask, *geometry), self if centred else None)
             share = window_sum(self.mask.float(), *geometry) / inside.clamp(min=1)
             # Sums of small whole numbers are exact, their quotient is not: .3 of 10 cells are 3 cells.
-            return Cells((share >= threshold - 1e-6) & (share > 0))
+            return PresenceMask((share >= threshold - 1e-6) & (share > 0))
 
-        return self.remember(("window", *geometry, threshold), make)
+        return self.cached(("window", *geometry, threshold), make)
 
-    def rings(self, wanted: Cells, inside: Cells | None = None) -> Rings:
+    def rings(self, wanted: PresenceMask, inside: PresenceMask | None = None) -> Rings:
         """The geometry that fills the absent cells of `wanted`, but for those outside of `inside`."""
 
-        def make() -> tuple[Rings, Cells, Cells | None]:
+        def make() -> tuple[Rings, PresenceMask, PresenceMask | None]:
             # The owners of the identities in the key are kept alive, so that no other object takes them.
             image = None if inside is None or inside.is_whole() else inside.mask.to(self.mask.device)
-            return rings(self.mask, wanted.mask, inside=image), wanted, inside
+            return ring_geometry(self.mask, wanted.mask, inside=image), wanted, inside
 
-        return self.remember(("rings", id(wanted), id(inside)), make)[0]
+        return self.cached(("ring_geometry", id(wanted), id(inside)), make)[0]
 
 
-def both(a: Cells, b: Cells) -> Cells:
-    """The cells that are present in both, as the very object that says so where one of the two lies in the other."""
+def intersection(a: PresenceMask, b: PresenceMask) -> PresenceMask:
+    """Intersection; returns an operand unchanged if it is the subset."""
     if a.contains(b):
         return b
     if b.contains(a):
         return a
 
-    def make() -> tuple[Cells, Cells]:
+    def make() -> tuple[PresenceMask, PresenceMask]:
         mask = a.mask & b.mask
         for one in (a, b):
             if mask.shape == one.mask.shape and torch.equal(mask, one.mask):
                 return one, b
-        return Cells(mask), b
+        return PresenceMask(mask), b
 
-    return a.remember(("both", id(b)), make)[0]
+    return a.cached(("intersection", id(b)), make)[0]

@@ -4,8 +4,8 @@ Source: Balasubramanian & Feizi (ICCV 2023), Algorithm 1. In each round every ab
 present or already filled cell takes the mean of those neighbours and counts as filled from the next round on. Cells
 outside the image are nobody's neighbours.
 
-The fill is linear and the same for all channels, so its geometry ([`rings`][]) is computed once for a presence and
-then applied to every activation that shares it, as one sparse gather-and-average over channels-last rows.
+The fill is linear and the same for all channels, so its geometry ([`ring_geometry`][]) is computed once for a presence
+and then applied to every activation that shares it, as one sparse gather-and-average over channels-last rows.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .grid import lattice
+from .grid import grid_of
 
-__all__ = ["Ring", "Rings", "fill", "neighbor_padding", "rings", "window_sum"]
+__all__ = ["Ring", "Rings", "fill_rings", "neighbor_padding", "ring_geometry", "window_sum"]
 
 Pair = tuple[int, int]
 
@@ -96,7 +96,7 @@ def window_sum(
     return cells
 
 
-def rings(
+def ring_geometry(
     present: Tensor, wanted: Tensor | None = None, rounds: int | None = None, inside: Tensor | None = None
 ) -> Rings:
     """Find what neighbour padding has to compute so that the wanted cells are filled.
@@ -114,13 +114,13 @@ def rings(
 
     Example:
         >>> present = torch.tensor([[[[True, False, False]]]])
-        >>> [ring.cells.tolist() for ring in rings(present)]
+        >>> [ring.cells.tolist() for ring in ring_geometry(present)]
         [[1], [2]]
-        >>> [ring.cells.tolist() for ring in rings(present, rounds=1)]
+        >>> [ring.cells.tolist() for ring in ring_geometry(present, rounds=1)]
         [[1]]
     """
     batch, _, height, width = present.shape
-    grid = lattice(batch, height, width, present.device)
+    grid = grid_of(batch, height, width, present.device)
     image = grid.everywhere if inside is None else grid.lay(inside)
     reached = grid.lay(present)
     needed = image if wanted is None else grid.lay(wanted)
@@ -144,7 +144,7 @@ def rings(
     return tuple(ring for ring in reversed(found) if len(ring.cells))
 
 
-def fill(x: Tensor, geometry: Rings) -> Tensor:
+def fill_rings(x: Tensor, geometry: Rings) -> Tensor:
     """Fill absent cells as `geometry` says.
 
     Where no gradient is wanted and the layout allows, the cells are written in place: nobody may read an absent cell
@@ -152,14 +152,14 @@ def fill(x: Tensor, geometry: Rings) -> Tensor:
 
     Args:
         x: `(N, C, H, W)`, floating point.
-        geometry: From [`rings`][], for the presence of `x`.
+        geometry: From [`ring_geometry`][], for the presence of `x`.
 
     Returns:
         `(N, C, H, W)`: `x` with the rings' cells filled.
 
     Example:
         >>> x = torch.tensor([[[[2.0, 0.0, 4.0, 0.0]]]])
-        >>> fill(x, rings(torch.tensor([[[[True, False, True, False]]]]))).tolist()
+        >>> fill_rings(x, ring_geometry(torch.tensor([[[[True, False, True, False]]]]))).tolist()
         [[[[2.0, 3.0, 4.0, 4.0]]]]
     """
     if not geometry:
@@ -196,4 +196,4 @@ def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> 
         [[[[1.0, 1.0, 1.0, 0.0]]]]
     """
     x = torch.where(presence, x, x.new_zeros(()))
-    return fill(x, rings(presence.expand(x.shape[0], -1, -1, -1), rounds=rounds))
+    return fill_rings(x, ring_geometry(presence.expand(x.shape[0], -1, -1, -1), rounds=rounds))

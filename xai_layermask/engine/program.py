@@ -16,11 +16,11 @@ from torch import Tensor
 
 from ..errors import InputError
 from .graph import Step
-from .inplace import overwriting
-from .mask import Cells
-from .ops.base import Call, Demand, Form, Settings, absent_to
+from .inplace import reuse_memory
+from .mask import PresenceMask
+from .ops.base import Call, Demand, MaskedOperator, MaskingSettings, fill_absent
 from .padding import Rings
-from .rules import form_of
+from .rules import masked_operator
 
 __all__ = ["Plan", "Program", "find_cut"]
 
@@ -45,18 +45,18 @@ class Plan:
         """End masking: put zeros at absent cells of every value, for the ordinary rest of the model to read."""
         for index in values.keys() & self.found.keys():
             found, inside = self.found[index], self.inside[index]
-            if isinstance(found, Cells):
-                values[index] = absent_to(0.0, values[index], found.seen(inside))
+            if isinstance(found, PresenceMask):
+                values[index] = fill_absent(0.0, values[index], found.with_borders(inside))
             elif isinstance(found, tuple):
                 values[index] = [
-                    absent_to(0.0, value, cells.seen(whole))
+                    fill_absent(0.0, value, cells.with_borders(whole))
                     for value, cells, whole in zip(values[index], found, inside, strict=True)
                 ]
         self.found.clear()
 
 
 class Program:
-    """The steps of a graph with their masked forms, for one batch size.
+    """The steps of a graph with their masked operators, for one batch size.
 
     Args:
         steps: The operator calls.
@@ -69,7 +69,7 @@ class Program:
 
     Attributes:
         forms: The form of every masked step, by value number.
-        unsupported: Calls on masked activations without a masked form: operator and module path.
+        unsupported: Calls on masked activations without a masked operator: operator and module path.
         cut: Number of the last step that runs masked.
         dead: For each step the values that nobody reads behind it.
     """
@@ -80,7 +80,7 @@ class Program:
         shapes: Mapping[int, Any],
         image: int,
         outputs: Sequence[int],
-        settings: Settings,
+        settings: MaskingSettings,
         cut: int | None = None,
         overwrite: bool = False,
     ) -> None:
@@ -90,15 +90,15 @@ class Program:
         self._shapes = shapes
         self._outputs = tuple(outputs)
         self.cut = find_cut(self.steps) if cut is None else cut
-        self.forms: dict[int, Form] = {}
+        self.masked: dict[int, MaskedOperator] = {}
         self.unsupported: list[tuple[str, str]] = []
         batch, _, height, width = shapes[image]
-        self._choose_forms(Cells(torch.ones(batch, 1, height, width, dtype=torch.bool)))
+        self._choose_forms(PresenceMask(torch.ones(batch, 1, height, width, dtype=torch.bool)))
         if overwrite:
-            self.steps = overwriting(self.steps, self.forms, shapes, self._outputs)
+            self.steps = reuse_memory(self.steps, self.masked, shapes, self._outputs)
         self.dead = self._find_dead()
 
-    def _choose_forms(self, everything: Cells) -> None:
+    def _choose_forms(self, everything: PresenceMask) -> None:
         self._inside: dict[int, Any] = {self.image: everything}
         found = self._inside
         for step in self.steps:
@@ -107,12 +107,12 @@ class Program:
             call = self._call(step, found)
             if call is None:
                 continue
-            form = form_of(call)
+            form = masked_operator(call)
             if form is None:
                 self.unsupported.append((step.name, step.path))
                 found[step.index] = _guess(call)
             else:
-                self.forms[step.index] = form
+                self.masked[step.index] = form
                 found[step.index] = form.presence(call)
 
     def _call(self, step: Step, found: Mapping[int, Any]) -> Call | None:
@@ -141,10 +141,10 @@ class Program:
         Args:
             presence: Bool `(N, 1, H, W)`, contiguous.
         """
-        found: dict[int, Any] = {self.image: Cells(presence)}
+        found: dict[int, Any] = {self.image: PresenceMask(presence)}
         calls: dict[int, Call] = {}
         for step in self.steps:
-            form = self.forms.get(step.index)
+            form = self.masked.get(step.index)
             if form is None:
                 continue
             call = self._call(step, found)
@@ -154,8 +154,8 @@ class Program:
         return Plan(calls, found, self._demand(calls, found), self._inside)
 
     def _demand(self, calls: Mapping[int, Call], found: Mapping[int, Any]) -> dict[int, Rings]:
-        needed: dict[int, Cells] = {}
-        wanted: dict[int, Cells] = {}
+        needed: dict[int, PresenceMask] = {}
+        wanted: dict[int, PresenceMask] = {}
         fills: dict[int, Rings] = {}
         kept = set(self._outputs)
         for step in reversed(self.steps):
@@ -163,15 +163,15 @@ class Program:
             if call is None:
                 # An ordinary step behind the cut reads masked values as they stand: every present cell counts.
                 for index in step.inputs:
-                    if isinstance(found.get(index), Cells):
+                    if isinstance(found.get(index), PresenceMask):
                         needed[index] = found[index]
                 continue
-            form, out = self.forms[step.index], call.out
-            if step.index in wanted and not form.hands_on and isinstance(out, Cells):
+            form, out = self.masked[step.index], call.out
+            if step.index in wanted and not form.hands_on and isinstance(out, PresenceMask):
                 # Borders, which are absent even when the whole image is present, keep the model's own values.
                 fills[step.index] = out.rings(wanted[step.index], self._inside[step.index])
             aim = out if step.index in kept else needed.get(step.index, out)
-            demands = form.demand(call, aim if isinstance(aim, Cells) else None, wanted.get(step.index))
+            demands = form.demand(call, aim if isinstance(aim, PresenceMask) else None, wanted.get(step.index))
             for index, demand in zip(step.inputs, demands, strict=True):
                 if demand is not None:
                     _add(demand, index, found[index], needed, wanted)
@@ -202,33 +202,37 @@ def find_cut(steps: Sequence[Step], until: str | None = None) -> int:
 
 
 def _add(
-    demand: Demand, index: int, present: Cells | None, needed: dict[int, Cells], wanted: dict[int, Cells]
+    demand: Demand,
+    index: int,
+    present: PresenceMask | None,
+    needed: dict[int, PresenceMask],
+    wanted: dict[int, PresenceMask],
 ) -> None:
     if index in needed:
-        needed[index] = _either(needed[index], demand.needed, present)
+        needed[index] = _union(needed[index], demand.needed, present)
     else:
         needed[index] = demand.needed
     if demand.wanted is not None:
-        wanted[index] = _either(wanted[index], demand.wanted) if index in wanted else demand.wanted
+        wanted[index] = _union(wanted[index], demand.wanted) if index in wanted else demand.wanted
 
 
-def _guess(call: Call) -> Cells | None:
+def _guess(call: Call) -> PresenceMask | None:
     """The presence behind an operator without a form, so that what else is missing can be reported as well."""
     shape = call.step.shape
     for cells, other in zip(call.found, call.shapes, strict=True):
-        if other == shape and isinstance(cells, Cells):
+        if other == shape and isinstance(cells, PresenceMask):
             return cells
     if len(shape) != 4 or not all(isinstance(size, int) for size in shape):
         return None
-    return Cells(torch.ones(shape[0], 1, *shape[2:], dtype=torch.bool))
+    return PresenceMask(torch.ones(shape[0], 1, *shape[2:], dtype=torch.bool))
 
 
-def _either(a: Cells, b: Cells, whole: Cells | None = None) -> Cells:
-    """The cells of either, as an object that says so already where there is one."""
+def _union(a: PresenceMask, b: PresenceMask, whole: PresenceMask | None = None) -> PresenceMask:
+    """Union; returns an operand unchanged if it is the superset."""
     if whole is not None and (a is whole or b is whole):
         return whole
     if a.contains(b):
         return a
     if b.contains(a):
         return b
-    return a.remember(("either", id(b)), lambda: (Cells(a.mask | b.mask), b))[0]
+    return a.cached(("either", id(b)), lambda: (PresenceMask(a.mask | b.mask), b))[0]

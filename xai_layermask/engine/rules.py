@@ -1,4 +1,4 @@
-"""Which masked form each ATen operator has: one short function per operator.
+"""Which masked operator each ATen operator has: one short function per operator.
 
 A rule names the arguments that it needs as the operator's schema does, and returns the form. It is asked once for
 each call in a captured graph, not for every batch. Users add their own rules in the same way:
@@ -28,15 +28,15 @@ import torch
 from ..errors import InputError
 from .graph import Operator, operator_name
 from .ops.attention import Attention, Dense, Flat, Matmul, Softmax
-from .ops.base import Call, Form, Leading, Pointwise, Unrelated
+from .ops.base import Call, Leading, MaskedOperator, Pointwise, Unrelated
 from .ops.reduction import Norm, Reduce, Regions, Resize
 from .ops.view import Concat, Permute, Pick, Reshape
 from .ops.window import Border, Window
 
-__all__ = ["form_of", "operators", "rule", "scoped", "version"]
+__all__ = ["masked_operator", "operators", "rule", "scoped", "version"]
 
 aten = torch.ops.aten
-Rule = Callable[..., Form | None]
+Rule = Callable[..., MaskedOperator | None]
 
 _rules: dict[Operator, tuple[Rule, tuple[str, ...]]] = {}
 _version = [0]
@@ -46,7 +46,7 @@ def rule(*operators: Operator) -> Callable[[Rule], Rule]:
     """Register the decorated function as the rule of these operators.
 
     The function takes any of the names in the operators' schema, and `call` for shapes and presence. It returns a
-    form, or None where the operator has no masked form for these arguments.
+    form, or None where the operator has no masked operator for these arguments.
 
     Args:
         operators: ATen overloads such as `torch.ops.aten.relu.default`, or Python builtins.
@@ -120,8 +120,8 @@ def version() -> int:
     return _version[0]
 
 
-def form_of(call: Call) -> Form | None:
-    """Find the masked form of a call; None if there is no rule, or it has none for these arguments."""
+def masked_operator(call: Call) -> MaskedOperator | None:
+    """The masked operator of a call; None if there is no rule or the rule declines these arguments."""
     step = call.step
     if step.hidden or step.operator not in _rules:
         return None
@@ -166,28 +166,28 @@ _BINARY = """
 
 
 @rule(*_overloads(*_UNARY, *_BINARY))
-def pointwise() -> Form:
+def pointwise() -> MaskedOperator:
     return Pointwise()
 
 
 @rule(*(one for one in _overloads("to") if one is not aten.to.other))
-def to() -> Form:
+def to() -> MaskedOperator:
     return Pointwise()
 
 
 @rule(aten.to.other, aten.type_as.default)
-def like() -> Form:
+def like() -> MaskedOperator:
     return Leading()
 
 
 @rule(aten.batch_norm.default)
-def batch_norm(training: bool) -> Form | None:
+def batch_norm(training: bool) -> MaskedOperator | None:
     # Statistics of the batch would let one image's presence change another's answer.
     return None if training else Pointwise()
 
 
 @rule(aten.layer_norm.default)
-def layer_norm(call: Call, normalized_shape: list[int], weight: Any, bias: Any, eps: float) -> Form:
+def layer_norm(call: Call, normalized_shape: list[int], weight: Any, bias: Any, eps: float) -> MaskedOperator:
     rank = len(call.shapes[0])
     dims = tuple(range(rank - len(normalized_shape), rank))
     if not any(call.cells().varies(dim) for dim in dims):
@@ -196,7 +196,7 @@ def layer_norm(call: Call, normalized_shape: list[int], weight: Any, bias: Any, 
 
 
 @rule(aten.rms_norm.default)
-def rms_norm(call: Call, normalized_shape: list[int]) -> Form | None:
+def rms_norm(call: Call, normalized_shape: list[int]) -> MaskedOperator | None:
     rank = len(call.shapes[0])
     varies = any(call.cells().varies(dim) for dim in range(rank - len(normalized_shape), rank))
     return None if varies else Pointwise()
@@ -206,7 +206,7 @@ _NEW = "empty_like full_like new_empty new_full new_ones new_zeros ones_like zer
 
 
 @rule(aten._assert_tensor_metadata.default, *_overloads(*_NEW))
-def unrelated() -> Form:
+def unrelated() -> MaskedOperator:
     return Unrelated()
 
 
@@ -219,12 +219,12 @@ def _pair(sizes: Any) -> tuple[int, int]:
 
 
 @rule(aten.conv2d.default)
-def conv2d(call: Call, stride: Any, padding: Any, dilation: Any) -> Form:
+def conv2d(call: Call, stride: Any, padding: Any, dilation: Any) -> MaskedOperator:
     return Window(_pair(call.shapes[1][2:]), _pair(stride), _pair(padding), _pair(dilation))
 
 
 @rule(aten.conv2d.padding)
-def conv2d_named_padding(call: Call, stride: Any, padding: str, dilation: Any) -> Form:
+def conv2d_named_padding(call: Call, stride: Any, padding: str, dilation: Any) -> MaskedOperator:
     kernel, spacing = _pair(call.shapes[1][2:]), _pair(dilation)
     # "same" puts the odd cell at the far side, where the window's presence reaches out as far as it has to.
     before = [d * (k - 1) // 2 if padding == "same" else 0 for k, d in zip(kernel, spacing, strict=True)]
@@ -232,17 +232,17 @@ def conv2d_named_padding(call: Call, stride: Any, padding: str, dilation: Any) -
 
 
 @rule(aten.convolution.default)
-def convolution(call: Call, stride: Any, padding: Any, dilation: Any, transposed: bool) -> Form | None:
+def convolution(call: Call, stride: Any, padding: Any, dilation: Any, transposed: bool) -> MaskedOperator | None:
     return None if transposed or len(call.shapes[0]) != 4 else conv2d(call, stride, padding, dilation)
 
 
 @rule(aten.max_pool2d.default)
-def max_pool2d(kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> Form:
+def max_pool2d(kernel_size: Any, stride: Any, padding: Any, dilation: Any) -> MaskedOperator:
     return Window(_pair(kernel_size), _pair(stride or kernel_size), _pair(padding), _pair(dilation), "max")
 
 
 @rule(aten.avg_pool2d.default)
-def avg_pool2d(call: Call, kernel_size: Any, stride: Any, padding: Any, divisor_override: int | None) -> Form:
+def avg_pool2d(call: Call, kernel_size: Any, stride: Any, padding: Any, divisor_override: int | None) -> MaskedOperator:
     kernel = _pair(kernel_size)
     if kernel == call.shapes[0][2:] and _pair(padding) == (0, 0) and divisor_override is None:
         return Regions((1, 1))  # a window as large as the map is a global pool
@@ -250,17 +250,17 @@ def avg_pool2d(call: Call, kernel_size: Any, stride: Any, padding: Any, divisor_
 
 
 @rule(aten.pad.default)
-def pad(pad: list[int], mode: str) -> Form:
+def pad(pad: list[int], mode: str) -> MaskedOperator:
     return Border(tuple(pad), mode)
 
 
 @rule(aten.constant_pad_nd.default)
-def constant_pad(pad: list[int]) -> Form:
+def constant_pad(pad: list[int]) -> MaskedOperator:
     return Border(tuple(pad), "constant")
 
 
 @rule(aten.reflection_pad2d.default, aten.replication_pad2d.default)
-def repeated_pad(call: Call, padding: list[int]) -> Form:
+def repeated_pad(call: Call, padding: list[int]) -> MaskedOperator:
     return Border(tuple(padding), "reflect" if "reflection" in call.step.name else "replicate")
 
 
@@ -274,23 +274,23 @@ _VIEWS = """
 
 
 @rule(*_overloads(*_VIEWS))
-def reshape(call: Call) -> Form | None:
+def reshape(call: Call) -> MaskedOperator | None:
     return Reshape() if len(call.found) == 1 else None
 
 
 @rule(aten.expand_as.default, aten.reshape_as.default, aten.view_as.default)
-def shape_as(call: Call) -> Form:
+def shape_as(call: Call) -> MaskedOperator:
     return Leading() if call.found[0] is None else Reshape()
 
 
 @rule(aten.permute.default)
-def permute(call: Call, dims: list[int]) -> Form:
+def permute(call: Call, dims: list[int]) -> MaskedOperator:
     rank = len(call.shapes[0])
     return Permute(tuple(dim % rank for dim in dims))
 
 
 @rule(*(one for one in _overloads("transpose", "swapaxes", "swapdims", "t", "movedim") if "dimname" not in str(one)))
-def transpose(call: Call) -> Form:
+def transpose(call: Call) -> MaskedOperator:
     # Dimensions of sizes 0, 1, 2 ... on no memory: where they end up is the order.
     rank = len(call.shapes[0])
     sample = torch.empty(tuple(range(rank)), device="meta")
@@ -298,12 +298,12 @@ def transpose(call: Call) -> Form:
 
 
 @rule(operator.getitem)
-def getitem() -> Form:
+def getitem() -> MaskedOperator:
     return Pick()
 
 
 @rule(aten.cat.default, aten.concat.default, aten.concatenate.default)
-def cat(dim: int) -> Form:
+def cat(dim: int) -> MaskedOperator:
     return Concat(dim)
 
 
@@ -311,37 +311,37 @@ def cat(dim: int) -> Form:
 
 
 @rule(aten.adaptive_avg_pool2d.default)
-def adaptive_avg_pool2d(output_size: Any) -> Form:
+def adaptive_avg_pool2d(output_size: Any) -> MaskedOperator:
     return Regions(_pair(output_size))
 
 
 @rule(aten.adaptive_max_pool2d.default)
-def adaptive_max_pool2d(output_size: Any) -> Form:
+def adaptive_max_pool2d(output_size: Any) -> MaskedOperator:
     return Regions(_pair(output_size), "max")
 
 
 @rule(aten.mean.dim)
-def mean(dim: list[int] | None, keepdim: bool, dtype: torch.dtype | None) -> Form:
+def mean(dim: list[int] | None, keepdim: bool, dtype: torch.dtype | None) -> MaskedOperator:
     return Reduce(tuple(dim or ()), keepdim, dtype=dtype)
 
 
 @rule(aten.sum.dim_IntList)
-def total(dim: list[int] | None, keepdim: bool, dtype: torch.dtype | None) -> Form:
+def total(dim: list[int] | None, keepdim: bool, dtype: torch.dtype | None) -> MaskedOperator:
     return Reduce(tuple(dim or ()), keepdim, "sum", dtype)
 
 
 @rule(aten.amax.default)
-def maximum(dim: list[int], keepdim: bool) -> Form:
+def maximum(dim: list[int], keepdim: bool) -> MaskedOperator:
     return Reduce(tuple(dim), keepdim, "max")
 
 
 @rule(aten.group_norm.default)
-def group_norm(num_groups: int, weight: Any, bias: Any, eps: float) -> Form:
+def group_norm(num_groups: int, weight: Any, bias: Any, eps: float) -> MaskedOperator:
     return Norm(num_groups, (), eps, *_places(weight, bias))
 
 
 @rule(aten.instance_norm.default)
-def instance_norm(call: Call, weight: Any, bias: Any, use_input_stats: bool, eps: float) -> Form:
+def instance_norm(call: Call, weight: Any, bias: Any, use_input_stats: bool, eps: float) -> MaskedOperator:
     if not use_input_stats:
         return Pointwise()
     return Norm(call.shapes[0][1], (), eps, *_places(weight, bias))
@@ -365,7 +365,7 @@ _RESIZE = {
 
 
 @rule(*_overloads(*_RESIZE))
-def resize(call: Call) -> Form:
+def resize(call: Call) -> MaskedOperator:
     name = call.step.name.split(".")[1]
     sizes = list(zip(call.shapes[0][2:], call.step.shape[2:], strict=True))
     shrink = max(1.0, *(before / after for before, after in sizes))
@@ -379,20 +379,20 @@ def resize(call: Call) -> Form:
 
 
 @rule(aten.softmax.int, aten._softmax.default, aten.log_softmax.int, aten._log_softmax.default)
-def softmax(call: Call, dim: int) -> Form:
+def softmax(call: Call, dim: int) -> MaskedOperator:
     return Softmax(dim % len(call.shapes[0]), log="log" in call.step.name)
 
 
 @rule(aten.linear.default)
-def linear(call: Call) -> Form:
+def linear(call: Call) -> MaskedOperator:
     return Flat() if call.cells().varies(-1) else Dense()
 
 
 @rule(aten.matmul.default, aten.bmm.default, aten.mm.default)
-def matmul() -> Form:
+def matmul() -> MaskedOperator:
     return Matmul()
 
 
 @rule(aten.scaled_dot_product_attention.default)
-def attention(is_causal: bool) -> Form | None:
+def attention(is_causal: bool) -> MaskedOperator | None:
     return None if is_causal else Attention()

@@ -28,7 +28,7 @@ from ..images.preprocess import Preprocess
 from ..images.read import sample_photograph
 from ..maskings.fill import COLOURS, Fill
 from ..maskings.layer import LayerMask
-from ..maskings.reference import Literal
+from ..maskings.reference import Reference
 from ..segments import presence_of, segment
 
 __all__ = ["EXPLANATIONS", "FORWARDS", "REFERENCE", "STOCK", "Race", "Trial", "peak_memory", "race", "trial"]
@@ -139,7 +139,7 @@ class Trial:
         if name == "grey fill":
             bound = Fill(self.model, "grey", self.preprocess).bind(self.image)
         else:
-            kind = LayerMask if name == "layer masking" else Literal
+            kind = LayerMask if name == "layer masking" else Reference
             bound = kind(self.model).bind(self.image)
         return lambda: bound(self.presence())
 

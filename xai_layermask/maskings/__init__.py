@@ -8,7 +8,7 @@ from .fill import COLOURS, Fill
 from .imputers import inpaint, road
 from .layer import LayerMask
 from .presence import as_image, as_presence, present_part, split_presence, with_presence
-from .reference import Literal
+from .reference import Reference
 from .registry import NAMES, make, title
 
 __all__ = [
@@ -17,9 +17,9 @@ __all__ = [
     "Bound",
     "Fill",
     "LayerMask",
-    "Literal",
     "Masking",
     "Normalizer",
+    "Reference",
     "as_image",
     "as_pictures",
     "as_presence",

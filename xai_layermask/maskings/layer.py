@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ..engine.fusion import Weights, prepare
-from ..engine.graph import Graph, Step, capture
+from ..engine.executor import Executor, refuse_unsupported, run
+from ..engine.graph import Graph, capture
 from ..engine.network import sample
-from ..engine.ops.base import Settings
-from ..engine.padding import fill
-from ..engine.program import Plan, Program, find_cut
-from ..engine.rules import version
-from ..errors import InputError, UnsupportedOperator, choose
+from ..engine.ops.base import MaskingSettings
+from ..errors import InputError, choose
 from .base import Masking
 
 __all__ = ["LayerMask"]
@@ -24,13 +21,13 @@ __all__ = ["LayerMask"]
 PADDINGS = ("neighbor", "zero", "partial")
 _KEPT = 8
 # Torch captures one model at a time, and threads may share what a masking remembers.
-_REMEMBERING = threading.RLock()
+_CAPTURING = threading.RLock()
 
 
 class LayerMask(Masking):
     """Layer masking of any CNN or vision transformer (Balasubramanian & Feizi, ICCV 2023).
 
-    Every activation travels with its presence, and every operator runs in its masked form. The model is used as it
+    Every activation travels with its presence, and every operator runs in its masked operator. The model is used as it
     is: it is never changed, and its parameters are shared. Between calls weights may change and modules be replaced;
     a module's other settings, such as strides and hooks, are those of the first call for a size of image.
 
@@ -75,13 +72,13 @@ class LayerMask(Masking):
             raise InputError(
                 f"threshold must be a fraction from 0 to 1, but {threshold!r} came: 0 asks for any present cell."
             )
-        settings = Settings(padding, pool_padding, float(threshold))
+        settings = MaskingSettings(padding, pool_padding, float(threshold))
         super().__init__(model, _name(settings, until))
         if until is not None:
             choose(until, [path for path, _ in model.named_modules() if path], "until")
         self.until = until
         self.settings = settings
-        self._graphs: dict[Any, _Captured] = {}
+        self._graphs: dict[Any, Executor] = {}
 
     def unsupported(self, shape: Sequence[int]) -> list[tuple[str, str]]:
         """List what keeps the model from being masked.
@@ -90,7 +87,7 @@ class LayerMask(Masking):
             shape: An input shape `(N, C, H, W)`.
 
         Returns:
-            Operator name and module path of each call that meets a masked activation and has no masked form; empty
+            Operator name and module path of each call that meets a masked activation and has no masked operator; empty
             where the model is supported.
 
         Raises:
@@ -106,7 +103,7 @@ class LayerMask(Masking):
             )
         like = sample(self.model)
         image = torch.empty(tuple(shape), dtype=like.dtype, device="meta")
-        with _REMEMBERING:
+        with _CAPTURING:
             return self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported
 
     def graph(self, image: Tensor) -> Graph:
@@ -123,7 +120,7 @@ class LayerMask(Masking):
             CaptureError: If the model cannot be captured.
         """
         self._check_model(image)
-        with _REMEMBERING:
+        with _CAPTURING:
             return self._captured(image, image.device).graph
 
     def __getstate__(self) -> dict[str, Any]:
@@ -136,7 +133,7 @@ class LayerMask(Masking):
             return self.answer(image)
         learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
         differentiable = learning or (torch.is_grad_enabled() and image.requires_grad)
-        with _REMEMBERING:
+        with _CAPTURING:
             captured = self._captured(image, image.device)
             program = captured.program(
                 image.shape[0], self.settings, self.until, folded=not learning, overwrite=not differentiable
@@ -156,7 +153,7 @@ class LayerMask(Masking):
                 f"{image.device} came: convert it with image.to(...)."
             )
 
-    def _captured(self, image: Tensor, device: torch.device) -> _Captured:
+    def _captured(self, image: Tensor, device: torch.device) -> Executor:
         shape = tuple(image.shape)
         for key in ((None, *shape[1:], image.dtype, device), (*shape, image.dtype, device)):
             known = self._graphs.get(key)
@@ -165,29 +162,11 @@ class LayerMask(Masking):
         graph = capture(self.model, shape, image.dtype, device)
         while len(self._graphs) >= _KEPT:
             self._graphs.pop(next(iter(self._graphs)))
-        captured = self._graphs[(graph.batch, *shape[1:], image.dtype, device)] = _Captured(graph)
+        captured = self._graphs[(graph.batch, *shape[1:], image.dtype, device)] = Executor(graph)
         return captured
 
 
-def refuse_unsupported(program: Program) -> None:
-    """Raise an error if a step has no masked form.
-
-    Args:
-        program: What is going to run.
-
-    Raises:
-        UnsupportedOperator: If there is one; the message names it and its module.
-    """
-    if program.unsupported:
-        (operator, path), count = program.unsupported[0], len(program.unsupported)
-        more = f" (and {count - 1} more calls)" if count > 1 else ""
-        raise UnsupportedOperator(
-            f"every operator that meets masked activations must have a rule, but {operator} in "
-            f"{path or 'the model'}{more} has none: add one with xai_layermask.rule."
-        )
-
-
-def _name(settings: Settings, until: str | None) -> str:
+def _name(settings: MaskingSettings, until: str | None) -> str:
     """A name that tells maskings with different settings apart."""
     name = {"neighbor": "layer", "zero": "layer-zero", "partial": "partial"}[settings.padding]
     if not settings.pool_padding:
@@ -195,77 +174,3 @@ def _name(settings: Settings, until: str | None) -> str:
     if settings.threshold:
         name += f"-threshold:{settings.threshold:g}"
     return name if until is None else f"{name}-until:{until}"
-
-
-class _Captured:
-    """A graph with the programs made of it."""
-
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
-        self._programs: dict[Any, Program] = {}
-        self._weights: Weights | None = None
-
-    def program(
-        self, batch: int, settings: Settings, until: str | None, folded: bool = False, overwrite: bool = False
-    ) -> Program:
-        key = (batch, folded, overwrite, version())
-        if key not in self._programs:
-            steps: tuple[Step, ...] = self.graph.steps(batch)
-            cut = find_cut(steps, until)
-            shapes = self.graph.shapes(batch)
-            if folded:
-                steps, weights = prepare(steps, self.graph.held, self.graph.outputs, cut)
-                # What is folded does not depend on the batch size: one copy of the weights serves all of them.
-                self._weights = self._weights or weights
-                shapes = shapes | {one.number: shapes[one.weight[0]] for one in weights.parts}
-                shapes |= {one.number - 1: shapes[one.weight[0]][:1] for one in weights.parts}
-            while len(self._programs) >= _KEPT:
-                self._programs.pop(next(iter(self._programs)))
-            self._programs[key] = Program(
-                steps, shapes, self.graph.image, self.graph.outputs, settings, cut, overwrite
-            )
-        return self._programs[key]
-
-    def state(self, device: torch.device, folded: bool) -> dict[int, Any]:
-        """Parameters, buffers, constants and prepared weights by value number, as they are now."""
-        values: dict[int, Any] = self.graph.state(device)
-        if folded and self._weights is not None:
-            # Autocast would round these weights anew in every call.
-            rounded = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
-            values |= self._weights.values(values, rounded)
-        return values
-
-
-def run(
-    program: Program, plan: Plan, values: dict[int, Any], seen: Callable[[int, Any], None] | None = None
-) -> None:
-    """The value pass: every step in order, filling what a later window will read.
-
-    Args:
-        program: The steps.
-        plan: What this batch needs beyond them.
-        values: The image, parameters, buffers and constants by value number; in the end what nobody needed any more
-            is gone, and what the model returns is there.
-        seen: Called for each step with the number of its value and the value, before a later step can write over it.
-    """
-    first = plan.fills.get(program.image)
-    if first:
-        values[program.image] = fill(values[program.image], first)
-    if not program.steps:
-        plan.end(values)
-    for step in program.steps:
-        call = plan.calls.get(step.index)
-        if call is None:
-            value = step(values)
-        else:
-            value = program.forms[step.index].value(call, [values[index] for index in step.inputs])
-            geometry = plan.fills.get(step.index)
-            if geometry:
-                value = fill(value, geometry)
-        values[step.index] = value
-        if seen is not None:
-            seen(step.index, value)
-        for index in program.dead.get(step.index, ()):
-            del values[index]
-        if step.index == program.cut:
-            plan.end(values)

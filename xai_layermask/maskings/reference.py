@@ -15,14 +15,14 @@ from torch import Tensor, nn
 
 from ..engine.graph import Step, capture
 from ..engine.ops.attention import Dense
-from ..engine.ops.base import Form, Settings
+from ..engine.ops.base import MaskedOperator, MaskingSettings
 from ..engine.ops.reduction import Reduce, Regions
 from ..engine.ops.view import Concat, Permute, Pick, Reshape
 from ..engine.ops.window import Border, Window
 from ..engine.program import Program
 from .base import Masking
 
-__all__ = ["Literal", "padded"]
+__all__ = ["Reference", "padded"]
 
 
 def padded(x: Tensor, presence: Tensor, rounds: int) -> Tensor:
@@ -49,7 +49,7 @@ def padded(x: Tensor, presence: Tensor, rounds: int) -> Tensor:
     return x
 
 
-class Literal(Masking):
+class Reference(Masking):
     """Layer masking of convolutional networks, dense and literal.
 
     Args:
@@ -67,7 +67,7 @@ class Literal(Masking):
         if key not in self._kept:
             graph = capture(self.model, tuple(image.shape), image.dtype, image.device)
             steps, shapes = graph.steps(image.shape[0]), graph.shapes(image.shape[0])
-            self._kept[key] = graph, Program(steps, shapes, graph.image, graph.outputs, Settings())
+            self._kept[key] = graph, Program(steps, shapes, graph.image, graph.outputs, MaskingSettings())
         graph, program = self._kept[key]
         values: dict[int, Any] = graph.state(image.device)
         masks: dict[int, Any] = {program.image: presence.to(image.dtype)}
@@ -77,14 +77,14 @@ class Literal(Masking):
         return graph.output(values)
 
     def _run(self, step: Step, program: Program, values: dict[int, Any], masks: dict[int, Any]) -> None:
-        form = program.forms.get(step.index)
+        form = program.masked.get(step.index)
         if form is None:
             values[step.index] = step(values)
             return
         first = step.inputs[0]
         mask: Any = None
         if isinstance(form, Window):
-            bordered = isinstance(program.forms.get(first), Border)
+            bordered = isinstance(program.masked.get(first), Border)
             x = values[first] if bordered else padded(values[first], masks[first], _rounds(form))
             value = step({**values, first: x})
             mask = _pooled(masks[first], form, value.shape[2:])
@@ -118,11 +118,11 @@ def _rounds(window: Window) -> int:
 
 def _readers(step: Step, program: Program) -> list[Window]:
     """The windows that read a step's value."""
-    forms = [program.forms.get(other.index) for other in program.steps if step.index in other.inputs[:1]]
+    forms = [program.masked.get(other.index) for other in program.steps if step.index in other.inputs[:1]]
     return [form for form in forms if isinstance(form, Window)]
 
 
-def _joint(given: list[Tensor], form: Form) -> Tensor:
+def _joint(given: list[Tensor], form: MaskedOperator) -> Tensor:
     """The product of the inputs' masks; one channel of them where the number of channels changes."""
     if isinstance(form, Dense):
         given = [mask[..., :1] for mask in given]

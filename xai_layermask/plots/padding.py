@@ -10,8 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..engine.padding import fill
-from ..engine.padding import rings as geometry
+from ..engine.padding import fill_rings, ring_geometry
 from ..errors import InputError
 from ..images.read import read_image
 from .panel import bare, board, many
@@ -76,8 +75,8 @@ def rings(x: Any, presence: Any, rounds: int | Sequence[int], axes: Any = None) 
 def _filled(values: Tensor, mask: Cells, count: int) -> tuple[npt.NDArray[Any], Cells]:
     """The map after some rounds, `(h, w)` or `(h, w, 3)`, and which of its cells are known."""
     present = torch.from_numpy(mask)[None, None]
-    found = geometry(present, rounds=count)
-    filled = fill(torch.where(present, values[None], 0.0), found)[0]
+    found = ring_geometry(present, rounds=count)
+    filled = fill_rings(torch.where(present, values[None], 0.0), found)[0]
     known = mask.copy()
     for ring in found:
         known.flat[ring.cells.numpy()] = True

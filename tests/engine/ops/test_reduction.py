@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from xai_layermask.engine.ops.base import Settings
+from xai_layermask.engine.ops.base import MaskingSettings
 from xai_layermask.maskings.layer import LayerMask
 
 cases = given(st.integers(0, 2**20), st.sampled_from([0.0, 0.03, 0.4, 1.0]))
@@ -233,6 +233,8 @@ def test_nothing_is_filled_for_a_resize_that_picks():
     made, _ = by_hand.program(torch.zeros(1, 4, 6, 8), [(aten.upsample_nearest2d.default, [[12, 16]])])
     assert made.plan(torch.rand(1, 1, 6, 8) > 0.5).fills == {}
     made, _ = by_hand.program(
-        torch.zeros(1, 4, 6, 8), [(aten.upsample_bilinear2d.default, [[12, 16], False])], Settings(padding="zero")
+        torch.zeros(1, 4, 6, 8),
+        [(aten.upsample_bilinear2d.default, [[12, 16], False])],
+        MaskingSettings(padding="zero"),
     )
     assert made.plan(torch.rand(1, 1, 6, 8) > 0.5).fills == {}

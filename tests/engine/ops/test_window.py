@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from xai_layermask.engine.ops.base import Settings
+from xai_layermask.engine.ops.base import MaskingSettings
 from xai_layermask.maskings.layer import LayerMask
 
 NEGATIVE = float("-inf")
@@ -84,7 +84,7 @@ def test_chains_need_no_masks_in_between(padding, threshold):
     chain = [(aten.conv2d.default, [w, b, [s, s], [1, 1]]) for w, b, s in layers]
     for seed, fraction in enumerate((0.02, 0.1, 0.3, 0.6)):
         x, presence = draw_maps(seed, fraction=fraction)
-        y, mask = by_hand.run(x, presence, chain, Settings(padding=padding, threshold=threshold))
+        y, mask = by_hand.run(x, presence, chain, MaskingSettings(padding=padding, threshold=threshold))
         agree(y, mask, *convolved(x, presence, layers, padding, threshold))
 
 
@@ -114,7 +114,7 @@ def test_partial_convolution(stride, padding):
     for seed in range(3):
         x, presence = draw_maps(seed)
         chain = [(aten.conv2d.default, [weight, bias, list(stride), list(padding)])]
-        y, mask = by_hand.run(x, presence, chain, Settings(padding="partial"))
+        y, mask = by_hand.run(x, presence, chain, MaskingSettings(padding="partial"))
         size = out_size(x.shape[2:], (3, 3), stride, padding, (1, 1))
         expected = partial_convolution(x.numpy(), presence.numpy(), weight.numpy(), bias.numpy(), stride, padding)
         shown = naive.pooled_presence(presence.numpy(), (3, 3), stride, padding, (1, 1), size)
@@ -177,7 +177,7 @@ def test_average_pool(seed, kernel, stride, padding, ceil_mode, count_include_pa
 
 
 @pytest.mark.parametrize(
-    "settings", [Settings(pool_padding=False), Settings(padding="zero")], ids=["published", "zero"]
+    "settings", [MaskingSettings(pool_padding=False), MaskingSettings(padding="zero")], ids=["published", "zero"]
 )
 def test_pools_over_zeros(settings):
     x, presence = draw_maps(3)
@@ -196,14 +196,14 @@ def test_published_pools_leave_convolutions_padded():
     chain = [(aten.conv2d.default, [weight, bias])]
     x, presence = draw_maps(5)
     padded, mask = by_hand.run(x, presence, chain)
-    published, _ = by_hand.run(x, presence, chain, Settings(pool_padding=False))
+    published, _ = by_hand.run(x, presence, chain, MaskingSettings(pool_padding=False))
     keep = mask.expand_as(padded)
     assert torch.equal(padded[keep], published[keep])
 
 
 def test_pools_over_present_cells_alone():
     x, presence = draw_maps(4)
-    settings = Settings(padding="partial")
+    settings = MaskingSettings(padding="partial")
     geometry = (3, 3), (2, 2), (1, 1), (1, 1), (4, 4)
     shown = naive.pooled_presence(presence.numpy(), *geometry)
     y, mask = by_hand.run(x, presence, [(aten.max_pool2d.default, ([3, 3], [2, 2], [1, 1]))], settings)
@@ -325,7 +325,7 @@ def test_a_cell_present_in_some_channels_counts_as_absent_for_a_window():
 
 
 def test_filling_for_a_window_does_not_disturb_other_readers():
-    """Cells present in some channels are read as they are by a mean, and filled for a convolution."""
+    """PresenceMask present in some channels are read as they are by a mean, and filled for a convolution."""
 
     class Both(nn.Module):
         def __init__(self):

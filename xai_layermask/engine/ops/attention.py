@@ -1,4 +1,4 @@
-"""Masked forms of operators on tokens: attention, softmax, matrix products, linear layers."""
+"""Masked operators of operators on tokens: attention, softmax, matrix products, linear layers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..mask import Cells, both
-from .base import Call, Demand, Form, Found, absent_to
+from ..mask import PresenceMask, intersection
+from .base import Call, Demand, Found, MaskedOperator, fill_absent
 from .reduction import leaves
 from .view import compact
 
@@ -18,7 +18,7 @@ __all__ = ["Attention", "Dense", "Flat", "Matmul", "Softmax"]
 
 
 @dataclass(frozen=True)
-class Softmax(Form):
+class Softmax(MaskedOperator):
     """Softmax along a dimension: absent entries take no share.
 
     Args:
@@ -33,16 +33,16 @@ class Softmax(Form):
         return call.cells()
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        cells, x = call.seen(), values[0]
+        cells, x = call.with_borders(), values[0]
         if not cells.varies(self.dim):
             return call.run(values)
         # A finite lowest number, not -inf, keeps a row without any present entry free of NaN.
-        values[0] = absent_to(torch.finfo(x.dtype).min, x, cells)
+        values[0] = fill_absent(torch.finfo(x.dtype).min, x, cells)
         y = call.run(values)
-        return y if self.log else absent_to(0.0, y, cells)
+        return y if self.log else fill_absent(0.0, y, cells)
 
 
-class Matmul(Form):
+class Matmul(MaskedOperator):
     """Matrix product: absent entries of the contracted dimension add nothing."""
 
     any_masked: ClassVar[bool] = True
@@ -57,41 +57,41 @@ class Matmul(Form):
     @staticmethod
     def _mask(call: Call, place: int) -> Tensor:
         found = call.found[place]
-        if isinstance(found, Cells):
+        if isinstance(found, PresenceMask):
             return found.mask
         other = call.cells(1 - place).mask
         return other.new_ones([1] * len(call.shapes[place]))
 
     def value(self, call: Call, values: list[Any]) -> Any:
         for place, dim in ((0, -1), (1, -2)):
-            if isinstance(call.found[place], Cells) and call.cells(place).varies(dim):
-                values[place] = absent_to(0.0, values[place], call.seen(place))
+            if isinstance(call.found[place], PresenceMask) and call.cells(place).varies(dim):
+                values[place] = fill_absent(0.0, values[place], call.with_borders(place))
         return call.run(values)
 
 
-class Dense(Form):
+class Dense(MaskedOperator):
     """A linear layer over the last dimension, along which presence does not vary."""
 
     def presence(self, call: Call) -> Found:
         return call.cells()
 
-    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         demands = super().demand(call, needed, wanted)
         return [Demand(needed) if needed is not None else demands[0], *demands[1:]]
 
 
-class Flat(Form):
+class Flat(MaskedOperator):
     """A linear layer over a flattened map: absent cells are zero, as after an adaptive pool, and masking ends."""
 
     def presence(self, call: Call) -> Found:
         return leaves(call.cells().mask.any(-1, keepdim=True))
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        values[0] = absent_to(0.0, values[0], call.seen())
+        values[0] = fill_absent(0.0, values[0], call.with_borders())
         return call.run(values)
 
 
-class Attention(Form):
+class Attention(MaskedOperator):
     """Scaled dot-product attention: absent tokens are no keys.
 
     Inputs are queries, keys, values and perhaps an additive or boolean mask, `(..., tokens, channels)`.
@@ -101,22 +101,22 @@ class Attention(Form):
 
     def presence(self, call: Call) -> Found:
         query = call.found[0]
-        if isinstance(query, Cells):
+        if isinstance(query, PresenceMask):
             return query
         return None
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        seen_at = {place: call.seen(place) for place in (1, 2) if isinstance(call.found[place], Cells)}
+        seen_at = {place: call.with_borders(place) for place in (1, 2) if isinstance(call.found[place], PresenceMask)}
         if not seen_at:
             return call.run(values)
-        seen = both(*seen_at.values()) if len(seen_at) == 2 else next(iter(seen_at.values()))
+        seen = intersection(*seen_at.values()) if len(seen_at) == 2 else next(iter(seen_at.values()))
         mask = seen.mask.transpose(-2, -1)
         if len(values) > 3:
             given = values[3]
             lowest = torch.finfo(values[0].dtype).min
             mask = given & mask if given.dtype == torch.bool else torch.where(mask, given, lowest)
         # Zero, not garbage: a weight of exactly 0 times an infinite value would be NaN.
-        keys, tokens = (absent_to(0.0, values[i], seen_at[i]) if i in seen_at else values[i] for i in (1, 2))
+        keys, tokens = (fill_absent(0.0, values[i], seen_at[i]) if i in seen_at else values[i] for i in (1, 2))
         named = _bound(call)
         return F.scaled_dot_product_attention(
             values[0],

@@ -1,4 +1,4 @@
-"""Masked forms: what an operator does to presence, what it must be given, and what it computes.
+"""Masked operators: what an operator does to presence, what it must be given, and what it computes.
 
 A form is chosen once for each operator call of a graph ([`rules`][xai_layermask.engine.rules]) and then asked three
 things for every batch: the presence of its output, which cells of its inputs must be right for the wanted cells of its
@@ -16,15 +16,25 @@ import torch
 from torch import Tensor
 
 from ..graph import Shape, Step
-from ..mask import Cells, both
+from ..mask import PresenceMask, intersection
 
-__all__ = ["Call", "Demand", "Form", "Found", "Leading", "Pointwise", "Settings", "Unrelated", "absent_to"]
+__all__ = [
+    "Call",
+    "Demand",
+    "Found",
+    "Leading",
+    "MaskedOperator",
+    "MaskingSettings",
+    "Pointwise",
+    "Unrelated",
+    "fill_absent",
+]
 
-Found = Cells | None | tuple[Any, ...]
+Found = PresenceMask | None | tuple[Any, ...]
 
 
 @dataclass(frozen=True)
-class Settings:
+class MaskingSettings:
     """How absent cells are treated; the arguments of `LayerMask`."""
 
     padding: str = "neighbor"
@@ -46,25 +56,25 @@ class Call:
     """
 
     step: Step
-    settings: Settings
+    settings: MaskingSettings
     found: tuple[Found, ...]
     shapes: tuple[Shape, ...]
     inside: tuple[Found, ...]
     out: Found = None
 
-    def cells(self, place: int = 0) -> Cells:
+    def cells(self, place: int = 0) -> PresenceMask:
         """Presence of a tensor input that is known to be masked."""
         found = self.found[place]
-        if not isinstance(found, Cells):
+        if not isinstance(found, PresenceMask):
             raise TypeError(f"{self.step.name} expects a masked activation as tensor input {place}.")
         return found
 
-    def seen(self, place: int = 0) -> Cells:
+    def with_borders(self, place: int = 0) -> PresenceMask:
         """The cells of a masked input that count in a sum over many: present ones, and borders around the image.
 
         A border that the model itself puts around an activation is part of what it was trained with.
         """
-        return self.cells(place).seen(self.inside[place])
+        return self.cells(place).with_borders(self.inside[place])
 
     def run(self, values: Sequence[Any]) -> Any:
         """Apply the operator to its tensor inputs, given in order."""
@@ -75,12 +85,12 @@ class Call:
 class Demand:
     """What a call needs of one input: present cells that must be right, absent cells that must be filled."""
 
-    needed: Cells
-    wanted: Cells | None = None
+    needed: PresenceMask
+    wanted: PresenceMask | None = None
 
 
-class Form:
-    """The masked form of an operator; the base class keeps to the safe side."""
+class MaskedOperator:
+    """What an operator does to presence and values; the base class makes the safe choices."""
 
     #: The form hands the request to fill its output on to its input.
     hands_on: ClassVar[bool] = False
@@ -91,7 +101,7 @@ class Form:
         """Presence of the output; None where the output is an ordinary tensor."""
         raise TypeError(f"{type(self).__name__} must define presence(call).")
 
-    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         """What is needed of each tensor input: by default every present cell, and none filled.
 
         Args:
@@ -99,55 +109,55 @@ class Form:
             needed: The cells of the output that must be right; None where the output is ordinary or a list.
             wanted: The absent cells of the output that must be filled, for a form that hands this on.
         """
-        return [Demand(found) if isinstance(found, Cells) else None for found in call.found]
+        return [Demand(found) if isinstance(found, PresenceMask) else None for found in call.found]
 
     def value(self, call: Call, values: list[Any]) -> Any:
         """The output's value, right at the needed cells; by default what the operator itself computes."""
         return call.run(values)
 
 
-def absent_to(number: float, x: Tensor, cells: Cells) -> Tensor:
+def fill_absent(number: float, x: Tensor, cells: PresenceMask) -> Tensor:
     """Put a number in every absent cell."""
     return torch.where(cells.mask, x, x.new_full((), number))
 
 
-class Pointwise(Form):
+class Pointwise(MaskedOperator):
     """Each output cell depends on the same cell of the inputs alone: present where all masked inputs are."""
 
     any_masked: ClassVar[bool] = True
 
     def presence(self, call: Call) -> Found:
         rank = max(len(shape) for shape in call.shapes)
-        joint: Cells | None = None
+        joint: PresenceMask | None = None
         for found in call.found:
-            if isinstance(found, Cells):
+            if isinstance(found, PresenceMask):
                 cells = _lift(found, rank)
-                joint = cells if joint is None else both(joint, cells)
+                joint = cells if joint is None else intersection(joint, cells)
         return joint
 
-    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         demands: list[Demand | None] = []
         for found in call.found:
-            same = needed is not None and isinstance(found, Cells) and found.mask.shape == needed.mask.shape
-            demands.append(Demand(needed if same and needed else found) if isinstance(found, Cells) else None)
+            same = needed is not None and isinstance(found, PresenceMask) and found.mask.shape == needed.mask.shape
+            demands.append(Demand(needed if same and needed else found) if isinstance(found, PresenceMask) else None)
         return demands
 
 
-def _lift(cells: Cells, rank: int) -> Cells:
+def _lift(cells: PresenceMask, rank: int) -> PresenceMask:
     missing = rank - cells.mask.dim()
     if not missing:
         return cells
-    return cells.remember(("lift", rank), lambda: Cells(cells.mask[(None,) * missing]))
+    return cells.cached(("lift", rank), lambda: PresenceMask(cells.mask[(None,) * missing]))
 
 
 class Leading(Pointwise):
-    """Cells go where the first tensor's go; the second one lends its type or shape alone."""
+    """Presence of the first tensor; the second one only gives a type or shape."""
 
     def presence(self, call: Call) -> Found:
         return call.found[0]
 
 
-class Unrelated(Form):
+class Unrelated(MaskedOperator):
     """The result does not depend on the values: assertions, new tensors of the same type."""
 
     def presence(self, call: Call) -> Found:

@@ -1,4 +1,4 @@
-"""Masked forms of operators that look at many cells at once: means, norms over space, resizing."""
+"""Masked operators of operators that look at many cells at once: means, norms over space, resizing."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..mask import Cells
-from .base import Call, Demand, Form, Found, absent_to
+from ..mask import PresenceMask
+from .base import Call, Demand, Found, MaskedOperator, fill_absent
 
 __all__ = ["Norm", "Reduce", "Regions", "Resize", "leaves"]
 
 
 def leaves(mask: Tensor) -> Found:
     """A result that is the same for a whole image is an ordinary tensor; otherwise its presence."""
-    return Cells(mask) if any(size > 1 for size in mask.shape[1:]) else None
+    return PresenceMask(mask) if any(size > 1 for size in mask.shape[1:]) else None
 
 
 @dataclass(frozen=True)
-class Reduce(Form):
+class Reduce(MaskedOperator):
     """Mean, sum or maximum over dimensions: over the present cells, and 0 where there is none.
 
     Args:
@@ -58,26 +58,26 @@ class Reduce(Form):
         return mask
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        cells, dims, x = call.seen(), self._dims(call), values[0]
+        cells, dims, x = call.with_borders(), self._dims(call), values[0]
         if not any(cells.varies(dim) for dim in dims):
             y = call.run(values)
-            return y if isinstance(call.out, Cells) else self._or_zero(y, cells, dims)
+            return y if isinstance(call.out, PresenceMask) else self._or_zero(y, cells, dims)
         if self.dtype is not None:
             x = x.to(self.dtype)
         if self.kind == "max":
-            return self._or_zero(absent_to(-math.inf, x, cells).amax(dims, keepdim=self.keepdim), cells, dims)
-        total = absent_to(0.0, x, cells).sum(dims, keepdim=self.keepdim)
+            return self._or_zero(fill_absent(-math.inf, x, cells).amax(dims, keepdim=self.keepdim), cells, dims)
+        total = fill_absent(0.0, x, cells).sum(dims, keepdim=self.keepdim)
         count = cells.mask.sum(dims, keepdim=self.keepdim)
         share = math.prod(x.shape[dim] for dim in dims if not cells.varies(dim))
         scale = math.prod(x.shape[dim] for dim in dims) if self.kind == "sum" else 1
         return total * (scale / (count.clamp(min=1) * share)).to(x.dtype)
 
-    def _or_zero(self, y: Tensor, cells: Cells, dims: tuple[int, ...]) -> Tensor:
+    def _or_zero(self, y: Tensor, cells: PresenceMask, dims: tuple[int, ...]) -> Tensor:
         return torch.where(self._any(cells.mask, dims), y, y.new_zeros(()))
 
 
 @dataclass(frozen=True)
-class Regions(Form):
+class Regions(MaskedOperator):
     """Adaptive pooling: mean or maximum over the present cells of each region, 0 where there is none.
 
     Args:
@@ -92,25 +92,25 @@ class Regions(Form):
         return None
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        cells, x = call.seen(), values[0]
+        cells, x = call.with_borders(), values[0]
         y = self._pooled(cells, x)
-        # Adaptive max pooling also returns where its maxima lie, which no masked form uses.
+        # Adaptive max pooling also returns where its maxima lie, which no masked operator uses.
         return (y, None) if call.step.shape and isinstance(call.step.shape[0], tuple) else y
 
-    def _pooled(self, cells: Cells, x: Tensor) -> Tensor:
+    def _pooled(self, cells: PresenceMask, x: Tensor) -> Tensor:
         if self.size == (1, 1) and self.kind == "mean":
-            total = absent_to(0.0, x, cells).sum((-2, -1), keepdim=True)
+            total = fill_absent(0.0, x, cells).sum((-2, -1), keepdim=True)
             return total / cells.mask.sum((-2, -1), keepdim=True).clamp(min=1)
         share = F.adaptive_avg_pool2d(cells.mask.to(_wide(x)), self.size)
         if self.kind == "max":
-            y = F.adaptive_max_pool2d(absent_to(-math.inf, x, cells), self.size)
+            y = F.adaptive_max_pool2d(fill_absent(-math.inf, x, cells), self.size)
             return torch.where(share > 0, y, y.new_zeros(()))
-        mean = F.adaptive_avg_pool2d(absent_to(0.0, x, cells), self.size)
+        mean = F.adaptive_avg_pool2d(fill_absent(0.0, x, cells), self.size)
         return mean * torch.where(share > 0, 1 / share, 0.0).to(x.dtype)
 
 
 @dataclass(frozen=True)
-class Norm(Form):
+class Norm(MaskedOperator):
     """Group, instance and layer norm whose statistics run over space: over the present cells only.
 
     Args:
@@ -131,7 +131,7 @@ class Norm(Form):
         return call.cells()
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        x, mask = values[0].to(_wide(values[0])), call.seen().mask
+        x, mask = values[0].to(_wide(values[0])), call.with_borders().mask
         if self.groups:
             shape = (x.shape[0], self.groups, -1, *x.shape[2:])
             y, dims = x.reshape(shape), tuple(range(2, x.dim() + 1))
@@ -162,7 +162,7 @@ def _wide(x: Tensor) -> torch.dtype:
 
 
 @dataclass(frozen=True)
-class Resize(Form):
+class Resize(MaskedOperator):
     """Interpolation: presence by nearest neighbour, values over filled cells.
 
     Args:
@@ -174,16 +174,16 @@ class Resize(Form):
     def presence(self, call: Call) -> Found:
         cells, size = call.cells(), tuple(call.step.shape[2:])
 
-        def make() -> Cells:
+        def make() -> PresenceMask:
             mask = cells.mask.float()
             # An operator that picks cells picks their presence as well, whatever it is told of scales.
             picks = call.step({call.step.inputs[0]: mask}) if not self.reach else None
-            return Cells((F.interpolate(mask, size, mode="nearest") if picks is None else picks) > 0.5)
+            return PresenceMask((F.interpolate(mask, size, mode="nearest") if picks is None else picks) > 0.5)
 
         step = call.step
-        return cells.remember(("resize", step.operator, repr(step.args[1:]), repr(step.kwargs), size), make)
+        return cells.cached(("resize", step.operator, repr(step.args[1:]), repr(step.kwargs), size), make)
 
-    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         cells = call.cells()
         if not self.reach:
             return [Demand(cells)]
@@ -192,9 +192,9 @@ class Resize(Form):
 
     def value(self, call: Call, values: list[Any]) -> Any:
         if self.reach and call.settings.padding != "neighbor":
-            values[0] = absent_to(0.0, values[0], call.cells())
+            values[0] = fill_absent(0.0, values[0], call.cells())
         return call.run(values)
 
 
-def _sides(cells: Cells) -> tuple[int, int]:
+def _sides(cells: PresenceMask) -> tuple[int, int]:
     return cells.mask.shape[2], cells.mask.shape[3]

@@ -1,4 +1,4 @@
-"""Masked forms of views, rearrangements and concatenation: presence goes where the value goes."""
+"""Masked operators of views, rearrangements and concatenation: presence goes where the value goes."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..graph import Shape
-from ..mask import Cells, both
-from .base import Call, Demand, Form, Found, Pointwise
+from ..mask import PresenceMask, intersection
+from .base import Call, Demand, Found, MaskedOperator, Pointwise
 
 __all__ = ["Concat", "Permute", "Pick", "Reshape", "compact"]
 
@@ -19,16 +19,16 @@ __all__ = ["Concat", "Permute", "Pick", "Reshape", "compact"]
 _UNIFORM: dict[Any, tuple[tuple[int, ...], ...]] = {}
 
 
-class Reshape(Form):
+class Reshape(MaskedOperator):
     """Views and rearrangements: presence is rearranged as the value is."""
 
     any_masked: ClassVar[bool] = True
 
     def presence(self, call: Call) -> Found:
         cells, shape = call.cells(), call.shapes[0]
-        return cells.remember(("reshape", *self._key(call)), lambda: self._rearranged(call, cells, shape))
+        return cells.cached(("reshape", *self._key(call)), lambda: self._rearranged(call, cells, shape))
 
-    def _rearranged(self, call: Call, cells: Cells, shape: Shape) -> Found:
+    def _rearranged(self, call: Call, cells: PresenceMask, shape: Shape) -> Found:
         result = self._apply(call, cells.mask.expand(shape))
         parts = (result,) if isinstance(result, Tensor) else tuple(result)
         if any(
@@ -40,7 +40,7 @@ class Reshape(Form):
                 _UNIFORM[key] = self._uniform(call, cells, shape)
             dims = _UNIFORM[key]
             parts = tuple(_narrow(part, found) for part, found in zip(parts, dims, strict=True))
-        found = tuple(Cells(compact(part)) for part in parts)
+        found = tuple(PresenceMask(compact(part)) for part in parts)
         return found[0] if isinstance(result, Tensor) else found
 
     @staticmethod
@@ -55,7 +55,7 @@ class Reshape(Form):
         given = models | {call.step.inputs[0]: tensor}
         return call.step(given, torch.ops.aten.reshape.default if view else None)
 
-    def _uniform(self, call: Call, cells: Cells, shape: Shape) -> tuple[tuple[int, ...], ...]:
+    def _uniform(self, call: Call, cells: PresenceMask, shape: Shape) -> tuple[tuple[int, ...], ...]:
         origin = torch.arange(cells.mask.numel(), dtype=torch.int32).view(cells.mask.shape).expand(shape)
         result = self._apply(call, origin)
         parts = (result,) if isinstance(result, Tensor) else tuple(result)
@@ -84,7 +84,7 @@ def compact(mask: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Permute(Form):
+class Permute(MaskedOperator):
     """A reordering of dimensions, which can be undone: demand passes through it.
 
     Args:
@@ -96,25 +96,25 @@ class Permute(Form):
     def presence(self, call: Call) -> Found:
         return permuted(call.cells(), self.order)
 
-    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         back = tuple(sorted(range(len(self.order)), key=self.order.__getitem__))
         return [Demand(permuted(needed, back) if needed is not None else call.cells())]
 
 
-def permuted(cells: Cells, order: tuple[int, ...]) -> Cells:
+def permuted(cells: PresenceMask, order: tuple[int, ...]) -> PresenceMask:
     """Reorder the dimensions of a presence; going back gives the very object that was left."""
 
-    def make() -> Cells:
+    def make() -> PresenceMask:
         inner = permuted(cells.inner, order) if cells.inner is not None else None
-        there = Cells(cells.mask.permute(order), inner)
+        there = PresenceMask(cells.mask.permute(order), inner)
         back = tuple(sorted(range(len(order)), key=order.__getitem__))
-        there.remember(("permute", back), lambda: cells)
+        there.cached(("permute", back), lambda: cells)
         return there
 
-    return cells.remember(("permute", order), make)
+    return cells.cached(("permute", order), make)
 
 
-class Pick(Form):
+class Pick(MaskedOperator):
     """One tensor out of the list that an operator returned."""
 
     def presence(self, call: Call) -> Found:
@@ -123,7 +123,7 @@ class Pick(Form):
 
 
 @dataclass(frozen=True)
-class Concat(Form):
+class Concat(MaskedOperator):
     """Concatenation: along channels a cell is present where it is in every branch; along tokens or space, as it was.
 
     Args:
@@ -136,7 +136,7 @@ class Concat(Form):
     def presence(self, call: Call) -> Found:
         rank = len(call.shapes[0])
         dim = self.dim % rank
-        masked = [cells for cells in call.found if isinstance(cells, Cells)]
+        masked = [cells for cells in call.found if isinstance(cells, PresenceMask)]
         wide = any(
             shape[dim] > 1 for cells, shape in zip(call.found, call.shapes, strict=True) if cells is not None
         )
@@ -144,15 +144,15 @@ class Concat(Form):
         if uniform and (wide or (rank == 4 and dim == 1)):
             joint = masked[0]
             for cells in masked[1:]:
-                joint = both(joint, cells)
+                joint = intersection(joint, cells)
             return joint
         size = [max(sizes) for sizes in zip(*(cells.mask.shape for cells in masked), strict=True)]
         parts = []
         for found, shape in zip(call.found, call.shapes, strict=True):
             size[dim] = shape[dim]
-            mask = found.mask if isinstance(found, Cells) else masked[0].mask.new_ones(())
+            mask = found.mask if isinstance(found, PresenceMask) else masked[0].mask.new_ones(())
             parts.append(mask.expand(size))
-        return Cells(torch.cat(parts, dim))
+        return PresenceMask(torch.cat(parts, dim))
 
-    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         return Pointwise().demand(call, needed, wanted)

@@ -1,4 +1,4 @@
-"""Masked forms of windows that slide over the image, and of the borders put around it."""
+"""Masked operators of windows that slide over the image, and of the borders put around it."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..graph import Shape
-from ..mask import Cells
-from ..padding import Pair, fill, rings, window_sum
-from .base import Call, Demand, Form, Found, absent_to
+from ..mask import PresenceMask
+from ..padding import Pair, fill_rings, ring_geometry, window_sum
+from .base import Call, Demand, Found, MaskedOperator, fill_absent
 
 __all__ = ["Border", "Window"]
 
 
 @dataclass(frozen=True)
-class Window(Form):
+class Window(MaskedOperator):
     """A window slides over the image: convolution and pooling.
 
     Args:
@@ -47,12 +47,12 @@ class Window(Form):
     def _inside(self, call: Call) -> Tensor:
         """For each window its number of cells inside the image, `(1, 1, h, w)`."""
         whole = call.inside[0]
-        mask = whole.one_channel().mask[:1] if isinstance(whole, Cells) else call.cells().mask.new_ones(1)
+        mask = whole.one_channel().mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
         return window_sum(mask.float(), *self._geometry(call)).to(call.cells().mask.device)
 
-    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         cells = call.cells()
-        touched = self._touched(needed or call.out, call.shapes[0]) if isinstance(call.out, Cells) else cells
+        touched = self._touched(needed or call.out, call.shapes[0]) if isinstance(call.out, PresenceMask) else cells
         # What is present in some channels only is filled in a copy, when its value is there.
         fills = self._fills(call) and not cells.varies(1)
         if self.kernel == (1, 1) or cells.contains(touched):
@@ -64,7 +64,7 @@ class Window(Form):
     def _fills(self, call: Call) -> bool:
         return call.settings.padding == "neighbor" and (self.kind == "conv" or call.settings.pool_padding)
 
-    def _touched(self, out: Cells, shape: Shape) -> Cells:
+    def _touched(self, out: PresenceMask, shape: Shape) -> PresenceMask:
         """The input cells that the needed windows look at."""
         size = (shape[2], shape[3])
         k, s, p, d = self.kernel, self.stride, self.padding, self.dilation
@@ -72,15 +72,15 @@ class Window(Form):
         if s == (1, 1):
             return out.window(k, s, reach, d, size)
 
-        def make() -> Cells:
+        def make() -> PresenceMask:
             mask = out.mask
             spread = mask.new_zeros(
                 mask.shape[0], 1, (mask.shape[2] - 1) * s[0] + 1, (mask.shape[3] - 1) * s[1] + 1
             )
             spread[:, :, :: s[0], :: s[1]] = mask
-            return Cells(window_sum(spread, k, (1, 1), reach, d, size))
+            return PresenceMask(window_sum(spread, k, (1, 1), reach, d, size))
 
-        return out.remember(("touched", k, s, p, d, size), make)
+        return out.cached(("touched", k, s, p, d, size), make)
 
     def value(self, call: Call, values: list[Any]) -> Any:
         cells = call.cells().one_channel()
@@ -90,20 +90,20 @@ class Window(Form):
             return call.run(values)
         partial = call.settings.padding == "partial" and (self.kind == "conv" or call.settings.pool_padding)
         nothing = float("-inf") if partial and self.kind == "max" else 0.0
-        values[0] = absent_to(nothing, values[0], call.seen().one_channel())
+        values[0] = fill_absent(nothing, values[0], call.with_borders().one_channel())
         y = call.run(values)
         if not partial or self.kind == "max":
             return y
         bias = values[2].view(-1, 1, 1) if len(values) > 2 else y.new_zeros(())
         return (y - bias) * self._rescaling(call, cells).to(y.dtype) + bias
 
-    def _filled(self, call: Call, cells: Cells, x: Tensor) -> Tensor:
+    def _filled(self, call: Call, cells: PresenceMask, x: Tensor) -> Tensor:
         rounds = max(d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True))
-        border = call.seen().one_channel().mask & ~cells.mask
-        return fill(x.clone(), rings(cells.mask, rounds=rounds, inside=~border))
+        border = call.with_borders().one_channel().mask & ~cells.mask
+        return fill_rings(x.clone(), ring_geometry(cells.mask, rounds=rounds, inside=~border))
 
-    def _rescaling(self, call: Call, cells: Cells) -> Tensor:
-        """Cells of each window that lie inside the image, over those that are present (partial convolution)."""
+    def _rescaling(self, call: Call, cells: PresenceMask) -> Tensor:
+        """Cells of each window inside the image, divided by its present cells (partial convolution)."""
         geometry = self._geometry(call)
 
         def make() -> Tensor:
@@ -111,11 +111,11 @@ class Window(Form):
             inside = self._inside(call).clamp(min=1)
             return inside / window_sum(cells.mask.float(), *geometry).clamp(min=1)
 
-        return cells.remember(("rescaling", *geometry), make)
+        return cells.cached(("rescaling", *geometry), make)
 
 
 @dataclass(frozen=True)
-class Border(Form):
+class Border(MaskedOperator):
     """Padding as an operator of its own: a constant border is absent, a mirrored one is as its source.
 
     The border keeps its value: only cells inside the image are filled, before the border is put around them.
@@ -132,12 +132,12 @@ class Border(Form):
     def presence(self, call: Call) -> Found:
         cells = call.cells()
 
-        def make() -> Cells:
+        def make() -> PresenceMask:
             if self.mode != "constant":
-                return Cells(F.pad(cells.mask.float(), self.pad, mode=self.mode) > 0.5)
-            return Cells(F.pad(cells.mask, self._sizes(call)))
+                return PresenceMask(F.pad(cells.mask.float(), self.pad, mode=self.mode) > 0.5)
+            return PresenceMask(F.pad(cells.mask, self._sizes(call)))
 
-        return cells.remember(("border", self.pad, self.mode), make)
+        return cells.cached(("border", self.pad, self.mode), make)
 
     def _sizes(self, call: Call) -> list[int]:
         """The padding of the mask: none along dimensions where presence does not vary, such as channels."""
@@ -149,13 +149,13 @@ class Border(Form):
                 sizes[i : i + 2] = 0, 0
         return sizes
 
-    def demand(self, call: Call, needed: Cells | None, wanted: Cells | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         cells = call.cells()
         if wanted is None:
             return [Demand(cells)]
         if self.mode != "constant":
-            everything = cells.remember(("everything",), lambda: Cells(torch.ones_like(cells.mask)))
+            everything = cells.cached(("everything",), lambda: PresenceMask(torch.ones_like(cells.mask)))
             return [Demand(cells, everything)]
         crop = [-size for size in self._sizes(call)]
-        inside = wanted.remember(("border", tuple(crop)), lambda: Cells(F.pad(wanted.mask, crop)))
+        inside = wanted.cached(("border", tuple(crop)), lambda: PresenceMask(F.pad(wanted.mask, crop)))
         return [Demand(cells, inside)]

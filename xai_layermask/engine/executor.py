@@ -1,0 +1,112 @@
+"""The value pass: run a captured graph on values, filling what windows will read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+from ..errors import UnsupportedOperator
+from .fusion import Weights, fuse
+from .graph import Graph, Step
+from .ops.base import MaskingSettings
+from .padding import fill_rings
+from .program import Plan, Program, find_cut
+from .rules import version
+
+__all__ = ["Executor", "refuse_unsupported", "run"]
+
+_KEPT = 8
+
+
+class Executor:
+    """A captured graph with its programs, one per batch size and mode."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._programs: dict[Any, Program] = {}
+        self._weights: Weights | None = None
+
+    def program(
+        self, batch: int, settings: MaskingSettings, until: str | None, folded: bool = False, overwrite: bool = False
+    ) -> Program:
+        key = (batch, folded, overwrite, version())
+        if key not in self._programs:
+            steps: tuple[Step, ...] = self.graph.steps(batch)
+            cut = find_cut(steps, until)
+            shapes = self.graph.shapes(batch)
+            if folded:
+                steps, weights = fuse(steps, self.graph.held, self.graph.outputs, cut)
+                # What is folded does not depend on the batch size: one copy of the weights serves all of them.
+                self._weights = self._weights or weights
+                shapes = shapes | {one.number: shapes[one.weight[0]] for one in weights.parts}
+                shapes |= {one.number - 1: shapes[one.weight[0]][:1] for one in weights.parts}
+            while len(self._programs) >= _KEPT:
+                self._programs.pop(next(iter(self._programs)))
+            self._programs[key] = Program(
+                steps, shapes, self.graph.image, self.graph.outputs, settings, cut, overwrite
+            )
+        return self._programs[key]
+
+    def state(self, device: torch.device, folded: bool) -> dict[int, Any]:
+        """Parameters, buffers, constants and prepared weights by value number, as they are now."""
+        values: dict[int, Any] = self.graph.state(device)
+        if folded and self._weights is not None:
+            # Autocast would round these weights anew in every call.
+            rounded = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
+            values |= self._weights.values(values, rounded)
+        return values
+
+
+def refuse_unsupported(program: Program) -> None:
+    """Raise an error if a step has no masked operator.
+
+    Args:
+        program: What is going to run.
+
+    Raises:
+        UnsupportedOperator: If there is one; the message names it and its module.
+    """
+    if program.unsupported:
+        (operator, path), count = program.unsupported[0], len(program.unsupported)
+        more = f" (and {count - 1} more calls)" if count > 1 else ""
+        raise UnsupportedOperator(
+            f"every operator that meets masked activations must have a rule, but {operator} in "
+            f"{path or 'the model'}{more} has none: add one with xai_layermask.rule."
+        )
+
+
+def run(
+    program: Program, plan: Plan, values: dict[int, Any], seen: Callable[[int, Any], None] | None = None
+) -> None:
+    """The value pass: every step in order, filling what a later window will read.
+
+    Args:
+        program: The steps.
+        plan: What this batch needs beyond them.
+        values: The image, parameters, buffers and constants by value number; in the end what nobody needed any more
+            is gone, and what the model returns is there.
+        seen: Called for each step with the number of its value and the value, before a later step can write over it.
+    """
+    first = plan.fills.get(program.image)
+    if first:
+        values[program.image] = fill_rings(values[program.image], first)
+    if not program.steps:
+        plan.end(values)
+    for step in program.steps:
+        call = plan.calls.get(step.index)
+        if call is None:
+            value = step(values)
+        else:
+            value = program.masked[step.index].value(call, [values[index] for index in step.inputs])
+            geometry = plan.fills.get(step.index)
+            if geometry:
+                value = fill_rings(value, geometry)
+        values[step.index] = value
+        if seen is not None:
+            seen(step.index, value)
+        for index in program.dead.get(step.index, ()):
+            del values[index]
+        if step.index == program.cut:
+            plan.end(values)
