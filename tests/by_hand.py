@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from xai_layermask.engine.executor import run as run_steps
 from xai_layermask.engine.graph import Slot, Step
 from xai_layermask.engine.mask import PresenceMask
 from xai_layermask.engine.ops.base import MaskingSettings
 from xai_layermask.engine.padding import window_sum
 from xai_layermask.engine.program import Program
-from xai_layermask.engine.executor import run as run_steps
 
 aten = torch.ops.aten
 DEFAULT = MaskingSettings()
