@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -51,6 +52,17 @@ def test_a_mask_of_another_size_is_refused(tmp_path):
 def test_missing_files_have_no_digest(tmp_path):
     with pytest.raises(InputError, match="the files of 'x' must be readable, but they are not"):
         Item("x", tmp_path / "x.png").digest()
+
+
+def test_an_open_item_opens_each_file_once(tmp_path, monkeypatch):
+    one, opened = item(tmp_path), []
+    read = Path.read_bytes
+    monkeypatch.setattr(Path, "read_bytes", lambda path: opened.append(path.name) or read(path))
+    open_item = one.open()
+    assert open_item.digest == one.digest()
+    opened.clear()
+    assert np.array_equal(open_item.picture, one.picture()) and np.array_equal(open_item.mask, one.mask())
+    assert sorted(opened) == ["a.png", "a.png", "a_mask.png"]  # by the item alone
 
 
 def test_kinds_of_painted_masks(tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .item import Dataset, Item, Mask
+from .item import Dataset, Item, Mask, OpenItem
 from .reader import LAYOUTS, read_dataset
 
-__all__ = ["LAYOUTS", "Dataset", "Item", "Mask", "read_dataset"]
+__all__ = ["LAYOUTS", "Dataset", "Item", "Mask", "OpenItem", "read_dataset"]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, choose
-from ..images.read import read_image
+from ..images.read import decode_image, read_file
 
-__all__ = ["Outlines", "Painted", "Squares"]
+__all__ = ["Outlines", "Painted", "ReadFile", "Squares"]
 
 Floats = npt.NDArray[np.float64]
+#: Reads the content of a file; a reader that remembers files opens each once.
+ReadFile = Callable[[Path], bytes]
 
 _KINDS = ("grey", "any", "trimap")
 _COLOURED = 32  # levels between the channels of a pixel; what JPEG leaves in a grey picture is less
@@ -39,21 +43,22 @@ class Painted:
     def __post_init__(self) -> None:
         choose(self.kind, _KINDS, "kind")
 
-    def read(self, height: int, width: int) -> Floats:
-        """Give the mask: float64, as large as its file, whatever the picture is.
+    def read(self, height: int, width: int, read_file: ReadFile = read_file) -> Floats:
+        """Read the mask: float64, of the size of its file.
 
         Raises:
-            InputError: If the file cannot be read, or holds something else, such as class numbers or colours.
+            InputError: If the file cannot be decoded, or is not a mask of this kind.
         """
+        content = read_file(self.path)
         if self.kind == "trimap":
-            return _trimap(self.path)
+            return _trimap(content, self.path.name)
         if self.kind == "any":
-            return np.where(read_image(self.path).any(axis=2), 1.0, 0.0)
-        return _white_on_black(self.path)
+            return np.where(decode_image(content, self.path.name).any(axis=2), 1.0, 0.0)
+        return _white_on_black(content, self.path.name)
 
-    def fingerprint(self) -> bytes:
-        """Everything that determines it."""
-        return self.kind.encode() + self.path.read_bytes()
+    def fingerprint(self, read_file: ReadFile = read_file) -> bytes:
+        """Everything that determines the mask."""
+        return self.kind.encode() + read_file(self.path)
 
 
 @dataclass(frozen=True)
@@ -66,11 +71,11 @@ class Squares:
 
     paths: tuple[Path, ...]
 
-    def read(self, height: int, width: int) -> Floats:
-        """Give the mask of a picture: float64 `(height, width)`, 0 outside the square."""
+    def read(self, height: int, width: int, read_file: ReadFile = read_file) -> Floats:
+        """Read the mask: float64 `(height, width)`, 0 outside the square."""
         from PIL import Image
 
-        highest = np.maximum.reduce([read_image(path)[..., 0] for path in self.paths])
+        highest = np.maximum.reduce([decode_image(read_file(path), path.name)[..., 0] for path in self.paths])
         side = min(height, width)
         found = np.zeros((height, width))
         top, left = (height - side) // 2, (width - side) // 2
@@ -78,9 +83,9 @@ class Squares:
         found[top : top + side, left : left + side] = np.asarray(square) / 255
         return found
 
-    def fingerprint(self) -> bytes:
-        """Everything that determines it."""
-        return b"".join(path.read_bytes() for path in self.paths)
+    def fingerprint(self, read_file: ReadFile = read_file) -> bytes:
+        """Everything that determines the mask."""
+        return b"".join(read_file(path) for path in self.paths)
 
 
 @dataclass(frozen=True)
@@ -94,8 +99,8 @@ class Outlines:
 
     shapes: str
 
-    def read(self, height: int, width: int) -> Floats:
-        """Give the mask of a picture: float64 `(height, width)`, 1 in any of the shapes."""
+    def read(self, height: int, width: int, read_file: ReadFile = read_file) -> Floats:
+        """Draw the mask: float64 `(height, width)`, 1 inside any of the shapes."""
         from PIL import Image, ImageDraw
 
         canvas = Image.new("L", (width, height))
@@ -108,17 +113,17 @@ class Outlines:
                     draw.polygon(polygon, fill=1)
         return (runs | (np.asarray(canvas) > 0)).astype(np.float64)
 
-    def fingerprint(self) -> bytes:
-        """Everything that determines it."""
+    def fingerprint(self, read_file: ReadFile = read_file) -> bytes:
+        """Everything that determines the mask."""
         return self.shapes.encode()
 
 
-def _white_on_black(path: Path) -> Floats:
+def _white_on_black(content: bytes, name: str) -> Floats:
     """Read a mask of greys. What is painted in another way would be read as hardly any object, or as nothing else."""
     from PIL import Image
 
-    values = read_image(path)
-    with Image.open(path) as image:
+    values = decode_image(content, name)
+    with Image.open(io.BytesIO(content)) as image:
         clear = image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255
     wrong = {
         "transparent in places": clear,
@@ -128,7 +133,7 @@ def _white_on_black(path: Path) -> Floats:
     found = next((what for what, is_so in wrong.items() if is_so), None)
     if found:
         raise InputError(
-            f"mask must be white on black, but {path.name!r} is {found}: write 255 where the object is, 0 elsewhere."
+            f"mask must be white on black, but {name!r} is {found}: write 255 where the object is, 0 elsewhere."
         )
     greys: Floats = values.mean(axis=2) / 255
     return greys
@@ -145,15 +150,15 @@ def _runs(shape: dict[str, Any], height: int, width: int) -> npt.NDArray[np.bool
     return values.reshape(width, height).T
 
 
-def _trimap(path: Path) -> Floats:
+def _trimap(content: bytes, name: str) -> Floats:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        with Image.open(io.BytesIO(content)) as image:
             values = np.asarray(image)
     except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"trimap must be a picture, but {str(path)!r} is none: save it again.") from error
+        raise InputError(f"trimap must be a picture, but {name!r} is none: save it again.") from error
     if values.ndim != 2 or not np.isin(values, (1, 2, 3)).all():
-        raise InputError(f"trimap must hold 1, 2 and 3, but {str(path)!r} holds something else: check the file.")
+        raise InputError(f"trimap must hold 1, 2 and 3, but {name!r} holds something else: check the file.")
     found: Floats = (values != 2).astype(np.float64)
     return found

@@ -5,7 +5,9 @@ Everything after this module sees a picture as `(H, W, 3)` uint8 in RGB, upright
 
 from __future__ import annotations
 
+import io
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from ..errors import InputError, reason
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["read_image", "sample_name", "sample_photograph"]
+__all__ = ["decode_image", "read_file", "read_image", "sample_name", "sample_photograph"]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -87,19 +89,50 @@ def read_image(img: object) -> Picture:
 
 
 def _from_path(path: str | bytes) -> Picture:
+    return decode_image(read_file(os.fsdecode(path)), os.fsdecode(path))
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """Read the content of a picture file, for [`decode_image`][].
+
+    Raises:
+        InputError: If there is no such file, or it cannot be read.
+    """
+    name = os.fspath(path)
+    if not os.path.exists(name):
+        raise InputError(f"image must be a file that exists, but there is none at {name!r}: check the path.")
+    if not os.path.isfile(name):
+        raise InputError(f"image must be a file, but {name!r} is none: give the path of one picture.")
+    try:
+        return Path(name).read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"image must be a picture that can be opened, but the file {name!r} is not ({reason(error)}): "
+            "check the file."
+        ) from error
+
+
+def decode_image(content: bytes, name: str) -> Picture:
+    """Decode the content of a picture file as [`read_image`][] does.
+
+    Args:
+        content: The bytes of the file.
+        name: Name of the file, for error messages.
+
+    Returns:
+        uint8 `(H, W, 3)`, RGB.
+
+    Raises:
+        InputError: If the bytes are not a picture.
+    """
     from PIL import Image, UnidentifiedImageError
 
-    name = os.fsdecode(path)
-    if not os.path.exists(path):
-        raise InputError(f"image must be a file that exists, but there is none at {name!r}: check the path.")
-    if not os.path.isfile(path):
-        raise InputError(f"image must be a file, but {name!r} is none: give the path of one picture.")
-    if os.path.getsize(path) == 0:
+    if not content:
         raise InputError(
             f"image must be a picture, but the file {name!r} is empty: save or download it again."
         )
     try:
-        with Image.open(name) as image:
+        with Image.open(io.BytesIO(content)) as image:
             return _from_pil(image, f"the file {name!r}")
     except UnidentifiedImageError as error:
         raise InputError(
