@@ -200,16 +200,16 @@ def test_grey_pictures(masked):
         ({"image": np.zeros((16, 16, 3), np.int32)}, r"^images must be uint8 or floats from 0 to 1, but int32 came"),
         ({"hide_color": (1, 2, 3)}, r"^hide_color must be None or 0, since .*, but \(1, 2, 3\)"),
         ({"hide_color": 128}, r"^hide_color must be None or 0"),
-        ({"num_samples": 1}, r"^num_samples must be a whole number of at least 2, but 1 came"),
-        ({"batch_size": 0}, r"^batch_size must be a whole number of at least 1, but 0 came"),
-        ({"num_features": 0}, r"^num_features must be a whole number of at least 1, but 0 came"),
-        ({"top_labels": -1}, r"^top_labels must be a whole number of at least 0, but -1 came"),
-        ({"random_seed": -1}, r"^random_seed must be a whole number from 0 to"),
-        ({"segmentation_fn": "slick"}, r"^segments must be one of 'patches', .* did you mean 'slic'\?$"),
+        ({"num_samples": 1}, r"^expected an integer of at least 2 for num_samples, got 1"),
+        ({"batch_size": 0}, r"^expected an integer of at least 1 for batch_size, got 0"),
+        ({"num_features": 0}, r"^expected an integer of at least 1 for num_features, got 0"),
+        ({"top_labels": -1}, r"^expected an integer of at least 0 for top_labels, got -1"),
+        ({"random_seed": -1}, r"^expected an integer from 0 to 4294967295 for random_seed, got -1"),
+        ({"segmentation_fn": "slick"}, r"^expected one of patches, .* for segments, .*: did you mean 'slic'\?$"),
         ({"segmentation_fn": QUARTERS[:4]}, r"^segments must have the shape"),
         ({"distance_metric": "near"}, r"^distance_metric must be one that scikit-learn knows, but 'near' came"),
-        ({"top_labels": None, "labels": (5,)}, r"^labels must be classes from 0 to 4, but 5 came"),
-        ({"top_labels": None, "labels": ("cat",)}, r"^labels must be classes from 0 to 4, but 'cat' came"),
+        ({"top_labels": None, "labels": (5,)}, r"^expected an integer from 0 to 4 for labels, got 5"),
+        ({"top_labels": None, "labels": ("cat",)}, r"^expected an integer from 0 to 4 for labels, got 'cat'"),
         ({"classifier_fn": 3}, r"^classifier_fn must be a masking, a network or a function, but int came"),
         ({"classifier_fn": lambda x: np.ones(len(x))}, r"^classifier_fn must return .* \(10, K\), but \(10,\) came"),
     ],
@@ -224,9 +224,9 @@ def test_bad_arguments_are_one_sentence(change, message, masked, picture):
 
 
 def test_bad_explainers(masked, picture):
-    with pytest.raises(InputError, match=r"^feature_selection must be one of .* did you mean 'lasso_path'\?$"):
+    with pytest.raises(InputError, match=r"^expected .* for feature_selection, .*: did you mean 'lasso_path'\?$"):
         LayerMaskImageExplainer(feature_selection="lasso")
-    with pytest.raises(InputError, match=r"^random_seed must be"):
+    with pytest.raises(InputError, match=r"for random_seed, got"):
         LayerMaskImageExplainer(random_state=1.5)
     with pytest.raises(InputError, match=r"^preprocess must be left out where classifier_fn is a function of pictures"):
         explain(picture, lambda x: masked.predict_proba(x), explainer=LayerMaskImageExplainer(preprocess=OURS))

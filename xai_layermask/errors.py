@@ -1,18 +1,37 @@
-"""What can go wrong, in words that say what was expected, what came and what to do."""
+"""Exceptions, and the checks that word them: "expected X for NAME, got Y: do Z"."""
 
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable
+from numbers import Integral, Real
 
-__all__ = ["CaptureError", "InputError", "UnsupportedOperator", "choose", "reason"]
+__all__ = ["CaptureError", "InputError", "UnsupportedOperator", "check_integer", "check_number", "choose", "reason"]
 
-
-_SHOWN = 24  # of the words that would do; a model has hundreds of modules
+_LISTED = 24  # options that a message lists; a model has hundreds of modules
+_SHOWN = 80  # characters of a value that a message shows
 
 
 class InputError(ValueError):
-    """A value that the caller can mend, described in one sentence."""
+    """An argument that the caller can correct."""
+
+    @classmethod
+    def expected(cls, wanted: str, got: object, remedy: str = "") -> InputError:
+        """Word the error as "expected X for NAME, got Y: do Z".
+
+        Args:
+            wanted: What was expected and for which argument, such as "a tensor (N, C, H, W) for image".
+            got: What was passed, as text.
+            remedy: What to do, where that is not obvious.
+
+        Example:
+            >>> raise InputError.expected("a tensor (N, C, H, W) for image", "3x8x8", "add a batch dimension")
+            Traceback (most recent call last):
+            ...
+            xai_layermask.errors.InputError: expected a tensor (N, C, H, W) for image, got 3x8x8: add a batch dimension
+        """
+        return cls(f"expected {wanted}, got {got}" + (f": {remedy}" if remedy else ""))
 
 
 class CaptureError(RuntimeError):
@@ -27,15 +46,12 @@ def choose(value: object, options: Iterable[str], what: str) -> str:
     """Return `value` if it is one of `options`.
 
     Args:
-        value: What the caller gave.
-        options: The words that are understood.
-        what: The noun for the message, such as "padding".
-
-    Returns:
-        The value, now known to be one of the options.
+        value: The argument.
+        options: The accepted values.
+        what: The argument's name; "" leaves it out.
 
     Raises:
-        InputError: If it is none of them; the message names the nearest one.
+        InputError: If it is not; the message suggests the closest option.
 
     Example:
         >>> choose("zero", ("neighbor", "zero"), "padding")
@@ -43,27 +59,84 @@ def choose(value: object, options: Iterable[str], what: str) -> str:
         >>> choose("neighbour", ("neighbor", "zero"), "padding")
         Traceback (most recent call last):
         ...
-        xai_layermask.errors.InputError: padding must be one of 'neighbor', 'zero', but 'neighbour' came: \
-did you mean 'neighbor'?
+        xai_layermask.errors.InputError: expected one of neighbor, zero for padding, got 'neighbour': did you mean \
+'neighbor'?
     """
     words = tuple(options)
     if isinstance(value, str) and value in words:
         return value
     folded = {word.casefold(): word for word in words}
     near = difflib.get_close_matches(str(value).casefold(), folded, n=1, cutoff=0.4)
-    hint = f"did you mean {folded[near[0]]!r}?" if near else "choose one of these."
-    more = f" and {len(words) - _SHOWN} more" if len(words) > _SHOWN else ""
-    raise InputError(f"{what} must be one of {', '.join(map(repr, words[:_SHOWN]))}{more}, but {value!r} came: {hint}")
+    more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
+    wanted = f"one of {', '.join(words[:_LISTED])}{more}"
+    raise InputError.expected(_named(wanted, what), _shown(value), f"did you mean {folded[near[0]]!r}?" if near else "")
+
+
+def check_integer(
+    value: object, what: str, least: int | None = None, most: int | None = None, otherwise: str = ""
+) -> int:
+    """Return `value` as an int if it is an integer within bounds. Booleans and floats are not integers.
+
+    Args:
+        value: The argument.
+        what: Its name; "" leaves it out.
+        least: The smallest accepted value.
+        most: The largest accepted value.
+        otherwise: What else the argument may be, for the message, such as "'auto'".
+
+    Raises:
+        InputError: If it is not.
+
+    Example:
+        >>> check_integer(20, "k", least=1)
+        20
+        >>> check_integer(0.5, "batch_size", least=1, otherwise="'auto'")
+        Traceback (most recent call last):
+        ...
+        xai_layermask.errors.InputError: expected an integer of at least 1 or 'auto' for batch_size, got 0.5
+    """
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if (least is None or number >= least) and (most is None or number <= most):
+            return number
+    wanted = f"an integer{_range(least, most)}" + (f" or {otherwise}" if otherwise else "")
+    raise InputError.expected(_named(wanted, what), _shown(value))
+
+
+def check_number(
+    value: object, what: str, least: float | None = None, most: float | None = None, above: float | None = None
+) -> float:
+    """Return `value` as a float if it is a finite number within bounds. Booleans are not numbers.
+
+    Args:
+        value: The argument.
+        what: Its name; "" leaves it out.
+        least: The smallest accepted value.
+        most: The largest accepted value.
+        above: Accepted values are greater than this.
+
+    Raises:
+        InputError: If it is not.
+
+    Example:
+        >>> check_number(1, "ratio", least=0, most=1)
+        1.0
+        >>> check_number(0, "kernel_width", above=0)
+        Traceback (most recent call last):
+        ...
+        xai_layermask.errors.InputError: expected a number above 0 for kernel_width, got 0
+    """
+    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+        number = float(value)
+        low = (least is None or number >= least) and (above is None or number > above)
+        if low and (most is None or number <= most):
+            return number
+    bounds = _range(least, most) if above is None else f" above {above:g}" + (f", at most {most:g}" if most else "")
+    raise InputError.expected(_named(f"a number{bounds}", what), _shown(value))
 
 
 def reason(error: BaseException) -> str:
-    r"""Shorten an error to something that can stand inside a sentence.
-
-    Args:
-        error: Any error.
-
-    Returns:
-        The first line of its message without the full stop, or its class where it says nothing.
+    r"""The first line of an error's message without its full stop, or its class if the message is empty.
 
     Example:
         >>> reason(ValueError("bad magic number.\nTraceback ..."))
@@ -71,3 +144,20 @@ def reason(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(". :")
+
+
+def _named(wanted: str, what: str) -> str:
+    return f"{wanted} for {what}" if what else wanted
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if least is not None and most is not None:
+        return f" from {least} to {most}"
+    if least is not None:
+        return f" of at least {least}"
+    return "" if most is None else f" of at most {most}"
+
+
+def _shown(value: object) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHOWN else type(value).__name__

@@ -17,7 +17,7 @@ from lime.lime_base import LimeBase
 from lime.lime_image import ImageExplanation, LimeImageExplainer
 from torch import nn
 
-from .errors import InputError, choose
+from .errors import InputError, check_integer, choose
 from .maskings.base import Masking, Normalizer, as_pictures
 from .maskings.layer import LayerMask
 from .segments import Segments, presence_of, quickshift, segment
@@ -179,10 +179,7 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
             ("num_samples", num_samples, 2), ("batch_size", batch_size, 1),
             ("num_features", num_features, 1), ("top_labels", top_labels or 0, 0),
         ):
-            if not _is_whole(value) or value < least:
-                raise InputError(
-                    f"{what} must be a whole number of at least {least}, but {value!r} came: choose another."
-                )
+            check_integer(value, what, least)
         state = _random(self._seed if random_seed is None else random_seed)
         how = partial(quickshift, kernel_size=4) if segmentation_fn is None else segmentation_fn
         segments = segmentation(how)(colours)
@@ -199,11 +196,7 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
         distances = _distances(data, distance_metric)
         base = LimeBase(self.base.kernel_fn, self.base.verbose, random_state=state)
         for label in top:
-            if not _is_whole(label) or not 0 <= label < answers.shape[1]:
-                raise InputError(
-                    f"labels must be classes from 0 to {answers.shape[1] - 1}, but {label!r} came: choose "
-                    "others."
-                )
+            check_integer(label, "labels", least=0, most=answers.shape[1] - 1)
             (
                 explanation.intercept[label],
                 explanation.local_exp[label],
@@ -278,15 +271,9 @@ def _checked(picture: Picture) -> tuple[Picture, npt.NDArray[np.bool_]]:
 def _random(seed: int | np.random.RandomState | None) -> np.random.RandomState:
     if isinstance(seed, np.random.RandomState):
         return seed
-    if seed is not None and (not _is_whole(seed) or not 0 <= seed < 2**32):
-        raise InputError(
-            f"random_seed must be a whole number from 0 to 2**32 - 1, but {seed!r} came: choose another."
-        )
+    if seed is not None:
+        check_integer(seed, "random_seed", least=0, most=2**32 - 1)
     return np.random.RandomState(seed)
-
-
-def _is_whole(value: object) -> bool:
-    return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 
 def _distances(data: npt.NDArray[Any], metric: str) -> npt.NDArray[np.floating[Any]]:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .errors import InputError, choose
+from .errors import InputError, check_integer, check_number, choose
 
 __all__ = ["check_segments", "felzenszwalb", "patches", "presence_of", "quickshift", "segment", "slic"]
 
@@ -29,13 +29,6 @@ def _check_picture(image: object) -> None:
     else:
         return
     raise InputError(f"image must be a uint8 array (H, W, 3), but {came} came: read it by read_image first.")
-
-
-def _check_number(value: float, what: str, least: float, whole: bool = False) -> None:
-    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value < float("inf"):
-        kind = "a whole number" if whole else "a number"
-        raise InputError(f"{what} must be {kind} of at least {least:g}, but {value!r} came: choose another.")
 
 
 def _contiguous(ids: npt.NDArray[np.integer[Any]]) -> Segments:
@@ -64,7 +57,7 @@ def patches(image: Picture, size: int = 16) -> Segments:
                [3, 3, 4, 4, 5]])
     """
     _check_picture(image)
-    _check_number(size, "size of a patch", 1, whole=True)
+    check_integer(size, "size", least=1)
     height, width = image.shape[:2]
     columns = -(-width // size)
     ids: Segments = np.arange(height)[:, None] // size * columns + np.arange(width) // size
@@ -94,8 +87,8 @@ def slic(image: Picture, n_segments: int = 196, compactness: float = 20.0) -> Se
     from skimage.segmentation import slic as skimage_slic
 
     _check_picture(image)
-    _check_number(n_segments, "n_segments", 1, whole=True)
-    _check_number(compactness, "compactness", 1e-6)
+    check_integer(n_segments, "n_segments", least=1)
+    check_number(compactness, "compactness", above=0)
     return _contiguous(skimage_slic(image, n_segments=n_segments, compactness=compactness, start_label=0))
 
 
@@ -122,11 +115,9 @@ def quickshift(image: Picture, kernel_size: float = 2, max_dist: float = 200, ra
     from skimage.segmentation import quickshift as skimage_quickshift
 
     _check_picture(image)
-    _check_number(kernel_size, "kernel_size", 1)
-    _check_number(max_dist, "max_dist", 1e-6)
-    _check_number(ratio, "ratio", 0)
-    if ratio > 1:
-        raise InputError(f"ratio must be at most 1, but {ratio!r} came: choose one between 0 and 1.")
+    check_number(kernel_size, "kernel_size", least=1)
+    check_number(max_dist, "max_dist", above=0)
+    check_number(ratio, "ratio", least=0, most=1)
     options = {"kernel_size": kernel_size, "max_dist": max_dist, "ratio": ratio}
     return _contiguous(skimage_quickshift(image, **options, rng=0))  # type: ignore[no-untyped-call]
 
@@ -154,9 +145,9 @@ def felzenszwalb(image: Picture, scale: float = 100.0, sigma: float = 0.8, min_s
     from skimage.segmentation import felzenszwalb as skimage_felzenszwalb
 
     _check_picture(image)
-    _check_number(scale, "scale", 1e-6)
-    _check_number(sigma, "sigma", 0)
-    _check_number(min_size, "min_size", 1, whole=True)
+    check_number(scale, "scale", above=0)
+    check_number(sigma, "sigma", least=0)
+    check_integer(min_size, "min_size", least=1)
     return _contiguous(skimage_felzenszwalb(image, scale=scale, sigma=sigma, min_size=min_size))
 
 
@@ -253,8 +244,8 @@ def segment(image: Picture, how: str | npt.ArrayLike | Callable[[Picture], objec
         >>> segment(np.zeros((32, 32, 3), np.uint8), "slick")
         Traceback (most recent call last):
         ...
-        xai_layermask.errors.InputError: segments must be one of 'patches', 'slic', 'quickshift', \
-'felzenszwalb', but 'slick' came: did you mean 'slic'?
+        xai_layermask.errors.InputError: expected one of patches, slic, quickshift, felzenszwalb for segments, \
+got 'slick': did you mean 'slic'?
     """
     _check_picture(image)
     found: object = how

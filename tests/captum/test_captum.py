@@ -272,7 +272,7 @@ def test_perturbation_keeps_absent_pixels_absent(masked, images):
         (lambda p: p.to_input(torch.ones(1, 3), ONES, torch.eye(4).int(), 2), r"^sample must have 2 columns"),
         (lambda p: p.to_input(torch.ones(1, 3), ONES, torch.eye(4).int()), r"^keep must have the shape"),
         (lambda p: p(torch.ones(4, 4)), r"^image must be a tensor of shape \(N, C, H, W\)"),
-        (lambda p: LayerMaskPerturbation(kernel_width=0), r"^kernel_width must be a number above 0, but 0 came"),
+        (lambda p: LayerMaskPerturbation(kernel_width=0), r"^expected a number above 0 for kernel_width, got 0"),
     ],
 )
 def test_bad_perturbations(call, message):
@@ -322,7 +322,7 @@ def test_samples_are_drawn_as_asked_and_else_by_the_scheme_that_settles_first(ki
     for sampling in ("plain", "paired", best):
         assert (drawn(sampling=sampling) == draw(4, 12, np.random.default_rng(5), sampling).keep).all()
     assert (drawn() == drawn(sampling=best)).all() and (drawn() != drawn(sampling="plain")).any()
-    with pytest.raises(InputError, match=r"sampling of LayerMask.* but 'plian' came: did you mean 'plain'"):
+    with pytest.raises(InputError, match=r"for sampling of LayerMask.*, got 'plian': did you mean 'plain'"):
         kind(model, sampling="plian")
 
 
@@ -480,9 +480,9 @@ def test_outputs_with_more_dimensions_and_single_numbers(masked, images):
         ({"feature_mask": MASK * 0}, r"^segments must be at least two"),
         ({"feature_mask": MASK - 1}, r"^segments must cover the whole picture"),
         ({"feature_mask": torch.stack([SEGMENTS, SEGMENTS.T])[None]}, r"^feature_mask must be .* the same for all"),
-        ({"n_samples": 1}, r"^n_samples must be a whole number of at least 2, but 1 came"),
-        ({"n_samples": 2.5}, r"^n_samples must be a whole number"),
-        ({"perturbations_per_eval": 0}, r"^perturbations_per_eval must be a whole number of at least 1, but 0 came"),
+        ({"n_samples": 1}, r"^expected an integer of at least 2 for n_samples, got 1"),
+        ({"n_samples": 2.5}, r"^expected an integer .* for n_samples, got 2.5"),
+        ({"perturbations_per_eval": 0}, r"^expected an integer of at least 1 for perturbations_per_eval, got 0"),
         ({"inputs": torch.ones(3, 12, 12)}, r"^image must be a tensor of shape \(N, C, H, W\), but 3x12x12 came"),
         ({"inputs": (torch.ones(1, 3, 12, 12),)}, r"^image must be a tensor .* but tuple came"),
     ],

@@ -90,8 +90,8 @@ def test_module_runs_as_the_command():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "xai-layermask: command must be one of 'explain', 'compare', 'check', 'bench', 'evaluate', 'report', "
-        "'completion', but 'explian' came: did you mean 'explain'?\n"
+        "xai-layermask: expected one of explain, compare, check, bench, evaluate, report, completion for command, "
+        "got 'explian': did you mean 'explain'?\n"
     )
 
 
@@ -131,9 +131,9 @@ def test_help_names_every_masking_method_and_precision(capsys):
         ("explain photo.png --target 7 --model tiny_models:make", "one of 3 classes, but 7 came"),
         ("explain photo.png --device mps --model nowhere:make", "--device must be one that torch has here, but 'mps'"),
         ("explain photo.png --weights no.pt --model tiny_models:make", "there is none at 'no.pt'"),
-        ("explain photo.png --out a.gif", "the ending of 'a.gif' must be one of"),
+        ("explain photo.png --out a.gif", "for the ending of 'a.gif', got '.gif'"),
         ("explain photo.png --out nowhere/a.png", "--out must be in a folder that exists, but there is none"),
-        ("compare photo.png --out a.npz", "the ending of 'a.npz' must be one of"),
+        ("compare photo.png --out a.npz", "for the ending of 'a.npz', got '.npz'"),
     ],
 )
 def test_wrong_input_is_refused_in_one_sentence(folder, capsys, words, sentence):

@@ -90,13 +90,13 @@ def test_weights_and_preprocessing_are_for_the_model_that_is_named(folder, capsy
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--weights", "lite=x.pt"], r"the model of --weights must be one of 'faked:tiny', but 'lite' came"),
+        (["--weights", "lite=x.pt"], r"expected one of faked:tiny for the model of --weights, got 'lite'"),
         (["--weights", "x.pt"], r"--weights must be NAME=VALUE, but 'x.pt' came"),
         (["--weights", "faked:tiny=x.pt"], r"--weights must be a file, but there is none at 'x\.pt'"),
-        (["--preprocess", "faked:tiny=caffee"], r"preprocess must be one of .* did you mean 'caffe'"),
+        (["--preprocess", "faked:tiny=caffee"], r"expected one of .* for preprocess, .* did you mean 'caffe'"),
         (["--set", "orders"], r"--set must be NAME=VALUE, but 'orders' came"),
         (["--set", "orders=salient"], r"--set must have one value for 'orders', but several came"),
-        (["--set", "order=random"], r"--set of robustness must be .* but 'order' came: did you mean 'orders'"),
+        (["--set", "order=random"], r"expected one of .* for --set of robustness, got 'order': did you mean 'orders'"),
         (["--strict"], r"gone.png"),
         (["--data", "nowhere"], r"data must be a folder, but there is none at 'nowhere'"),
         (["--store", "nowhere/results.db"], r"store must be in a folder that exists"),
@@ -108,5 +108,5 @@ def test_wrong_words_are_told(folder, words, sentence):
 
 
 def test_an_unknown_protocol_is_told(folder):
-    with pytest.raises(InputError, match=r"PROTOCOL must be one of 'robustness', .* but 'robust' came: did you mean"):
+    with pytest.raises(InputError, match=r"expected one of robustness, .* for PROTOCOL, got 'robust': did you mean"):
         run(parsed("robust", *WORDS[1:]))

@@ -85,7 +85,7 @@ def test_a_protocol_that_was_not_measured_is_refused():
 
 @pytest.mark.usefixtures("folder")
 def test_an_unknown_protocol_is_refused():
-    with pytest.raises(InputError, match=r"--protocol must be one of .*'robustnes' came: did you mean 'robustness'"):
+    with pytest.raises(InputError, match=r"expected one of .* for --protocol, got 'robustnes': did you mean"):
         report("results.db", "--protocol", "robustnes")
 
 

@@ -194,7 +194,7 @@ def test_folders_without_pictures_are_refused(tmp_path):
         read_dataset(tmp_path / "lost")
     with pytest.raises(InputError, match=r"fits none: the simplest is a labels.csv"):
         read_dataset(tmp_path)
-    with pytest.raises(InputError, match=r"layout must be one of .* did you mean 'coco'"):
+    with pytest.raises(InputError, match=r"expected one of .* for layout, .* did you mean 'coco'"):
         read_dataset(tmp_path, "cocoa")
     (tmp_path / "labels.csv").write_text("image,class_index\nlost.png,1\n")
     with pytest.raises(InputError, match=r"holds none and 1 wrong ones in the layout 'labels.csv' \('lost.png' must"):

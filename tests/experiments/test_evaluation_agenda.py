@@ -57,10 +57,10 @@ def test_a_limit_takes_the_first_and_a_seed_shuffles():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"maskings": ["lair"]}, r"masking must be one of .* but 'lair' came: did you mean 'layer'"),
+        ({"maskings": ["lair"]}, r"expected one of .* for masking, got 'lair': did you mean 'layer'"),
         ({"segments": ["slik"]}, r"'slik'.* did you mean 'slic'"),
-        ({"sources": [Source("lite7")]}, r"model must be one of .* but 'lite7' came"),
-        ({"precision": "float8"}, r"precision must be one of .* but 'float8' came"),
+        ({"sources": [Source("lite7")]}, r"expected one of .* for model, got 'lite7'"),
+        ({"precision": "float8"}, r"expected one of .* for precision, got 'float8'"),
     ],
 )
 def test_wrong_names_fail_before_anything_runs(tmp_path, options, sentence):

@@ -38,9 +38,9 @@ def test_own_preprocessing_stays_without_words():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("cafe", r"preprocess must be one of 'imagenet', 'half', 'caffe', but 'cafe' came: did you mean 'caffe'"),
-        ("corp=3", r"preprocess must be one of 'resize', 'crop', but 'corp' came: did you mean 'crop'"),
-        ("mean=0.5", r"preprocess must be one of 'resize', 'crop', but 'mean' came"),
+        ("cafe", r"expected one of imagenet, half, caffe for preprocess, got 'cafe': did you mean 'caffe'"),
+        ("corp=3", r"expected one of resize, crop for preprocess, got 'corp': did you mean 'crop'"),
+        ("mean=0.5", r"expected one of resize, crop for preprocess, got 'mean'"),
         ("crop=x", r"preprocess must have crop in pixels, but 'x' came: write for example crop=224"),
     ],
 )

@@ -53,7 +53,7 @@ def test_settings_come_from_words_and_are_canonical():
     assert made == Robustness(orders=("random",), fractions=(0.0, 0.5))
     assert made.settings() == '{"fractions":[0.0,0.5],"orders":["random"]}'
     assert Lime.configured({"samples": "9", "ablator": "black"}) == Lime(samples=9, ablator="black")
-    with pytest.raises(InputError, match=r"setting of lime must be one of .* did you mean 'samples'"):
+    with pytest.raises(InputError, match=r"expected one of .* for setting of lime, .* did you mean 'samples'"):
         Lime.configured({"sample": "9"})
     with pytest.raises(InputError, match=r"setting 'samples' of lime must be a whole number, but '9.5' came"):
         Lime.configured({"samples": "9.5"})
@@ -69,7 +69,7 @@ def test_settings_come_from_words_and_are_canonical():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Robustness(orders=("up",)), "orders must be one of"),
+        (lambda: Robustness(orders=("up",)), "expected one of .* for orders, got"),
         (lambda: Robustness(orders=("random", "random")), "orders must be different ones, but random, random came"),
         (lambda: Robustness(fractions=(0.5, 0.5)), "fractions must be different numbers from 0 to 1, but 0.5, 0.5"),
         (lambda: Ablation(fractions=()), "fractions must be different numbers from 0 to 1, but nothing came"),

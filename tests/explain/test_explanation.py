@@ -149,7 +149,7 @@ def test_a_target_that_was_not_explained_is_refused(target):
 
 @pytest.mark.parametrize("k", [0, -1, 2.0, True, "5"])
 def test_top_of_no_segments_is_refused(k):
-    with pytest.raises(InputError, match="k must be a whole number of at least 1, but"):
+    with pytest.raises(InputError, match="expected an integer of at least 1 for k, got"):
         explanation().top(k)
 
 
@@ -182,11 +182,11 @@ def test_parts_that_do_not_fit_are_refused(changes):
 
 
 def test_refuses_endings_and_folders_that_it_does_not_know(tmp_path):
-    with pytest.raises(InputError, match=r"the ending of the file must be one of '.npz', .* but '.jpg' came"):
+    with pytest.raises(InputError, match=r"expected one of .npz, .* for the ending of the file, got '.jpg'"):
         explanation().save(tmp_path / "x.jpg")
     with pytest.raises(InputError, match="file must be in a folder that exists"):
         explanation().save(tmp_path / "none" / "x.npz")
-    with pytest.raises(InputError, match=r"the ending of the file must be one of '.npz', '.json', but '.png' came"):
+    with pytest.raises(InputError, match=r"expected one of .npz, .json for the ending of the file, got '.png'"):
         Explanation.load(tmp_path / "x.png")
     with pytest.raises(InputError, match="file must exist, but there is none at"):
         Explanation.load(tmp_path / "x.npz")

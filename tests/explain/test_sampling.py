@@ -159,7 +159,7 @@ def test_stratified_subsets_of_shap_are_random():
 
 @pytest.mark.parametrize("draw", [lime_samples, shap_samples])
 def test_an_unknown_scheme_is_refused(draw):
-    with pytest.raises(InputError, match=r"sampling must be one of 'plain', .* but 'pair' came"):
+    with pytest.raises(InputError, match=r"expected one of plain, .* for sampling, got 'pair'"):
         draw(5, 9, np.random.default_rng(0), "pair")
 
 

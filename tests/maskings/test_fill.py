@@ -130,7 +130,7 @@ def test_a_model_in_training_is_asked_in_evaluation_mode():
 
 
 def test_an_unknown_colour():
-    message = "colour must be one of 'black', 'grey', .*, but 'gray' came: did you mean 'grey'"
+    message = "expected one of black, grey, .* for colour, got 'gray': did you mean 'grey'"
     with pytest.raises(InputError, match=message):
         Fill(Shows(), "gray")
 

@@ -215,9 +215,9 @@ def test_until_runs_the_rest_as_an_ordinary_model():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"padding": "neighbour"}, "padding must be one of 'neighbor', 'zero', 'partial'.*did you mean 'neighbor'"),
+        ({"padding": "neighbour"}, "expected one of neighbor, zero, partial for padding, got 'neighbour': did"),
         ({"threshold": 1.5}, "threshold must be a fraction from 0 to 1, but 1.5 came"),
-        ({"until": "layer9"}, "until must be one of .*'layer9' came"),
+        ({"until": "layer9"}, "expected one of .* for until, got 'layer9'"),
     ],
 )
 def test_wrong_arguments(arguments, message):

@@ -80,12 +80,12 @@ def test_colours_get_the_preprocessing():
 
 
 def test_an_unknown_name():
-    with pytest.raises(InputError, match=r"masking must be one of .*, but 'layers' came: did you mean 'layer'"):
+    with pytest.raises(InputError, match=r"expected one of .* for masking, got 'layers': did you mean 'layer'"):
         make("layers", network())
 
 
 def test_a_name_that_is_none():
-    with pytest.raises(InputError, match=f"masking must be a name, but None came: choose one of {', '.join(NAMES)}."):
+    with pytest.raises(InputError, match=r"expected one of layer, .* for masking, got None"):
         make(None, network())
 
 
@@ -109,7 +109,7 @@ def test_tokens_need_attention():
 
 
 def test_until_a_module_that_there_is_not():
-    with pytest.raises(InputError, match=r"until must be one of '0', '1', .*, but '9' came"):
+    with pytest.raises(InputError, match=r"expected one of 0, 1, .* for until, got '9'"):
         make("layer-until:9", network())
 
 

@@ -158,8 +158,8 @@ class Wrong:
             r"^scores and segments must come for the same pictures, but 1 and 2 came: give",
         ),
         ({"segments": STRIPES[0]}, r"^segments must be an array \(H, W\), but 4 came"),
-        ({"k": 0}, r"^k must be a whole number of at least 1, but 0 came"),
-        ({"batch_size": 0}, r"^batch_size must be a whole number of at least 1"),
+        ({"k": 0}, r"^expected an integer of at least 1 for k, got 0"),
+        ({"batch_size": 0}, r"^expected an integer of at least 1 for batch_size"),
         ({"targets": 4}, r"^targets must be from 0 to 3, but 4 came"),
         (
             {"targets": [0, 1]},

@@ -186,8 +186,8 @@ def test_malformed_points(x, y, message):
         ({"target": 3}, r"^target must be from 0 to 2, but 3 came"),
         ({"target": [0, 1]}, r"^target must be a single class, but 2 came: call once per class\.$"),
         ({"target": 0.5}, r"^target must be integer class indices"),
-        ({"steps": 0}, r"^steps must be a whole number of at least 1, but 0 came"),
-        ({"batch_size": -1}, r"^batch_size must be a whole number of at least 1, but -1 came"),
+        ({"steps": 0}, r"^expected an integer of at least 1 for steps, got 0"),
+        ({"batch_size": -1}, r"^expected an integer of at least 1 for batch_size, got -1"),
     ],
 )
 def test_malformed_input(metric, changed, message):
@@ -198,6 +198,6 @@ def test_malformed_input(metric, changed, message):
 
 def test_unknown_order():
     with pytest.raises(
-        InputError, match=r"^first must be one of 'most', 'least', but 'mosst' came: did you mean 'most'\?"
+        InputError, match=r"^expected one of most, least for first, got 'mosst': did you mean 'most'\?"
     ):
         deletion_curve(Toy(), picture(), range(5), SEGMENTS, first="mosst")

@@ -8,7 +8,7 @@ import torch
 
 from xai_layermask.errors import InputError
 from xai_layermask.metrics import alignment_score, class_entropy, linearity, topk_jaccard
-from xai_layermask.metrics.inputs import as_classes, as_count, as_mask, as_vector, ranking, scored_segments
+from xai_layermask.metrics.inputs import as_classes, as_mask, as_vector, ranking, scored_segments
 
 SEGMENTS = np.array([[0, 0, 1], [2, 2, 1]])
 MASK = np.array([[1.0, 0.5, 0.0], [0.0, 0.0, 0.25]])
@@ -85,9 +85,7 @@ def test_malformed_mask(mask, message):
 
 @pytest.mark.parametrize("k", [0, -1, 2.5, "3", True, None])
 def test_malformed_k(k):
-    with pytest.raises(
-        InputError, match=rf"^k must be a whole number of at least 1, but {k!r} came: give for example"
-    ):
+    with pytest.raises(InputError, match=rf"^expected an integer of at least 1 for k, got {k!r}$"):
         topk_jaccard(SCORES, SEGMENTS, MASK, k=k)
 
 
@@ -158,7 +156,6 @@ def test_types_after_the_checks():
     assert values.dtype == np.float64 and ids.dtype == np.int64
     assert as_mask(MASK > 0, (2, 3)).dtype == np.float64
     assert as_vector([True, False], "scores").tolist() == [1.0, 0.0]
-    assert type(as_count(np.int32(3), "k")) is int
 
 
 def test_ranking_takes_the_lower_id_first():

@@ -112,11 +112,11 @@ def test_entropy_of_all_predictions_not_the_mean_of_entropies():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: metrics.TopKJaccard(k=0), r"^k must be a whole number"),
-        (lambda: metrics.TopKAblation(Columns(), k=0.5), r"^k must be a whole number"),
+        (lambda: metrics.TopKJaccard(k=0), r"^expected an integer of at least 1 for k"),
+        (lambda: metrics.TopKAblation(Columns(), k=0.5), r"^expected an integer of at least 1 for k"),
         (lambda: metrics.TopKAblation("grey"), r"^masking must be callable"),
         (lambda: metrics.SymmetricRelevanceGain("grey"), r"^masking must be callable"),
-        (lambda: metrics.SymmetricRelevanceGain(Columns(), steps=0), r"^steps must be a whole number"),
+        (lambda: metrics.SymmetricRelevanceGain(Columns(), steps=0), r"^expected an integer of at least 1 for steps"),
     ],
 )
 def test_settings_are_checked_at_once(make, message):

@@ -78,7 +78,7 @@ def test_a_colorbar_comes_on_demand():
 
 @pytest.mark.parametrize("top", [0, 1.5, True])
 def test_a_strange_top_is_refused(top):
-    with pytest.raises(InputError, match="top must be a whole number of at least 1, but"):
+    with pytest.raises(InputError, match="expected an integer of at least 1 for top, got"):
         explanation().plot(top=top)
 
 

@@ -17,14 +17,14 @@ from captum.attr import KernelShap, Lime
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from ..errors import InputError
+from ..errors import InputError, check_integer
 from ..explain.sampling import Samples, cosine_kernel
 from ..explain.surrogate import METHODS
 from ..maskings.base import Masking
 from ..maskings.layer import LayerMask
 from ..maskings.presence import as_image, split_presence, with_presence
 from ..segments import Segments, presence_of
-from .inputs import One, Target, as_extras, as_segments, as_targets, as_whole, picked
+from .inputs import One, Target, as_extras, as_segments, as_targets, picked
 
 __all__ = ["LayerMaskKernelShap", "LayerMaskLime"]
 
@@ -90,8 +90,8 @@ class _OnImages:
                 "additional_forward_args must be left out where a network is given, but some came: "
                 "give a function of with_presence images and of them in its place."
             )
-        count = as_whole(n_samples, "n_samples", 2)
-        step = as_whole(perturbations_per_eval, "perturbations_per_eval", 1)
+        count = check_integer(n_samples, "n_samples", least=2)
+        step = check_integer(perturbations_per_eval, "perturbations_per_eval", least=1)
         found = []
         with torch.no_grad(), _progress(self.get_name(), len(image) * count, show_progress) as bar:
             for i, segments in enumerate(maps):

@@ -10,35 +10,11 @@ from torch import Tensor
 from ..errors import InputError
 from ..segments import Segments, check_segments, patches
 
-__all__ = ["Target", "as_extras", "as_positive", "as_segments", "as_targets", "as_whole", "picked"]
+__all__ = ["Target", "as_extras", "as_segments", "as_targets", "picked"]
 
 One = int | tuple[int, ...] | None
 Target = One | list[int] | list[tuple[int, ...]] | Tensor
 _PATCHES = 14  # along the longer side where no feature mask is given: 16 pixels each on 224
-
-
-def as_whole(value: object, what: str, least: int) -> int:
-    """Check a number of things.
-
-    Raises:
-        InputError: If it is no integer of at least `least`.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(
-            f"{what} must be a whole number of at least {least}, but {value!r} came: choose another."
-        )
-    return int(value)
-
-
-def as_positive(value: object, what: str) -> float:
-    """Check a width.
-
-    Raises:
-        InputError: If it is no finite number above 0.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
-        raise InputError(f"{what} must be a number above 0, but {value!r} came: choose one such as 0.25.")
-    return float(value)
 
 
 def as_segments(feature_mask: object, image: Tensor) -> list[Segments]:

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, check_number
 from ..explain.sampling import cosine_kernel
 from ..maskings.presence import as_image, split_presence, with_presence
 from ..segments import Segments, presence_of
-from .inputs import as_positive, as_segments
+from .inputs import as_segments
 
 __all__ = ["LayerMaskPerturbation"]
 
@@ -57,7 +57,7 @@ class LayerMaskPerturbation:
         kernel_width: float = 0.25,
     ) -> None:
         self.feature_mask = feature_mask
-        self.kernel_width = as_positive(kernel_width, "kernel_width")
+        self.kernel_width = check_number(kernel_width, "kernel_width", above=0)
         self._generator = np.random.default_rng(seed)
 
     def __call__(

@@ -60,7 +60,8 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         # argparse says "argument --seed: " before what the type of the option says.
-        sentence = re.sub(r"^argument (\S+): (must )?", lambda found: f"{found[1]} {found[2] or ''}", message)
+        sentence = re.sub(r"^argument (\S+): expected (.+?), got ", r"expected \2 for \1, got ", message)
+        sentence = re.sub(r"^argument (\S+): (must )?", lambda found: f"{found[1]} {found[2] or ''}", sentence)
         sentence = re.sub(r" expected (one|at least one) argument$", " needs a value, but none came", sentence)
         sentence = re.sub(r" ignored explicit argument (.*)$", r" takes no value, but \1 came: leave it out.", sentence)
         missing = re.fullmatch(r"the following arguments are required: (.*)", sentence)
@@ -143,8 +144,8 @@ def build() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPars
 
 def _check_command(word: str, commands: Mapping[str, argparse.ArgumentParser]) -> None:
     if word.lower() in ("help", "version"):
-        known = ", ".join(map(repr, commands))
-        raise InputError(f"command must be one of {known}, but {word!r} came: did you mean --{word.lower()}?")
+        known = ", ".join(commands)
+        raise InputError.expected(f"one of {known} for command", repr(word), f"did you mean --{word.lower()}?")
     choose(word, commands, "command")
 
 

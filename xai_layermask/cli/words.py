@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 
-from ..errors import InputError, choose
+from ..errors import InputError, check_integer, choose
 from .names import ALIASES, DEVICES, LITE, MASKINGS, MODELS, SEGMENTS, TORCHVISION
 
 __all__ = [
@@ -45,18 +45,20 @@ def count(word: str) -> int:
 
 def auto_or_count(word: str) -> int | str:
     """The word auto, or a whole number of at least 1."""
-    return word if word == "auto" else _number(word, 1, ", or auto")
+    return word if word == "auto" else _number(word, 1, "auto")
 
 
 def samples(word: str) -> int | str:
     """The word auto, or a whole number of at least 2: the whole picture, and something to compare it with."""
-    return word if word == "auto" else _number(word, 2, ", or auto")
+    return word if word == "auto" else _number(word, 2, "auto")
 
 
 def _number(word: str, least: int, otherwise: str = "") -> int:
-    if not re.fullmatch(r"[0-9]+", word) or int(word) < least:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least {least}{otherwise}, but {word!r} came")
-    return int(word)
+    number = int(word) if re.fullmatch(r"[0-9]+", word) else word
+    try:
+        return check_integer(number, "", least, otherwise=otherwise)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def words(word: str) -> list[str]:
@@ -191,7 +193,7 @@ def model(word: str) -> str:
         near = get_close_matches(kind.lower(), ("torchvision", "timm"), n=1, cutoff=0.7)
         if near and kind not in near and not _is_module(kind):
             raise argparse.ArgumentTypeError(
-                f"must be one of {', '.join(map(repr, MODELS))}, but {word!r} came, and there is no module {kind!r}: "
+                f"expected one of {', '.join(MODELS)}, got {word!r}, and there is no module {kind!r}: "
                 f"did you mean '{near[0]}:{name}'?"
             )
         return word
@@ -199,7 +201,7 @@ def model(word: str) -> str:
         near = [] if word in TORCHVISION else get_close_matches(word.lower(), TORCHVISION, n=1, cutoff=0.8)
         meant = f"'torchvision:{near[0]}'" if near else f"'torchvision:{word}' or 'timm:{word}'"
         raise argparse.ArgumentTypeError(
-            f"must be one of {', '.join(map(repr, MODELS))}, but {word!r} came: did you mean {meant}?"
+            f"expected one of {', '.join(MODELS)}, got {word!r}: did you mean {meant}?"
         )
     return _chosen(word, MODELS)
 
@@ -222,12 +224,12 @@ def _chosen(word: str, options: Iterable[str]) -> str:
     alias = ALIASES.get(word.lower())
     if alias in known:  # by its letters it may be nearer to another one
         raise argparse.ArgumentTypeError(
-            f"must be one of {', '.join(map(repr, known))}, but {word!r} came: did you mean {alias!r}?"
+            f"expected one of {', '.join(known)}, got {word!r}: did you mean {alias!r}?"
         )
     try:
         return choose(word, known, "")
     except InputError as error:
-        raise argparse.ArgumentTypeError(str(error).strip()) from error
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _is_module(name: str) -> bool:

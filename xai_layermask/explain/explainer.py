@@ -13,7 +13,7 @@ from torch import nn
 
 from .. import __version__
 from ..engine.batches import usual_batch
-from ..errors import InputError, choose
+from ..errors import InputError, check_integer, choose
 from ..images.preprocess import Preprocess
 from ..maskings.base import Masking
 from ..maskings.registry import make
@@ -97,9 +97,13 @@ class LayerMaskExplainer:
     ) -> None:
         self.method = choose(method, METHODS, "method")
         self.sampling = METHODS[method].scheme(sampling, f"sampling of method {method!r}")
-        self.n_samples = n_samples if n_samples == "auto" else _whole(n_samples, "n_samples", 2, " or 'auto'")
-        self.batch_size = batch_size if batch_size == "auto" else _whole(batch_size, "batch_size", 1, " or 'auto'")
-        self.seed = _whole(seed, "seed", 0)
+        self.n_samples = (
+            n_samples if n_samples == "auto" else check_integer(n_samples, "n_samples", least=2, otherwise="'auto'")
+        )
+        self.batch_size = (
+            batch_size if batch_size == "auto" else check_integer(batch_size, "batch_size", least=1, otherwise="'auto'")
+        )
+        self.seed = check_integer(seed, "seed", least=0)
         self.progress = bool(progress)
         self.segments = segments
         if preprocess is not None and not isinstance(preprocess, Preprocess):
@@ -211,14 +215,6 @@ class LayerMaskExplainer:
         )
 
 
-def _whole(value: Any, what: str, least: int, otherwise: str = "") -> int:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(
-            f"{what} must be a whole number of at least {least}{otherwise}, but {value!r} came: choose another."
-        )
-    return int(value)
-
-
 def _called(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
@@ -238,8 +234,7 @@ def _masking(masking: object, model: nn.Module, preprocess: Preprocess) -> Maski
 def _chosen(whole: Floats, names: Sequence[str], targets: Any, top: int) -> list[int]:
     """The classes to explain."""
     if targets is None:
-        if _whole(top, "top", 1) > len(whole):
-            raise InputError(f"top must be at most the number of classes, {len(whole)}, but {top} came: ask for fewer.")
+        check_integer(top, "top", least=1, most=len(whole))
         return [int(row) for row in np.argsort(-whole, kind="stable")[:top]]
     if isinstance(targets, np.ndarray | torch.Tensor):
         targets = targets.tolist()

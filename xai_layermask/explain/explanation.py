@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, choose
+from ..errors import InputError, check_integer, choose
 from ..metrics import alignment_score, topk_jaccard
 from ..models import class_index
 from .serialization import FORMATS
@@ -165,10 +165,9 @@ class Explanation:
             int64 `(min(k, K),)`: ids, the best first; of equal scores the lower id.
 
         Raises:
-            InputError: If `k` is no whole number of at least 1, or the target was not explained.
+            InputError: If `k` is not an integer of at least 1, or the target was not explained.
         """
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise InputError(f"k must be a whole number of at least 1, but {k!r} came: give for example 20.")
+        check_integer(k, "k", least=1)
         return np.argsort(-self.scores[self.row(target)], kind="stable")[:k]
 
     def alignment(self, mask: Array, target: int | str | None = None) -> float:
@@ -221,7 +220,7 @@ class Explanation:
             The axes.
 
         Raises:
-            InputError: If the target was not explained, or `top` is no whole number of at least 1.
+            InputError: If the target was not explained, or `top` is not an integer of at least 1.
         """
         from ..plots import draw
 

@@ -61,7 +61,7 @@ def make(name: str, model: nn.Module, preprocess: Preprocess | None = None) -> M
         'layer-until:0'
     """
     if not isinstance(name, str):
-        raise InputError(f"masking must be a name, but {name!r} came: choose one of {', '.join(NAMES)}.")
+        choose(name, NAMES, "masking")
     if name.startswith("layer-until:"):
         return LayerMask(model, until=name.removeprefix("layer-until:"))
     if name.startswith("layer-threshold:"):

@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, check_integer
 from ..maskings.presence import as_image
 from ..segments import presence_of
 from .ablator import Ablator, as_ablator, as_picture, probabilities
 from .inputs import (
     Array,
     as_classes,
-    as_count,
     ranking,
     scored_segments,
 )
@@ -111,7 +110,8 @@ def topk_ablation(
         >>> topk_ablation(Halves(), image, [0.9, 0.2, 0.1, 0.0], columns, k=1)
         Ablation(masking='zero', k=1, targets=(0,), predictions=(1,))
     """
-    ablator, count, step = as_ablator(masking), as_count(k, "k"), as_count(batch_size, "batch_size")
+    ablator, count = as_ablator(masking), check_integer(k, "k", least=1)
+    step = check_integer(batch_size, "batch_size", least=1)
     as_image(image)
     rows = _rows(scores, 1)
     layouts = _rows(segments, 2)

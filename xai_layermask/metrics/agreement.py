@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .inputs import Array, as_count, as_mask, is_constant, ranking, scored_segments
+from ..errors import check_integer
+from .inputs import Array, as_mask, is_constant, ranking, scored_segments
 
 __all__ = ["alignment_score", "topk_jaccard"]
 
@@ -99,7 +100,7 @@ def topk_jaccard(scores: Array, segments: Array, mask: Array, k: int = 20) -> fl
     """
     values, ids = scored_segments(scores, segments)
     human = as_mask(mask, ids.shape)
-    count = as_count(k, "k")
+    count = check_integer(k, "k", least=1)
     if count < values.size and is_constant(values):
         return float("nan")
     chosen = np.zeros(values.size, dtype=bool)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ..errors import InputError, choose
+from ..errors import InputError, check_integer, choose
 from ..segments import presence_of
 from .ablator import Ablator, as_ablator, as_picture, probabilities
 from .inputs import (
@@ -15,7 +15,6 @@ from .inputs import (
     Floats,
     Integers,
     as_classes,
-    as_count,
     as_vector,
     is_constant,
     ranking,
@@ -251,13 +250,13 @@ def _follow(
     removed: bool,
 ) -> Curve:
     """Change the presence of segments in this order and follow the target."""
-    ablator, size = as_ablator(masking), as_count(batch_size, "batch_size")
+    ablator, size = as_ablator(masking), check_integer(batch_size, "batch_size", least=1)
     if as_picture(image, ids.shape).shape[0] != 1:
         raise InputError(
             f"image must be a single picture (1, 3, H, W), but a batch of {image.shape[0]} came: "
             "call once per picture."
         )
-    cuts = order.size if steps is None else min(as_count(steps, "steps"), order.size)
+    cuts = order.size if steps is None else min(check_integer(steps, "steps", least=1), order.size)
     counts = np.round(np.linspace(0, order.size, cuts + 1)).astype(np.int64)
     place = np.empty_like(order)
     place[order] = np.arange(order.size)

@@ -16,7 +16,6 @@ __all__ = [
     "Integers",
     "as_array",
     "as_classes",
-    "as_count",
     "as_mask",
     "as_vector",
     "is_constant",
@@ -144,30 +143,6 @@ def as_classes(value: Array, what: str, classes: int | None = None) -> Integers:
             f"{what} must be {limit}, but {low if low < 0 else high} came: use the model's class indices."
         )
     return array.astype(np.int64)
-
-
-def as_count(value: int, what: str) -> int:
-    """Check a count of at least 1.
-
-    Args:
-        value: What the caller gave.
-        what: The noun for the message.
-
-    Returns:
-        The same number, as an int.
-
-    Raises:
-        InputError: If it is not an integer, or less than 1.
-
-    Example:
-        >>> as_count(20, "k")
-        20
-    """
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
-        raise InputError(
-            f"{what} must be a whole number of at least 1, but {value!r} came: give for example 20."
-        )
-    return int(value)
 
 
 def scored_segments(scores: Array, segments: Array) -> tuple[Floats, Integers]:

@@ -9,11 +9,12 @@ import math
 
 from torch import Tensor
 
+from ..errors import check_integer
 from .ablation import Ablation, topk_ablation
 from .ablator import Ablator, as_ablator
 from .agreement import alignment_score, topk_jaccard
 from .curves import symmetric_relevance_gain
-from .inputs import Array, as_classes, as_count
+from .inputs import Array, as_classes
 from .predictions import class_entropy, linearity, unchanged_predictions
 from .wordnet import wordnet_similarity
 
@@ -83,7 +84,7 @@ class TopKJaccard(Stream):
         k: How many segments of each picture.
 
     Raises:
-        InputError: If k is no whole number of at least 1.
+        InputError: If k is not an integer of at least 1.
 
     Example:
         >>> metric = TopKJaccard(k=1)
@@ -95,7 +96,7 @@ class TopKJaccard(Stream):
 
     def __init__(self, k: int = 20) -> None:
         super().__init__()
-        self.k = as_count(k, "k")
+        self.k = check_integer(k, "k", least=1)
 
     def update(self, scores: Array, segments: Array, mask: Array) -> float:
         """Add a picture and give its value; arguments as for [`topk_jaccard`][]."""
@@ -130,7 +131,7 @@ class TopKAblation(Stream):
     def __init__(self, masking: Ablator, k: int = 20) -> None:
         super().__init__()
         self.masking = as_ablator(masking)
-        self.k = as_count(k, "k")
+        self.k = check_integer(k, "k", least=1)
 
     def update(self, image: Tensor, scores: Array, segments: Array, targets: Array | None = None) -> Ablation:
         """Add a picture, or a set, and give its result; arguments as for [`topk_ablation`][]."""
@@ -163,7 +164,7 @@ class SymmetricRelevanceGain(Stream):
     def __init__(self, masking: Ablator, steps: int | None = None) -> None:
         super().__init__()
         self.masking = as_ablator(masking)
-        self.steps = None if steps is None else as_count(steps, "steps")
+        self.steps = None if steps is None else check_integer(steps, "steps", least=1)
 
     def update(self, image: Tensor, scores: Array, segments: Array, target: int | None = None) -> float:
         """Add a picture and give its value; arguments as for [`symmetric_relevance_gain`][]."""

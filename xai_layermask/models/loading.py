@@ -70,8 +70,8 @@ def load(
         >>> load("lite7")
         Traceback (most recent call last):
         ...
-        xai_layermask.errors.InputError: model must be one of 'lite0', 'lite1', 'lite2', \
-'torchvision:NAME', 'timm:NAME', 'package.module:factory', but 'lite7' came: did you mean 'lite2'?
+        xai_layermask.errors.InputError: expected one of lite0, lite1, lite2, torchvision:NAME, timm:NAME, \
+package.module:factory for model, got 'lite7': did you mean 'lite2'?
     """
     if not isinstance(name, str):
         raise InputError(f"model must be a name, but {type(name).__name__} came: give one such as 'lite0'.")
@@ -285,7 +285,7 @@ def _unknown(name: str) -> str:
     hint = f"did you mean {near[0]!r}?" if near else "choose one of these."
     if name.isidentifier() and not near:
         hint = f"did you mean 'torchvision:{name}' or 'timm:{name}'?"
-    return f"model must be one of {', '.join(map(repr, _KINDS))}, but {name!r} came: {hint}"
+    return f"expected one of {', '.join(_KINDS)} for model, got {name!r}: {hint}"
 
 
 def _unknown_in(library: str, name: str, names: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..errors import InputError, check_integer
 from ..maskings.registry import title
 from .panel import PANEL, bare, many, new, one, plain
 
@@ -55,7 +55,7 @@ def draw(
         The axes; `ax.figure` is the figure.
 
     Raises:
-        InputError: If the target was not explained, or `top` is no whole number of at least 1.
+        InputError: If the target was not explained, or `top` is not an integer of at least 1.
 
     Example:
         >>> import torch
@@ -66,8 +66,8 @@ def draw(
         >>> [draw(explanation, target=target).get_title().split()[0] for target in explanation.targets]
         ['1', '2']
     """
-    if top is not None and (isinstance(top, bool) or not isinstance(top, int | np.integer) or top < 1):
-        raise InputError(f"top must be a whole number of at least 1, but {top!r} came: give for example 20.")
+    if top is not None:
+        check_integer(top, "top", least=1)
     ax = one(ax, 1.4 * PANEL, 1.4 * PANEL)
     row = explained.row(target)
     scores = explained.scores[row].copy()
