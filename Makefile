@@ -1,9 +1,10 @@
 # One word each.
-.PHONY: help install test lint types docs notebooks strip ci clean
+.PHONY: help install test oldest lint types docs notebooks strip ci clean
 
 help:
 	@echo "make install    this package, editable, with everything to develop it"
 	@echo "make test       tests and doctests"
+	@echo "make oldest     the tests with the oldest supported versions, in a new virtual environment (PYTHON=python3.10)"
 	@echo "make lint       ruff and the order of imports"
 	@echo "make types      mypy"
 	@echo "make docs       the documentation, into docs/_build"
@@ -17,6 +18,9 @@ install:
 
 test:
 	pytest
+
+oldest:
+	bash .ci/oldest
 
 lint:
 	ruff check .
