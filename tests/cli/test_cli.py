@@ -14,8 +14,8 @@ import xai_layermask
 from xai_layermask import Explanation
 from xai_layermask.cli import main
 from xai_layermask.cli.names import DEVICES, LAYOUTS, MASKINGS, METHODS, PRECISIONS, SAMPLINGS, SETTINGS
+from xai_layermask.cli.output import table
 from xai_layermask.cli.parser import build, parse
-from xai_layermask.cli.tables import table
 
 FACTORY = """
 import torch
@@ -129,11 +129,11 @@ def test_help_names_every_masking_method_and_precision(capsys):
         ("explain photo.png --model nowhere:make", "model 'nowhere:make' must be a function"),
         ("explain photo.png --target bea --model tiny_models:make", "did you mean 'bee'?"),
         ("explain photo.png --target 7 --model tiny_models:make", "one of 3 classes, but 7 came"),
-        ("explain photo.png --device mps --model nowhere:make", "--device must be one that torch has here, but 'mps'"),
+        ("explain photo.png --device mps --model nowhere:make", "expected an available device for --device, got 'mps'"),
         ("explain photo.png --weights no.pt --model tiny_models:make", "there is none at 'no.pt'"),
-        ("explain photo.png --out a.gif", "for the ending of 'a.gif', got '.gif'"),
-        ("explain photo.png --out nowhere/a.png", "--out must be in a folder that exists, but there is none"),
-        ("compare photo.png --out a.npz", "for the ending of 'a.npz', got '.npz'"),
+        ("explain photo.png --out a.gif", "for the suffix of 'a.gif', got '.gif'"),
+        ("explain photo.png --out nowhere/a.png", "an existing folder for --out, got 'nowhere/a.png'"),
+        ("compare photo.png --out a.npz", "for the suffix of 'a.npz', got '.npz'"),
     ],
 )
 def test_wrong_input_is_refused_in_one_sentence(folder, capsys, words, sentence):
@@ -155,7 +155,7 @@ def test_explain_prints_tables_and_writes_every_kind_of_file(folder, capsys):
     best = loaded.top(1)[0]
     first = lines[lines.index(next(line for line in lines if line.startswith("segment "))) + 1].split()
     assert first[:3] == [str(best), f"{loaded.scores[0, best]:.3f}", "6.2%"]  # 1 of 4 x 4 patches
-    assert f"Segments that speak most for {loaded.labels[1]}" in out
+    assert f"Segments with the highest scores for {loaded.labels[1]}" in out
     assert lines[-6:] == [f"wrote {name}" for name in names]
 
 
@@ -210,7 +210,7 @@ def test_a_photograph_is_never_written_over(folder, capsys):
     before = (folder / "photo.png").read_bytes()
     # The image after --out reads as another file to write.
     sentence = refused(capsys, "explain", "--model", "tiny_models:make", *FAST, "--out", "a.npz", "photo.png")
-    assert "'photo.png' is another picture: put IMAGE before --out" in sentence
+    assert "got the picture 'photo.png': put IMAGE before --out" in sentence
     assert (folder / "photo.png").read_bytes() == before
 
 
@@ -250,7 +250,7 @@ def test_check_names_what_is_missing_and_where(folder, capsys):
     code, out, err = run(capsys, "check", "tiny_models:sequence", "--shape", "1,3,16,16")
     assert code == 2
     assert "No masked form of aten.conv_transpose2d.input in:\n  1\n" in out
-    assert "tiny_models:sequence applies aten.conv_transpose2d.input without one" in err
+    assert "got none for aten.conv_transpose2d.input in tiny_models:sequence: add it" in err
     code, out, _ = run(capsys, "check", "tiny_models:odd", "--shape", "1,3,16,16", "--json")
     assert code == 2
     answer = json.loads(out)
@@ -261,7 +261,7 @@ def test_check_names_what_is_missing_and_where(folder, capsys):
 
 def test_check_is_quiet_when_told_and_the_code_says_all(folder, capsys):
     assert run(capsys, "check", "tiny_models:make", "--quiet") == (0, "", "")
-    assert "applies aten.cumsum.default without one" in refused(capsys, "check", "tiny_models:odd", "--quiet")
+    assert "none for aten.cumsum.default in tiny_models:odd" in refused(capsys, "check", "tiny_models:odd", "--quiet")
 
 
 def test_check_downloads_no_weights(folder, capsys, monkeypatch):
@@ -284,7 +284,7 @@ def test_an_unsupported_model_is_refused_before_anything_runs(folder, capsys):
 
 
 def test_interruption_and_mistakes_leave_no_traceback(folder, capsys, monkeypatch):
-    assert run(capsys, "check", "tiny_models:buggy") == (130, "", "xai-layermask: stopped before the end.\n")
+    assert run(capsys, "check", "tiny_models:buggy") == (130, "", "xai-layermask: interrupted\n")
 
     def broken(*args):
         raise ZeroDivisionError("division by zero")
@@ -292,7 +292,7 @@ def test_interruption_and_mistakes_leave_no_traceback(folder, capsys, monkeypatc
     monkeypatch.setattr("xai_layermask.cli.check.architecture", broken)
     code, _, err = run(capsys, "check", "tiny_models:make")
     assert code == 1
-    assert "mistake in xai-layermask, ZeroDivisionError (division by zero)" in err
+    assert "internal error, ZeroDivisionError (division by zero)" in err
     monkeypatch.setenv("XAI_LAYERMASK_TRACEBACK", "1")
     with pytest.raises(ZeroDivisionError):
         main(["check", "tiny_models:make"])

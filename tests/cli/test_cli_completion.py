@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from xai_layermask.cli import main
-from xai_layermask.cli.completion import _TAKES
+from xai_layermask.cli.completion import _VALUES
 from xai_layermask.cli.names import MASKINGS, SETTINGS, SHELLS
 from xai_layermask.cli.parser import build
 
@@ -103,5 +103,5 @@ def test_every_option_is_completed_or_free():
     for name, command in build()[1].items():
         for action in command._actions:
             if action.nargs != 0:
-                known = f"{name} {action.dest}" in {*_TAKES, *FREE} or action.dest in {*_TAKES, *FREE}
+                known = f"{name} {action.dest}" in {*_VALUES, *FREE} or action.dest in {*_VALUES, *FREE}
                 assert known, f"{name} {action.dest}"

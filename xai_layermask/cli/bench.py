@@ -1,4 +1,4 @@
-"""`xai-layermask bench`: what layer masking costs, as ratios within one run."""
+"""`xai-layermask bench`: the cost of layer masking, as ratios measured within one run."""
 
 from __future__ import annotations
 
@@ -7,126 +7,164 @@ import json
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+from .inputs import architecture, check_outputs
+from .options import MODEL, SEGMENTS, add_device, add_script_options
+from .output import progress_bar, status, table
+from .types import model, natural, positive, segmentation
 
-from ..experiments.benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, Trial, peak_memory, race, trial
-from .inputs import architecture, best_device, check_outputs
-from .progress import bar, doing
-from .tables import table
+if TYPE_CHECKING:
+    from ..experiments.benchmark import Trial
 
-__all__ = ["run"]
+__all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
 
-# Enough for memory to reach its height.
-_TURNS = 2
+SUMMARY = "Measure what layer masking costs, as ratios to the plain model and to other explainers."
+
+EXAMPLES = """\
+examples; a run takes some minutes, and the last two need torchvision, but no weights:
+  xai-layermask bench
+  xai-layermask bench --explanations 0 --rounds 3 --json
+  xai-layermask bench --model torchvision:resnet50 --json resnet50.json
+  xai-layermask bench --model torchvision:vgg16 --explanations 0"""
+
+_MEMORY_PASSES = 2  # memory peaks within two forward passes
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `bench`."""
+    parser.add_argument("--model", type=model, default="lite0", metavar="NAME",
+                        help=f"{MODEL}; library models run without pretrained weights, which do not affect speed "
+                        "(default: lite0)")
+    parser.add_argument("--weights", metavar="FILE", help="a state dict for the model")
+    parser.add_argument("--batch", type=positive, default=16, metavar="N",
+                        help="images in a forward pass (default: 16)")
+    parser.add_argument("--segments", type=segmentation, default="slic", metavar="NAME[:N]",
+                        help=f"{SEGMENTS} (default: slic)")
+    parser.add_argument("--rounds", type=positive, default=9, metavar="N",
+                        help="how often each forward pass is timed, in turn (default: 9)")
+    parser.add_argument("--samples", type=positive, default=500, metavar="N",
+                        help="masked images per explanation (default: 500)")
+    parser.add_argument("--explanations", type=natural, default=1, metavar="N",
+                        help="how often each explanation is timed, in turn; 0 times forward passes only (default: 1)")
+    add_device(parser)
+    add_script_options(parser, json=False)
+    parser.add_argument("--json", nargs="?", const=True, metavar="FILE",
+                        help="print one JSON document instead of text; with FILE, write it there and print the text")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measure and print.
-
-    Args:
-        args: As the parser makes them for `bench`.
-
-    Returns:
-        0.
+    """Run `bench`.
 
     Raises:
-        InputError: If the model, its weights, the segments or the file to write do not do.
+        InputError: If the model, its weights, the segmentation or the output file is invalid.
     """
     path = args.json if isinstance(args.json, str) else ""
     if path:
         check_outputs([path], (".json",), "--json")
+    with status("starting", args):
+        import torch
+
+        from ..experiments.benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, race
+        from .inputs import best_device
     setting = (args.model, args.weights, best_device(args.device), args.segments, args.batch)
-    with doing(f"loading {args.model}", args):
-        tried = _trial(*setting)
-    answer: dict[str, Any] = {
+    with status(f"loading {args.model}", args):
+        trial = _trial(*setting)
+    result: dict[str, Any] = {
         "model": args.model,
         "batch": args.batch,
-        "size": list(tried.image.shape[2:]),
-        "segments": int(tried.segments.max()) + 1,
+        "size": list(trial.image.shape[2:]),
+        "segments": int(trial.segments.max()) + 1,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "device": str(tried.image.device),
+        "device": str(trial.image.device),
     }
-    with bar(len(FORWARDS) * (args.rounds + 2), "forward passes", args) as advance:
+    with progress_bar(len(FORWARDS) * (args.rounds + 2), "forward passes", args) as advance:
         with torch.inference_mode():
-            passes = race({name: tried.forward(name) for name in FORWARDS}, REFERENCE, args.rounds, advance)
-        memory = {name: _memory(setting, name, advance) for name in FORWARDS}
+            passes = race({name: trial.forward(name) for name in FORWARDS}, REFERENCE, args.rounds, advance)
+        memory = {name: _peak_memory(setting, name, advance) for name in FORWARDS}
     plain = memory[REFERENCE]
-    answer["forward"] = [
-        {"name": one.name, "ratio": one.ratio, "milliseconds": 1000 * one.seconds,
-         "memory": None if not plain else (memory[one.name] or 0) / plain}
-        for one in passes
+    result["forward"] = [
+        {"name": timing.name, "ratio": timing.ratio, "milliseconds": 1000 * timing.seconds,
+         "memory": None if not plain else (memory[timing.name] or 0) / plain}
+        for timing in passes
     ]  # fmt: skip
-    answer["explanations"] = []
+    result["explanations"] = []
     if args.explanations:
-        with bar(len(EXPLANATIONS) * (args.explanations + 1) + 1, "explanations", args) as advance:
-            contenders = {name: tried.explanation(name, args.samples) for name in EXPLANATIONS}
-            whole = race(contenders, STOCK, args.explanations, advance)
-            answer |= {"samples": args.samples, "overhead": tried.overhead(args.samples)}
+        with progress_bar(len(EXPLANATIONS) * (args.explanations + 1) + 1, "explanations", args) as advance:
+            contenders = {name: trial.explanation(name, args.samples) for name in EXPLANATIONS}
+            explanations = race(contenders, STOCK, args.explanations, advance)
+            result |= {"samples": args.samples, "overhead": trial.overhead(args.samples)}
             advance()
-        answer["explanations"] = [{"name": one.name, "ratio": one.ratio, "seconds": one.seconds} for one in whole]
+        result["explanations"] = [
+            {"name": timing.name, "ratio": timing.ratio, "seconds": timing.seconds} for timing in explanations
+        ]
     if path:
-        Path(path).write_text(json.dumps(answer, indent=2) + "\n", "utf-8")
+        Path(path).write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     elif args.json:
-        print(json.dumps(answer, indent=2))
+        print(json.dumps(result, indent=2))
     if not args.quiet and args.json is not True:
-        print(_tables(answer))
+        print(_text(result, STOCK))
     return 0
 
 
 def _trial(name: str, weights: str | None, device: str, segments: str, batch: int) -> Trial:
-    model, size = architecture(name, weights)
-    return trial(model.to(device), size, segments, batch)
+    from ..experiments.benchmark import trial
+
+    network, size = architecture(name, weights)
+    return trial(network.to(device), size, segments, batch)
 
 
-def _tables(answer: dict[str, Any]) -> str:
-    height, width = answer["size"]
+def _text(result: dict[str, Any], stock: str) -> str:
+    height, width = result["size"]
     rows = [
         (one["name"], one["ratio"], "" if one["memory"] is None else f"{one['memory']:.2f}", one["milliseconds"])
-        for one in answer["forward"]
+        for one in result["forward"]
     ]
     setting = (
-        f"{answer['model']}, {answer['batch']} images of {height} x {width}, half of {answer['segments']} segments "
-        f"absent, new masks in every batch; {answer['device']}, {answer['threads']} threads, torch {answer['torch']}."
+        f"{result['model']}, {result['batch']} images of {height} x {width}, half of {result['segments']} segments "
+        f"absent, new masks in every batch; {result['device']}, {result['threads']} threads, torch {result['torch']}."
     )
     lines = [
         setting,
-        "Ratios to the plain model in channels-last layout; memory is the peak of a process of its own.\n",
+        "Ratios to the plain model in channels-last layout; memory is the peak of a separate process.\n",
         table(("forward pass", "ratio", "memory", "ms"), rows),
     ]
-    if answer["explanations"]:
+    if result["explanations"]:
         lines += [
-            f"\nExplanations from {answer['samples']} samples; ratios to {STOCK}.\n",
+            f"\nExplanations from {result['samples']} samples; ratios to {stock}.\n",
             table(
                 ("explanation", "ratio", "seconds"),
-                [(one["name"], one["ratio"], one["seconds"]) for one in answer["explanations"]],
+                [(one["name"], one["ratio"], one["seconds"]) for one in result["explanations"]],
             ),
-            f"\nOf LayerMaskExplainer's time, {max(answer['overhead'], 0.0):.1%} passes outside of forward passes.",
+            f"\nLayerMaskExplainer spends {max(result['overhead'], 0.0):.1%} of its time outside forward passes.",
         ]
     return "\n".join(lines)
 
 
-def _memory(setting: tuple[Any, ...], name: str, advance: Callable[[], object]) -> int | None:
-    """The peak memory of a process that does nothing but run one contender."""
+def _peak_memory(setting: tuple[Any, ...], name: str, advance: Callable[[], object]) -> int | None:
+    """Peak memory of a new process that runs only this forward pass; None if it was killed."""
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(setting, name, send))
     process.start()
     send.close()
     try:
-        found: int | None = receive.recv()
-    except EOFError:  # it did not live to tell, for want of memory
-        found = None
+        peak: int | None = receive.recv()
+    except EOFError:  # killed, probably for lack of memory
+        peak = None
     process.join()
     advance()
-    return found
+    return peak
 
 
 def _measure(setting: tuple[Any, ...], name: str, send: Any) -> None:
+    import torch
+
+    from ..experiments.benchmark import peak_memory
+
     contender = _trial(*setting).forward(name)
     with torch.inference_mode():
-        for _ in range(_TURNS):
+        for _ in range(_MEMORY_PASSES):
             contender()
     send.send(peak_memory())

@@ -1,4 +1,4 @@
-"""`xai-layermask check`: which of a model's operators have a masked operator, and which not."""
+"""`xai-layermask check`: which of a model's operators have a masked form."""
 
 from __future__ import annotations
 
@@ -6,58 +6,70 @@ import argparse
 import json
 from collections import Counter, defaultdict
 
-import torch
-
-from ..engine.graph import capture, operator_name
-from ..engine.network import sample
-from ..engine.rules import operators
 from ..errors import UnsupportedOperator
-from ..maskings.layer import LayerMask
 from .inputs import architecture
-from .progress import doing
-from .tables import table
+from .options import MODEL, add_script_options
+from .output import status, table
+from .types import model, shape
 
-__all__ = ["run"]
+__all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
+
+SUMMARY = "Say which of a model's operators have a masked form."
+
+EXAMPLES = """\
+examples; no weights are downloaded, and the exit code says whether the model is supported:
+  xai-layermask check lite0
+  xai-layermask check torchvision:resnet50 --shape 1,3,320,320
+  xai-layermask check torchvision.models:resnet18 --quiet && echo supported"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `check`."""
+    parser.add_argument("model", type=model, metavar="MODEL", help=MODEL)
+    parser.add_argument("--weights", metavar="FILE", help="a state dict for the model")
+    parser.add_argument("--shape", type=shape, metavar="N,C,H,W",
+                        help="the input shape to check (default: one image of the model's own size)")
+    add_script_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Check a model.
-
-    Args:
-        args: As the parser makes them for `check`.
-
-    Returns:
-        0, for every operator that meets masked activations has a masked operator.
+    """Run `check`.
 
     Raises:
-        UnsupportedOperator: If one has none, after the table is printed.
+        UnsupportedOperator: If an operator that meets masked activations has no rule; the table is printed first.
     """
-    with doing(f"loading {args.model}", args):
-        model, size = architecture(args.model, args.weights)
-    shape = args.shape or (1, 3, *size)
+    with status("starting", args):
+        from ..engine.graph import operator_name
+        from ..engine.network import sample
+        from ..engine.rules import operators
+        from ..maskings.layer import LayerMask
+    with status(f"loading {args.model}", args):
+        network, size = architecture(args.model, args.weights)
+    input_shape = args.shape or (1, 3, *size)
     missing: dict[str, list[str]] = defaultdict(list)
-    with doing("capturing the model", args):
-        for operator, path in LayerMask(model).unsupported(shape):
+    masked = LayerMask(network)
+    with status("capturing the model", args):
+        for operator, path in masked.unsupported(input_shape):
             missing[operator].append(path or "the model itself")
-        graph = capture(model, shape, sample(model).dtype, torch.device("cpu"))
-    calls = Counter(step.name for step in graph.steps(shape[0]))
+        # The same shape, type and device: the graph that `unsupported` has captured.
+        graph = masked.graph(sample(network).new_empty(input_shape))
+    calls = Counter(step.name for step in graph.steps(input_shape[0]))
     ruled = {operator_name(operator) for operator in operators()}
-    # An operator without a rule may stand behind the last masked activation, where it sees ordinary tensors.
-    without = "none" if missing else "not needed"
-    forms = {name: "none" if name in missing else "yes" if name in ruled else without for name in calls}
+    # Without a rule, but only after the last masked activation.
+    otherwise = "none" if missing else "not needed"
+    forms = {name: "none" if name in missing else "yes" if name in ruled else otherwise for name in calls}
     if args.json:
-        answer = {"model": args.model, "shape": shape, "calls": calls, "forms": forms, "unsupported": missing}
-        print(json.dumps(answer, indent=2))
+        result = {"model": args.model, "shape": input_shape, "calls": calls, "forms": forms, "unsupported": missing}
+        print(json.dumps(result, indent=2))
     elif not args.quiet:
         print(table(("operator", "calls", "masked form"), [(name, calls[name], forms[name]) for name in sorted(calls)]))
         for operator, paths in missing.items():
             print(f"\nNo masked form of {operator} in:", *paths, sep="\n  ")
     if missing:
-        names = ", ".join(missing)
         raise UnsupportedOperator(
-            f"every operator that meets masked activations needs a rule, but {args.model} applies {names} without "
-            "one: add it with xai_layermask.rule."
+            f"expected a rule for every operator that meets masked activations, got none for {', '.join(missing)} in "
+            f"{args.model}: add it with xai_layermask.rule"
         )
     if not args.json and not args.quiet:
-        print(f"\n{args.model} is supported at {' x '.join(map(str, shape))}.")
+        print(f"\n{args.model} is supported at {' x '.join(map(str, input_shape))}.")
     return 0

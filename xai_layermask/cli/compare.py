@@ -5,44 +5,65 @@ from __future__ import annotations
 import argparse
 import json
 
-from ..explain.explanation import Explanation
-from ..plots import comparison
-from .explain import explainer, record
-from .inputs import best_device, check_outputs, load_model, picture
-from .progress import doing
-from .tables import table
+from .explain import make_explainer, record
+from .inputs import check_outputs, load_model, read_picture
+from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options, check_sampling
+from .output import status, table
+from .types import comma_separated, masking, positive
 
-__all__ = ["run"]
+__all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "run"]
 
-_ENDINGS = (".png", ".svg", ".pdf")
+SUMMARY = "Explain the top predictions with several maskings, side by side."
+
+EXAMPLES = """\
+examples, with a sample photograph; to use your own, put its path after compare:
+  xai-layermask compare
+  xai-layermask compare --maskings black,grey,blur,layer --top 2 --segments patches:28 --out coffee.pdf"""
+
+_SUFFIXES = (".png", ".svg", ".pdf")
+
+check_options = check_sampling
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `compare`."""
+    add_picture_and_model(parser)
+    parser.add_argument("--maskings", type=comma_separated(masking), default=["black", "grey", "layer"],
+                        metavar="NAME,NAME,...",
+                        help=f"the columns of the figure: {MASKINGS} (default: black,grey,layer)")
+    parser.add_argument("--top", type=positive, default=3, metavar="K",
+                        help="the rows of the figure: the K top predictions (default: 3)")
+    add_sampling(parser)
+    add_outputs(parser, "the figure to write: .png, .svg or .pdf (default: comparison.png, or none with --json)")
+    parser.add_argument("--dpi", type=positive, default=150, metavar="N",
+                        help="pixels per inch of a .png; each panel is 2.6 inches wide (default: 150)")
+    add_script_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain a picture with several maskings, for the same predictions.
-
-    Args:
-        args: As the parser makes them for `compare`.
-
-    Returns:
-        0.
+    """Run `compare`.
 
     Raises:
-        InputError: If the picture, the model, a masking or another option does not do.
+        InputError: If the picture, the model, a masking or another option is invalid.
     """
     paths = args.out or ([] if args.json else ["comparison.png"])
-    check_outputs(paths, _ENDINGS)
-    image = picture(args.image)
+    check_outputs(paths, _SUFFIXES)
+    with status("starting", args):
+        from ..explain import Explanation
+        from ..plots import comparison
+        from .inputs import best_device
+    picture = read_picture(args.image)
     device = best_device(args.device)
-    with doing(f"loading {args.model}", args):
+    with status(f"loading {args.model}", args):
         classifier = load_model(args.model, args.weights, device)
-    # All are made before the first one runs, so that a wrong name is told at once.
-    explainers = [explainer(args, classifier, name) for name in args.maskings]
+    # Make them all before the first one runs, so that an invalid option is reported at once.
+    explainers = [make_explainer(args, classifier, name) for name in args.maskings]
     explanations: list[Explanation] = []
-    for name, one in zip(args.maskings, explainers, strict=True):
-        with doing(f"{name}: cutting the picture and capturing the model", args):
+    for name, explainer in zip(args.maskings, explainers, strict=True):
+        with status(f"{name}: segmenting the picture and capturing the model", args):
             targets = explanations[0].targets if explanations else None
-            explanations.append(one.explain(image, targets, args.top))
-    with doing("drawing", args):
+            explanations.append(explainer.explain(picture, targets, args.top))
+    with status("drawing", args):
         for path in paths:
             comparison(explanations).savefig(path, dpi=args.dpi)
     if args.json:
@@ -55,6 +76,6 @@ def run(args: argparse.Namespace) -> int:
             for row, label in enumerate(first.labels)
         ]
         print(table(("prediction", "probability", *(f"R2 {name}" for name in args.maskings)), rows))
-        print("", "R2: how well the segments' scores add up to what the model answers.",
+        print("", "R2: how well the sum of segment scores fits the model's predictions.",
               *(f"wrote {path}" for path in paths), sep="\n")
     return 0

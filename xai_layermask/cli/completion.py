@@ -1,62 +1,61 @@
-"""`xai-layermask completion`: a script with which a shell completes what is typed."""
+"""`xai-layermask completion`: a script for completion in a shell."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
-import shtab
+from .names import DEVICES, LAYOUTS, LITE, MASKINGS, METHODS, PRECISIONS, SAMPLINGS, SEGMENTS, SETTINGS, SHELLS
+from .types import one_of
 
-from .names import (
-    DEVICES,
-    LAYOUTS,
-    LITE,
-    MASKINGS,
-    METHODS,
-    PRECISIONS,
-    SAMPLINGS,
-    SEGMENTS,
-    SETTINGS,
-    SHELLS,
-)
-from .parser import build
+__all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
 
-__all__ = ["run"]
+SUMMARY = "Print a script that completes commands, options and their values in your shell."
 
-# What an option takes, by the name that argparse keeps it under, and by its command where they differ. What is not here
-# is a number, or words of the user's own.
-_TAKES: dict[str, Any] = {
-    "data": shtab.DIRECTORY,
+EXAMPLES = """\
+for this shell:
+  bash  eval "$(xai-layermask completion bash)"
+  zsh   eval "$(xai-layermask completion zsh)"  # after compinit
+  tcsh  xai-layermask completion tcsh > ~/.xai-layermask.tcsh; source ~/.xai-layermask.tcsh
+  fish  xai-layermask completion fish | source
+for every new shell, append the line to ~/.bashrc, ~/.zshrc, ~/.tcshrc or ~/.config/fish/config.fish."""
+
+# Values by "dest", or by "command dest" where commands differ. A string names a kind of path. Options that are not
+# listed take numbers or free text.
+_VALUES: dict[str, tuple[str, ...] | str | None] = {
+    "data": "DIRECTORY",
     "device": DEVICES,
     "evaluate weights": None,
-    "image": shtab.FILE,
+    "image": "FILE",
     "layout": LAYOUTS,
     "masking": MASKINGS,
     "maskings": MASKINGS,
     "method": tuple(METHODS),
     "model": LITE,
-    "out": shtab.FILE,
+    "out": "FILE",
     "precision": PRECISIONS,
     "protocol": tuple(SETTINGS),
-    "report out": shtab.DIRECTORY,
+    "report out": "DIRECTORY",
     "sampling": SAMPLINGS,
     "segments": SEGMENTS,
     "settings": tuple(sorted({f"{name}=" for names in SETTINGS.values() for name in names})),
     "shell": SHELLS,
-    "store": shtab.FILE,
-    "weights": shtab.FILE,
+    "store": "FILE",
+    "weights": "FILE",
 }
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `completion`."""
+    parser.add_argument("shell", type=one_of(SHELLS), metavar="SHELL", help="bash, zsh, tcsh or fish")
+
+
 def run(args: argparse.Namespace) -> int:
-    """Print the script.
+    """Run `completion`."""
+    import shtab
 
-    Args:
-        args: With `shell`.
+    from .parser import build  # parser imports the commands
 
-    Returns:
-        0.
-    """
     parser, commands = build()
     for name, command in commands.items():
         for action in command._actions:
@@ -66,23 +65,25 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _complete(command: str, action: Any) -> None:
-    """Tell shtab what an argument takes."""
-    takes = _TAKES.get(f"{command} {action.dest}", _TAKES.get(action.dest))
-    if action.nargs == 0 or takes is None:
+    """Set what shtab reads: `complete` or `choices`."""
+    import shtab
+
+    values = _VALUES.get(f"{command} {action.dest}", _VALUES.get(action.dest))
+    if action.nargs == 0 or values is None:
         return
     if action.nargs == "+":
-        action.nargs = None  # or shells would take whatever follows, options too, for one more
-    if not isinstance(takes, tuple):
-        action.complete = takes
+        action.nargs = None  # otherwise shells complete every following word, options included, as a value
+    if isinstance(values, str):
+        action.complete = getattr(shtab, values)
     elif "," in (action.metavar or ""):
-        action.complete = _list(f"{command}_{action.dest}", takes)
+        action.complete = _comma_separated(f"{command}_{action.dest}", values)
     else:
-        action.choices = takes
+        action.choices = values
 
 
-def _list(name: str, words: tuple[str, ...]) -> dict[str, Any]:
-    """How shells complete the last of several words with commas in between."""
-    joined = " ".join(words)
+def _comma_separated(name: str, values: tuple[str, ...]) -> dict[str, Any]:
+    """Completion of the last of several comma-separated values, for each shell."""
+    joined = " ".join(values)
     function = f"_xai_layermask_{name}"
     bash = f"""
 {function}() {{

@@ -1,4 +1,4 @@
-"""`xai-layermask evaluate`: run an experiment of the paper over many pictures, into a store."""
+"""`xai-layermask evaluate`: run an experiment of the paper on many pictures."""
 
 from __future__ import annotations
 
@@ -8,105 +8,193 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from tqdm import tqdm
+from ..errors import InputError, choose
+from .inputs import add_working_directory
+from .names import LAYOUTS, SETTINGS
+from .options import add_device, add_precision, add_script_options
+from .output import shows_progress, status
+from .types import check_masking, comma_separated, masking, model, natural, one_of, pair, positive, segmentation
 
-from ..dataset import read_dataset
-from ..errors import InputError
-from ..experiments.protocols import PROTOCOLS
-from ..experiments.runner import Agenda, Crew, Progress, Source, agenda, chosen, estimate, evaluate
-from ..experiments.runner.source import preprocess_of
-from ..experiments.store import Store
-from ..images.preprocess import Preprocess
-from .inputs import best_device, find_modules_here
-from .progress import doing, shown
+if TYPE_CHECKING:
+    from ..experiments.runner import Agenda, Progress, Source
+    from ..experiments.store import Store
 
-__all__ = ["run"]
+__all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "run"]
 
-_SHOWN = 10
+SUMMARY = "Run an experiment of the paper on many pictures, into a store of results."
+
+EXAMPLES = """\
+examples; the first two lines make a folder with one picture, a cat, whose class is 282:
+  mkdir photos && echo image,class_index > photos/labels.csv && echo cat.png,282 >> photos/labels.csv
+  python -c "from skimage import data, io; io.imsave('photos/cat.png', data.chelsea())"
+  xai-layermask evaluate robustness --data photos --maskings black,grey,layer --segments patches:16
+  xai-layermask evaluate robustness --data photos --set fractions=0,0.5,1 --limit 100 --shuffle-seed 0 --dry-run
+  xai-layermask report results.db
+An interrupted run resumes when the command is run again."""
+
+_LISTED = 10  # problems on stderr
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `evaluate`."""
+    parser.add_argument("protocol", type=one_of(SETTINGS), metavar="PROTOCOL",
+                        help="robustness, lime, mask-shape, linearity, collapse, ablation or colours")
+    parser.add_argument("--data", required=True, metavar="DIR",
+                        help="a folder of pictures, such as one with labels.csv and NAME_mask.png")
+    parser.add_argument("--layout", type=one_of(LAYOUTS), default="auto", metavar="NAME",
+                        help="how the folder is organised: labels.csv, imagefolder, salient-imagenet, pixel-imagenet, "
+                        "oxford-iiit-pet, coco, or auto, which detects it (default: auto)")
+    parser.add_argument("--model", type=comma_separated(model), default=["lite0"], metavar="NAME,NAME,...",
+                        help="models, named as for explain (default: lite0)")
+    parser.add_argument("--weights", type=pair, action="append", default=[], metavar="NAME=FILE",
+                        help="a state dict for one of the models; can be repeated")
+    parser.add_argument("--preprocess", type=pair, action="append", default=[], metavar="NAME=WORDS",
+                        help="for one of the models: imagenet, half or caffe, resize=SIDE, crop=SIDE, separated by "
+                        "commas; can be repeated (default: the model's own)")
+    parser.add_argument("--maskings", type=comma_separated(masking), default=[], metavar="NAME,NAME,...",
+                        help="maskings, named as for compare (default: those of the protocol)")
+    parser.add_argument("--segments", type=comma_separated(segmentation), default=[], metavar="NAME,NAME,...",
+                        help="segmentations, named as for explain (default: those of the protocol)")
+    parser.add_argument("--set", type=pair, action="append", default=[], metavar="NAME=VALUE", dest="settings",
+                        help="a setting of the protocol, such as samples=300 or fractions=0,0.5,1; can be repeated")
+    parser.add_argument("--store", default="results.db", metavar="FILE",
+                        help="the file to add results to (default: results.db)")
+    parser.add_argument("--limit", type=positive, metavar="N", help="use only the first N pictures")
+    parser.add_argument("--shuffle-seed", type=natural, metavar="N",
+                        help="shuffle the pictures first; equal seeds give equal orders")
+    parser.add_argument("--dry-run", action="store_true",
+                        help="only report the number of forward passes, and estimate their duration")
+    parser.add_argument("--strict", action="store_true", help="stop at the first invalid picture")
+    parser.add_argument("--jobs", type=positive, default=1, metavar="N",
+                        help="worker processes on this machine; with several accelerators, one for each (default: 1)")
+    parser.add_argument("--scheduler", metavar="ADDRESS",
+                        help="the address of a Dask scheduler, such as tcp://host:8786, whose workers do the work")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N",
+                        help="seed of the samples; equal seeds give equal results (default: 0)")
+    parser.add_argument("--batch-size", type=positive, metavar="N",
+                        help="pictures per forward pass (default: chosen by their size)")
+    add_precision(parser)
+    add_device(parser)
+    add_script_options(parser)
+
+
+def check_options(args: argparse.Namespace) -> None:
+    """Check that the options fit each other.
+
+    Raises:
+        InputError: If the protocol does not have a setting, weights or preprocessing are for a model that is not
+            evaluated, or a name has two values.
+    """
+    known = SETTINGS[args.protocol]
+    for name in _unique(args.settings, "--set"):
+        if not known:
+            raise InputError.expected(f"no --set for {args.protocol}, which has no settings", repr(name))
+        choose(name, known, f"--set of {args.protocol}")
+    if "ablator" in dict(args.settings):
+        check_masking(dict(args.settings)["ablator"], "--set ablator")
+    for option, pairs in (("--weights", args.weights), ("--preprocess", args.preprocess)):
+        for name in _unique(pairs, option):
+            choose(name, args.model, f"the model of {option}")
+
+
+def _unique(pairs: list[tuple[str, str]], option: str) -> list[str]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InputError.expected(f"one value of {name!r} for {option}", str(names.count(name)))
+    return names
 
 
 def run(args: argparse.Namespace) -> int:
-    """Evaluate.
-
-    Args:
-        args: As the parser makes them for `evaluate`.
-
-    Returns:
-        0, also where pictures were left out: they are named.
+    """Run `evaluate`; pictures that are left out are listed on stderr.
 
     Raises:
-        InputError: If an option does not do, or nothing can be measured.
+        InputError: If an option is invalid, or nothing can be measured.
     """
-    find_modules_here()
+    with status("starting", args):
+        from ..dataset import read_dataset
+        from ..experiments.protocols import PROTOCOLS
+        from ..experiments.runner import Crew, agenda, chosen, estimate, evaluate
+        from .inputs import best_device
+    add_working_directory()
     if args.scheduler is None:
-        best_device(args.device)  # one that is not here is told before anything is read; a cluster may have another
+        best_device(args.device)  # fail before reading anything; the workers of a cluster have devices of their own
     protocol = PROTOCOLS[args.protocol].configured(dict(args.settings))
     sources = _sources(args)
-    with doing(f"looking through {args.data}", args) as say:
+    with status(f"reading {args.data}", args) as show:
         dataset = chosen(read_dataset(args.data, args.layout, args.strict), args.limit, args.shuffle_seed)
-        say("waiting for the scheduler" if args.scheduler else "")
+        show("waiting for the scheduler" if args.scheduler else "")
         crew = Crew(args.jobs, args.scheduler)
-    with crew, _store(args) as store:
-        with doing(f"loading {', '.join(args.model)}, and looking what is done already", args):
+    with crew, _open_store(args) as store:
+        with status(f"loading {', '.join(args.model)}, and reading {args.store}", args):
             todo = agenda(
                 protocol, dataset, sources, args.maskings, args.segments, store, args.seed, args.precision, args.strict
             )
         if args.dry_run:
             here = args.scheduler is None
-            with doing("measuring how fast the model is", args):
+            with status("measuring the speed of the model", args):
                 seconds = estimate(todo, args.device, args.batch_size, crew.size, here)
-            _say(args, todo, {"seconds": seconds, "workers": crew.size}, [
-                f"about {_interval(seconds)} for them with {_count(crew.size, 'worker')}, by a measurement here",
-                "reading and cutting pictures comes on top",
+            _report(args, todo, {"seconds": seconds, "workers": crew.size}, [
+                f"about {_duration(seconds)} for them with {_count(crew.size, 'worker')}, by a measurement here",
+                "reading and segmenting pictures comes on top",
             ])  # fmt: skip
             return 0
         if store is None:
-            raise InputError("--store must be a file, but none came: give its name.")
-        with _bar(args, todo) as advance:
+            raise InputError.expected("a file for --store", "none")
+        with _progress_bar(args, todo) as advance:
             outline = evaluate(todo, store, crew, args.device, args.batch_size, args.strict, advance)
-    _say(args, todo, {"written": outline.written, "elsewhere": outline.elsewhere, "problems": outline.problems}, [
+    _report(args, todo, {"written": outline.written, "elsewhere": outline.elsewhere, "problems": outline.problems}, [
         f"{_count(outline.written, 'unit')} written to {args.store}",
         *([f"{_count(outline.elsewhere, 'unit')} written by another run meanwhile"] if outline.elsewhere else []),
         *([f"{_count(len(outline.problems), 'unit')} failed"] if outline.problems else []),
     ])  # fmt: skip
-    _name("not measured", outline.problems)
+    _list_problems("not measured", outline.problems)
     return 0
 
 
 def _sources(args: argparse.Namespace) -> list[Source]:
+    from ..experiments.runner import Source
+    from ..experiments.runner.source import preprocess_of
+    from ..images import Preprocess
+
     weights, preprocess = dict(args.weights), dict(args.preprocess)
     for words in preprocess.values():
-        preprocess_of(words, Preprocess())  # a wrong word is told before anything is loaded
+        preprocess_of(words, Preprocess())  # fail before loading anything
     for path in weights.values():
         if not os.path.isfile(path):
-            raise InputError(f"--weights must be a file, but there is none at {path!r}: check the path.")
+            raise InputError.expected("an existing file for --weights", repr(path))
     return [Source(name, weights.get(name), preprocess.get(name, "")) for name in args.model]
 
 
 @contextmanager
-def _store(args: argparse.Namespace) -> Iterator[Store | None]:
-    # A dry run looks what is there, and makes nothing.
+def _open_store(args: argparse.Namespace) -> Iterator[Store | None]:
+    """The store; None for a dry run without one, which must not create it."""
+    from ..experiments.store import Store
+
     with nullcontext() if args.dry_run and not os.path.exists(args.store) else Store(args.store) as store:
         yield store
 
 
 @contextmanager
-def _bar(args: argparse.Namespace, todo: Agenda) -> Iterator[Any]:
+def _progress_bar(args: argparse.Namespace, todo: Agenda) -> Iterator[Any]:
+    from tqdm import tqdm
+
     form = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} passes{postfix}"
-    with tqdm(total=todo.passes, disable=not shown(args), bar_format=form, dynamic_ncols=True, leave=False) as bar:
+    disabled = not shows_progress(args)
+    with tqdm(total=todo.passes, disable=disabled, bar_format=form, dynamic_ncols=True, leave=False) as bar:
 
         def advance(progress: Progress) -> None:
             bar.total, bar.n = progress.of_passes, progress.passes
-            left = "" if progress.left is None else f", {_interval(progress.left)} left"
+            left = "" if progress.left is None else f", {_duration(progress.left)} left"
             bar.set_postfix_str(f"{progress.units}/{progress.of_units} units{left}")
 
         yield advance
 
 
-def _say(args: argparse.Namespace, todo: Agenda, more: dict[str, Any], lines: Sequence[str]) -> None:
-    """Say what there was to do, and what came of it."""
+def _report(args: argparse.Namespace, todo: Agenda, more: dict[str, Any], lines: Sequence[str]) -> None:
+    """Print the size of the work, and then what `more` or `lines` say, as JSON or as text."""
     counts = {"units": len(todo.entries), "passes": todo.passes, "done": todo.done, "pictures": todo.pictures}
     if args.json:
         head = {"protocol": todo.protocol.name, "settings": json.loads(todo.protocol.settings()), "store": args.store}
@@ -118,21 +206,21 @@ def _say(args: argparse.Namespace, todo: Agenda, more: dict[str, Any], lines: Se
             *lines, sep="\n",
         )  # fmt: skip
         sys.stdout.flush()
-    _name("left out", todo.skipped)
+    _list_problems("left out", todo.skipped)
 
 
-def _name(what: str, sentences: Sequence[str]) -> None:
-    for sentence in sentences[:_SHOWN]:
-        print(f"{what}: {sentence}", file=sys.stderr)
-    if len(sentences) > _SHOWN:
-        print(f"{what}: {len(sentences) - _SHOWN} more", file=sys.stderr)
+def _list_problems(label: str, problems: Sequence[str]) -> None:
+    for problem in problems[:_LISTED]:
+        print(f"{label}: {problem}", file=sys.stderr)
+    if len(problems) > _LISTED:
+        print(f"{label}: {len(problems) - _LISTED} more", file=sys.stderr)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _interval(seconds: float) -> str:
+def _duration(seconds: float) -> str:
     minutes, hours = round(seconds / 60), round(seconds / 3600)
     if minutes < 2:
         return f"{seconds:.0f} s"

@@ -1,73 +1,91 @@
-"""`xai-layermask explain`: which segments of a picture speak for a prediction."""
+"""`xai-layermask explain`: which segments of a picture support a prediction."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..explain.explainer import LayerMaskExplainer
-from ..explain.explanation import Explanation
-from ..images.read import sample_name
-from ..models import Classifier, class_index
-from .inputs import best_device, check_outputs, load_model, picture
-from .progress import doing, shown
-from .tables import number, table
+from .inputs import check_outputs, load_model, read_picture
+from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options, check_sampling
+from .output import number, shows_progress, status, table
+from .types import masking, positive
 
-__all__ = ["explainer", "record", "run"]
+if TYPE_CHECKING:
+    from ..explain import Explanation, LayerMaskExplainer
+    from ..models import Classifier
 
-_ENDINGS = (".png", ".svg", ".pdf", ".html", ".npz", ".json")
-_SHOWN = 5
+__all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "make_explainer", "record", "run"]
+
+SUMMARY = "Explain what a model sees in a picture."
+
+EXAMPLES = """\
+examples, with a sample photograph; to use your own, put its path after explain:
+  xai-layermask explain
+  xai-layermask explain --target espresso --target cup --out coffee.png coffee.html coffee.npz
+  xai-layermask explain --method shap --segments patches:32 --samples 300 --masking grey
+  xai-layermask explain --json > coffee.json"""
+
+_SUFFIXES = (".png", ".svg", ".pdf", ".html", ".npz", ".json")
+_LISTED = 5  # segments in a printed table
+
+check_options = check_sampling
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `explain`."""
+    add_picture_and_model(parser)
+    parser.add_argument("--masking", type=masking, default="layer", metavar="NAME",
+                        help=f"how segments are removed: {MASKINGS} (default: layer)")
+    parser.add_argument("--target", action="append", metavar="CLASS",
+                        help="a class to explain, by name or index, instead of the top predictions; can be repeated")
+    parser.add_argument("--top", type=positive, default=1, metavar="K",
+                        help="explain the K top predictions (default: 1)")
+    add_sampling(parser)
+    add_outputs(parser, "files to write, by suffix: .png .svg .pdf (figure), .html (report), .npz .json (data, for "
+                "Explanation.load); default: explanation.png, or none with --json")
+    add_script_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Explain a picture.
-
-    Args:
-        args: As the parser makes them for `explain`.
-
-    Returns:
-        0.
+    """Run `explain`.
 
     Raises:
-        InputError: If the picture, the model or another option does not do.
+        InputError: If the picture, the model or another option is invalid.
     """
     paths = args.out or ([] if args.json else ["explanation.png"])
-    check_outputs(paths, _ENDINGS)
-    image = picture(args.image)
+    check_outputs(paths, _SUFFIXES)
+    with status("starting", args):
+        from ..models import class_index
+        from .inputs import best_device
+    picture = read_picture(args.image)
     device = best_device(args.device)
-    with doing(f"loading {args.model}", args):
+    with status(f"loading {args.model}", args):
         classifier = load_model(args.model, args.weights, device)
     for target in (args.target or []) if classifier.labels else []:
         class_index(classifier.labels, target)
-    explaining = explainer(args, classifier, args.masking)
-    with doing("cutting the picture and capturing the model", args):
-        explanation = explaining.explain(image, args.target, args.top)
-    with doing("writing", args):
+    explainer = make_explainer(args, classifier, args.masking)
+    with status("segmenting the picture and capturing the model", args):
+        explanation = explainer.explain(picture, args.target, args.top)
+    with status("writing", args):
         for path in paths:
             explanation.save(path)
     if args.json:
         print(json.dumps(record(explanation, args.image) | {"files": paths}, indent=2))
     elif not args.quiet:
-        print("\n\n".join([_predictions(explanation), *_tops(explanation)]), "", *(f"wrote {one}" for one in paths),
-              sep="\n")
+        tables = "\n\n".join([_predictions(explanation), *_top_segments(explanation)])
+        print(tables, "", *(f"wrote {path}" for path in paths), sep="\n")
     return 0
 
 
-def explainer(args: argparse.Namespace, classifier: Classifier, masking: str) -> LayerMaskExplainer:
-    """Make an explainer of the options that `explain` and `compare` share.
-
-    Args:
-        args: With the options.
-        classifier: The loaded model.
-        masking: The masking's name.
-
-    Returns:
-        The explainer, whose progress bar shows only on a terminal.
+def make_explainer(args: argparse.Namespace, classifier: Classifier, masking: str) -> LayerMaskExplainer:
+    """Build an explainer from the options that `explain` and `compare` share.
 
     Raises:
-        InputError: If an option does not do.
+        InputError: If an option is invalid.
     """
+    from ..explain import LayerMaskExplainer
+
     return LayerMaskExplainer(
         classifier,
         method=args.method,
@@ -78,20 +96,22 @@ def explainer(args: argparse.Namespace, classifier: Classifier, masking: str) ->
         batch_size=args.batch_size,
         precision=args.precision,
         seed=args.seed,
-        progress=shown(args),
+        progress=shows_progress(args),
     )
 
 
 def record(explanation: Explanation, image: str | None) -> dict[str, Any]:
-    """What a script may want to know of an explanation, as JSON holds it.
+    """Convert an explanation to a JSON document.
 
     Args:
         explanation: The explanation.
-        image: The path of the picture; None for scikit-image's photograph.
+        image: Path of the picture; None for the sample photograph.
 
     Returns:
-        The settings, and for each target its prediction and its segments, the best first.
+        Settings, and for each target its prediction and its segments by descending score.
     """
+    from ..images import sample_name
+
     targets = [
         {
             "index": target,
@@ -107,7 +127,7 @@ def record(explanation: Explanation, image: str | None) -> dict[str, Any]:
 
 
 def _segments(explanation: Explanation, target: int, count: int) -> list[dict[str, Any]]:
-    """The best segments: score, share of the picture, and centre in pixels from the left and from the top."""
+    """The top segments: score, fraction of the picture's area, and centroid (x, y) in pixels."""
     found = []
     for segment in explanation.top(count, target):
         rows, columns = (explanation.segments == segment).nonzero()
@@ -127,14 +147,14 @@ def _predictions(explanation: Explanation) -> str:
     return table(("prediction", "index", "probability", "surrogate R2"), rows)
 
 
-def _tops(explanation: Explanation) -> list[str]:
+def _top_segments(explanation: Explanation) -> list[str]:
     height, width = explanation.segments.shape
-    found = []
+    tables = []
     for target, label in zip(explanation.targets, explanation.labels, strict=True):
         rows = [
             (one["segment"], one["score"], f"{one['share']:.1%}", one["x"], one["y"])
-            for one in _segments(explanation, target, _SHOWN)
+            for one in _segments(explanation, target, _LISTED)
         ]
-        head = f"Segments that speak most for {label}, with their centres in the {width} x {height} picture:"
-        found.append(f"{head}\n" + table(("segment", "score", "area", "x", "y"), rows))
-    return found
+        title = f"Segments with the highest scores for {label}, with their centroids in the {width} x {height} picture:"
+        tables.append(f"{title}\n" + table(("segment", "score", "area", "x", "y"), rows))
+    return tables

@@ -1,4 +1,4 @@
-"""What the commands do with their words before they compute anything."""
+"""Load what a command line names, and check output paths before anything is computed."""
 
 from __future__ import annotations
 
@@ -6,94 +6,86 @@ import importlib.util
 import os
 import sys
 from collections.abc import Sequence
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from ..errors import InputError, choose, reason
-from ..images.read import read_image, sample_photograph
-from ..models import Classifier, load
-from ..segments import Picture
 
-__all__ = ["architecture", "best_device", "check_outputs", "find_modules_here", "load_model", "picture"]
+if TYPE_CHECKING:
+    from torch import nn
+
+    from ..images import Picture
+    from ..models import Classifier
+
+__all__ = ["add_working_directory", "architecture", "best_device", "check_outputs", "load_model", "read_picture"]
 
 _LIBRARIES = {"torchvision": "torchvision.models", "timm": "timm.models"}
 
 
-def picture(path: str | None) -> Picture:
-    """Read the user's picture, or scikit-image's photograph.
-
-    Args:
-        path: The picture file; None for the photograph.
+def read_picture(path: str | None) -> Picture:
+    """Read a picture file; None gives the sample photograph.
 
     Returns:
         uint8 `(H, W, 3)`.
 
     Raises:
-        InputError: If there is no picture in the file.
+        InputError: If the file holds no picture.
     """
+    from ..images import read_image, sample_photograph
+
     return sample_photograph() if path is None else read_image(path)
 
 
 def best_device(name: str) -> str:
-    """What "auto" stands for: the accelerator, if torch has one.
-
-    Args:
-        name: "auto", or a device.
-
-    Returns:
-        A device, as torch names it.
+    """Resolve "auto" to the accelerator, if torch has one, and check that a named device is available.
 
     Raises:
-        InputError: If torch has no such device here.
+        InputError: If the device is not available.
     """
+    import torch
+
     if name != "auto":
         try:
             torch.empty(0, device=name)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise InputError(
-                f"--device must be one that torch has here, but {name!r} came ({reason(error)}): use auto or cpu."
+            raise InputError.expected(
+                "an available device for --device", f"{name!r} ({reason(error)})", "use auto or cpu"
             ) from error
         return name
     return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
 
 
-def find_modules_here() -> None:
-    """Let modules of the current folder be imported, here and in the processes that are started from here.
-
-    A console script has its own folder first on the path, not the one that it was called in.
-    """
+def add_working_directory() -> None:
+    """Make modules of the working directory importable, as `python -m` does, here and in child processes."""
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
 
 
 def load_model(name: str, weights: str | None, device: str = "cpu") -> Classifier:
-    """Load a model by name, also from a module in the current folder.
+    """Load a model by name, also from a module in the working directory.
 
     Args:
-        name: As `xai_layermask.models.loading` takes it.
-        weights: A state dict file, or None.
-        device: Where the model goes.
-
-    Returns:
-        The classifier.
+        name: As [`load`][xai_layermask.models.load] takes it.
+        weights: Path of a state dict; None for the model's own weights.
+        device: Where to load the model.
 
     Raises:
         InputError: If there is no such model, or the weights do not fit it.
     """
-    find_modules_here()
+    from ..models import load
+
+    add_working_directory()
     return load(name, weights, device)
 
 
 def architecture(name: str, weights: str | None) -> tuple[nn.Module, tuple[int, int]]:
-    """Load a model whose answers do not matter: without downloading the weights of a library's model.
+    """Load a model whose predictions do not matter; downloads no pretrained weights.
 
     Args:
-        name: As `xai_layermask.models.loading` takes it.
-        weights: A state dict file, or None.
+        name: As [`load`][xai_layermask.models.load] takes it.
+        weights: Path of a state dict, or None.
 
     Returns:
-        The model, and the height and width that it is made for.
+        The model, and the height and width of its input.
 
     Raises:
         InputError: If there is no such model, or the weights do not fit it.
@@ -113,35 +105,34 @@ def architecture(name: str, weights: str | None) -> tuple[nn.Module, tuple[int, 
     return classifier.model, size if isinstance(size, tuple) else (size, size)
 
 
-def check_outputs(paths: Sequence[str], endings: Sequence[str], option: str = "--out") -> None:
-    """Make sure before a long computation that its result can be written.
+def check_outputs(paths: Sequence[str], suffixes: Sequence[str], option: str = "--out") -> None:
+    """Check before a long computation that its results can be written.
 
     Args:
         paths: Files to write.
-        endings: Such as ".png"; what can be written.
-        option: Where the files were named.
+        suffixes: Supported suffixes, such as ".png".
+        option: The option that names the files.
 
     Raises:
-        InputError: If an ending is unknown, the folder does not exist, or a photograph would be overwritten.
+        InputError: If a suffix is not supported, the folder does not exist, or a photograph would be overwritten.
     """
     for path in paths:
-        ending = os.path.splitext(path)[1].lower()
-        choose(ending, endings, f"the ending of {path!r}")
+        choose(os.path.splitext(path)[1].lower(), suffixes, f"the suffix of {path!r}")
         folder = os.path.dirname(path) or "."
         if not os.path.isdir(folder):
-            raise InputError(f"{option} must be in a folder that exists, but there is none at {folder!r}: make it.")
+            raise InputError.expected(f"a path in an existing folder for {option}", repr(path), f"create {folder!r}")
         if os.path.isdir(path):
-            raise InputError(f"{option} must be a file, but {path!r} is a folder: add a file name.")
+            raise InputError.expected(f"a file for {option}", f"the folder {path!r}", "add a file name")
         if os.path.exists(path) and _is_photograph(path):
-            # `explain --out a.npz photo.png` reads as if photo.png were to be explained, and would destroy it.
-            raise InputError(
-                f"{option} must be a new file or one made before, but {path!r} is another picture: "
-                "put IMAGE before --out, or choose another name."
+            # `explain --out a.npz photo.png` would overwrite the picture that it was meant to explain.
+            raise InputError.expected(
+                f"a new file or an earlier figure for {option}", f"the picture {path!r}",
+                "put IMAGE before --out, or choose another name",
             )
 
 
 def _is_photograph(path: str) -> bool:
-    """Whether a PNG file was not drawn by matplotlib, which signs what it draws."""
+    """Whether a PNG file was not written by Matplotlib, which records itself in its files."""
     from PIL import Image
 
     if not path.lower().endswith(".png"):

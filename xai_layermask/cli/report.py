@@ -7,35 +7,49 @@ import json
 from itertools import chain
 
 from ..errors import InputError
-from ..experiments.report import write_report
-from ..experiments.store import Store
-from .progress import doing
+from .names import SETTINGS
+from .options import add_script_options
+from .output import status
+from .types import comma_separated, one_of
 
-__all__ = ["run"]
+__all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
+
+SUMMARY = "Turn results into the paper's tables and figures."
+
+EXAMPLES = """\
+examples, with results from xai-layermask evaluate:
+  xai-layermask report results.db
+  xai-layermask report results.db --out robustness --protocol robustness"""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of `report`."""
+    parser.add_argument("store", metavar="STORE", help="the results that `xai-layermask evaluate` has written")
+    parser.add_argument("--out", default="report", metavar="DIR",
+                        help="the folder for index.md, index.html, tables (.md .csv) and figures (.png .svg); files of "
+                        "an earlier report are overwritten (default: report)")
+    parser.add_argument("--protocol", type=comma_separated(one_of(SETTINGS)), default=[], metavar="NAME,NAME,...",
+                        help="only these experiments (default: all in the store)")
+    add_script_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write a report.
-
-    Args:
-        args: As the parser makes them for `report`.
-
-    Returns:
-        0.
+    """Run `report`.
 
     Raises:
-        InputError: If there is no such store, nothing in it that was asked for, or the folder cannot be written.
+        InputError: If the store is missing or has no such results, or the folder cannot be written.
     """
+    with status("starting", args):
+        from ..experiments.report import write_report
+        from ..experiments.store import Store
     names: list[str | None] = args.protocol or [None]
     with Store(args.store, create=False) as store:
         if not any(True for name in names for _ in store.units(protocol=name)):
-            asked = f" of {' or '.join(args.protocol)}" if args.protocol else ""
-            raise InputError(
-                f"store must hold results{asked}, but {args.store!r} holds none: fill it with xai-layermask evaluate."
-            )
-        measured = chain.from_iterable(store.rows(protocol=name) for name in names)
-        with doing(f"reading {args.store}", args) as say:
-            report = write_report(measured, args.out, args.store, say, args.protocol)
+            wanted = f"results of {' or '.join(args.protocol)}" if args.protocol else "results"
+            raise InputError.expected(f"{wanted} in store {args.store!r}", "none", "run xai-layermask evaluate first")
+        rows = chain.from_iterable(store.rows(protocol=name) for name in names)
+        with status(f"reading {args.store}", args) as show:
+            report = write_report(rows, args.out, args.store, show, args.protocol)
     if args.json:
         print(json.dumps({"files": [str(path) for path in report.files], "missing": report.missing}, indent=2))
     elif not args.quiet:

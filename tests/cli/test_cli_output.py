@@ -1,4 +1,4 @@
-"""What is shown while something goes on: on a terminal only, and wiped away in the end."""
+"""Progress shows on a terminal only, and is erased at the end."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from xai_layermask.cli import progress
-from xai_layermask.cli.progress import bar, doing, shown
+from xai_layermask.cli import output
+from xai_layermask.cli.output import progress_bar, shows_progress, status
 
 
 class Terminal(io.StringIO):
@@ -20,7 +20,7 @@ class Terminal(io.StringIO):
 @pytest.fixture
 def terminal(monkeypatch):
     found = Terminal()
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=found))  # pytest sets sys.stderr itself
+    monkeypatch.setattr(output, "sys", SimpleNamespace(stderr=found))  # pytest sets sys.stderr itself
     return found
 
 
@@ -29,7 +29,7 @@ def options(quiet=False):
 
 
 def test_a_terminal_sees_what_goes_on_until_it_ends(terminal):
-    with doing("loading", options()) as say:
+    with status("loading", options()) as say:
         assert terminal.getvalue().endswith("loading ...")
         say("writing")
         assert terminal.getvalue().endswith("writing ...")
@@ -37,13 +37,13 @@ def test_a_terminal_sees_what_goes_on_until_it_ends(terminal):
 
 
 def test_it_is_wiped_away_before_an_error_is_told(terminal):
-    with pytest.raises(ZeroDivisionError), doing("loading", options()):
+    with pytest.raises(ZeroDivisionError), status("loading", options()):
         raise ZeroDivisionError
     assert terminal.getvalue().endswith("\r\x1b[K")
 
 
 def test_a_bar_moves_on(terminal):
-    with bar(3, "rounds", options()) as advance:
+    with progress_bar(3, "rounds", options()) as advance:
         assert "0/3" in terminal.getvalue()
         for _ in range(3):
             advance()
@@ -51,13 +51,13 @@ def test_a_bar_moves_on(terminal):
 
 
 def test_nothing_is_shown_to_a_file_or_when_told_to_be_quiet(terminal, monkeypatch):
-    assert not shown(options(quiet=True))
-    with doing("loading", options(quiet=True)) as say, bar(1, "rounds", options(quiet=True)) as advance:
+    assert not shows_progress(options(quiet=True))
+    with status("loading", options(quiet=True)) as say, progress_bar(1, "rounds", options(quiet=True)) as advance:
         say("more")
         advance()
     file = io.StringIO()
-    monkeypatch.setattr(progress, "sys", SimpleNamespace(stderr=file))
-    with doing("loading", options()) as say, bar(1, "rounds", options()) as advance:
+    monkeypatch.setattr(output, "sys", SimpleNamespace(stderr=file))
+    with status("loading", options()) as say, progress_bar(1, "rounds", options()) as advance:
         say("more")
         advance()
     assert terminal.getvalue() == file.getvalue() == ""

@@ -1,0 +1,83 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import choose
+from .names import METHODS, PRECISIONS, SAMPLINGS
+from .types import auto_or_positive, device, model, natural, one_of, samples, segmentation
+
+__all__ = [
+    "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_outputs", "add_picture_and_model", "add_precision",
+    "add_sampling", "add_script_options", "check_sampling",
+]  # fmt: skip
+
+MODEL = ("lite0, lite1, lite2, torchvision:NAME, timm:NAME, or package.module:factory, a function that returns "
+         "the model")
+MASKINGS = """\
+layer (layer masking), layer-zero, partial, layer-until:MODULE, layer-threshold:T, tokens, or a fill: black, grey,
+red, green, blue, white, (r,g,b), mean, blur, neighbor, road, inpaint"""
+SEGMENTS = "slic[:NUMBER], patches[:SIDE], quickshift or felzenszwalb"
+
+
+def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
+    """Add the picture, the model and the segmentation."""
+    parser.add_argument("image", metavar="IMAGE", nargs="?",
+                        help="a picture file (default: a photograph from scikit-image)")
+    parser.add_argument("--model", type=model, default="lite0", metavar="NAME", help=f"{MODEL} (default: lite0)")
+    parser.add_argument("--weights", metavar="FILE",
+                        help="a state dict (.pt or .safetensors) to load instead of the model's own weights")
+    parser.add_argument("--segments", type=segmentation, default="slic", metavar="NAME[:N]",
+                        help=f"{SEGMENTS} (default: slic)")
+
+
+def add_sampling(parser: argparse.ArgumentParser) -> None:
+    """Add the method, its samples, and how they are predicted."""
+    parser.add_argument("--method", type=one_of(METHODS), default="lime", metavar="NAME",
+                        help="lime or shap (default: lime)")
+    parser.add_argument("--samples", type=samples, default=500, metavar="N",
+                        help="how many masked pictures the model predicts, or auto: until the standard error of the "
+                        "scores is a quarter of their spread, at most 2000 (default: 500)")
+    parser.add_argument("--sampling", type=one_of(SAMPLINGS), default="auto", metavar="NAME",
+                        help="how samples are drawn: plain, paired, stratified, orthogonal (LIME only), or auto, the "
+                        "one whose scores converge first (default: auto)")
+    parser.add_argument("--seed", type=natural, default=0, metavar="N",
+                        help="seed of the samples; equal seeds give equal results (default: 0)")
+    parser.add_argument("--batch-size", type=auto_or_positive, default="auto", metavar="N",
+                        help="pictures per forward pass, or auto (default)")
+    add_precision(parser)
+    add_device(parser)
+
+
+def check_sampling(args: argparse.Namespace) -> None:
+    """Check that the options of `add_sampling` fit each other.
+
+    Raises:
+        InputError: If the method does not support the sampling scheme.
+    """
+    choose(args.sampling, ("auto", *METHODS[args.method]), f"--sampling of --method {args.method}")
+
+
+def add_precision(parser: argparse.ArgumentParser) -> None:
+    """Add `--precision`."""
+    parser.add_argument("--precision", type=one_of(PRECISIONS), default="auto", metavar="NAME",
+                        help="auto, float32, float64 or bfloat16 (default: auto)")
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add `--device`."""
+    parser.add_argument("--device", type=device, default="auto", metavar="NAME",
+                        help="auto, cpu, cuda, mps or xpu, optionally with an index as in cuda:1 (default: auto)")
+
+
+def add_outputs(parser: argparse.ArgumentParser, description: str) -> None:
+    """Add `--out`."""
+    parser.add_argument("--out", nargs="+", action="extend", metavar="FILE", help=description)
+
+
+def add_script_options(parser: argparse.ArgumentParser, json: bool = True) -> None:
+    """Add `--quiet` and, unless the command defines its own, `--json`."""
+    parser.add_argument("--quiet", action="store_true", help="print errors only, and show no progress")
+    if json:
+        parser.add_argument("--json", action="store_true", help="print one JSON document instead of text")

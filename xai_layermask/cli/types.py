@@ -1,0 +1,254 @@
+"""Types of option values for `argparse`.
+
+A type raises `ArgumentTypeError`, and the parser inserts the option's name: "expected an integer for --seed, got 'x'".
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import importlib.util
+import os
+import re
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import TypeVar
+
+from ..errors import InputError, check_integer, choose
+from .names import ALIASES, DEVICES, LITE, MASKINGS, MODELS, SEGMENTS, TORCHVISION
+
+__all__ = [
+    "auto_or_positive", "check_masking", "comma_separated", "device", "masking", "model", "natural", "one_of",
+    "pair", "positive", "samples", "segmentation", "shape", "split",
+]  # fmt: skip
+
+_PATTERNS = ("layer-until:MODULE", "layer-threshold:T", "(r,g,b)")
+
+T = TypeVar("T")
+
+
+def _option_type(check: Callable[[str], T]) -> Callable[[str], T]:
+    """Let argparse report the message of an `InputError`; of a `ValueError` it reports only the type's name."""
+
+    @functools.wraps(check)
+    def convert(word: str) -> T:
+        try:
+            return check(word)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return convert
+
+
+@_option_type
+def natural(word: str) -> int:
+    """An integer of at least 0.
+
+    Example:
+        >>> natural("0")
+        0
+    """
+    return _integer(word, 0)
+
+
+@_option_type
+def positive(word: str) -> int:
+    """An integer of at least 1.
+
+    Example:
+        >>> positive("12")
+        12
+    """
+    return _integer(word, 1)
+
+
+@_option_type
+def auto_or_positive(word: str) -> int | str:
+    """The word auto, or an integer of at least 1."""
+    return word if word == "auto" else _integer(word, 1, "auto")
+
+
+@_option_type
+def samples(word: str) -> int | str:
+    """The word auto, or an integer of at least 2: a surrogate cannot be fitted to a single sample."""
+    return word if word == "auto" else _integer(word, 2, "auto")
+
+
+def _integer(word: str, least: int, otherwise: str = "") -> int:
+    return check_integer(int(word) if re.fullmatch(r"[0-9]+", word) else word, "", least, otherwise=otherwise)
+
+
+def split(word: str) -> list[str]:
+    """Split at commas outside parentheses: a colour such as (255,0,0) is one value.
+
+    Example:
+        >>> split("grey,(255,0,0), layer")
+        ['grey', '(255,0,0)', 'layer']
+    """
+    return [part.strip() for part in re.split(r",(?![^(]*\))", word) if part.strip()]
+
+
+@_option_type
+def pair(word: str) -> tuple[str, str]:
+    """A name and its value.
+
+    Example:
+        >>> pair("samples=300")
+        ('samples', '300')
+    """
+    name, equals, value = (part.strip() for part in word.partition("="))
+    if not name or not equals or not value:
+        raise InputError.expected("NAME=VALUE", repr(word))
+    return name, value
+
+
+def comma_separated(kind: Callable[[str], str]) -> Callable[[str], list[str]]:
+    """The type of one or more comma-separated values of a type; duplicates are dropped.
+
+    Example:
+        >>> comma_separated(masking)("black,layer")
+        ['black', 'layer']
+    """
+
+    @_option_type
+    def several(word: str) -> list[str]:
+        values = list(dict.fromkeys(kind(part) for part in split(word)))
+        if not values:
+            raise InputError.expected("one or more names, separated by commas", repr(word))
+        return values
+
+    return several
+
+
+def one_of(options: Iterable[str]) -> Callable[[str], str]:
+    """The type of one of several words.
+
+    Example:
+        >>> one_of(("lime", "shap"))("lime")
+        'lime'
+    """
+    return _option_type(lambda word: _choose(word, options))
+
+
+@_option_type
+def shape(word: str) -> tuple[int, ...]:
+    """Four integers of at least 1.
+
+    Example:
+        >>> shape("1,3,224,224")
+        (1, 3, 224, 224)
+    """
+    sizes = tuple(int(part) for part in re.split(r"[,x]", word) if part.isdigit())
+    if not re.fullmatch(r"[0-9]+([,x][0-9]+){3}", word) or min(sizes) < 1:
+        raise InputError.expected("four integers N,C,H,W of at least 1", repr(word))
+    return sizes
+
+
+def check_masking(word: str, what: str = "") -> str:
+    """Check the name of a masking.
+
+    Args:
+        word: The name.
+        what: The option's name for the message.
+
+    Raises:
+        InputError: If it is not one.
+    """
+    named = f" for {what}" if what else ""
+    name, colon, value = word.partition(":")
+    if name == "layer-until" and value:
+        return word
+    if name == "layer-threshold" and colon:
+        if not re.fullmatch(r"[0-9]*\.?[0-9]+", value) or float(value) > 1:
+            raise InputError.expected(f"layer-threshold:T with T from 0 to 1{named}", repr(word),
+                                      "for example layer-threshold:0.3")
+        return word
+    if re.match(r"[(0-9]", word):
+        parts = word.strip("()").split(",")
+        numbers = [float(one) for one in parts if re.fullmatch(r"\s*[0-9]+(\.[0-9]*)?\s*", one)]
+        if word[0] + word[-1] != "()" or not len(parts) == len(numbers) == 3 or max(numbers) > 255:
+            raise InputError.expected(f"a colour (r,g,b) from 0 to 255{named}", repr(word), "for example '(255,0,0)'")
+        return word
+    return _choose(word, (*MASKINGS, *_PATTERNS), what)
+
+
+@_option_type
+def masking(word: str) -> str:
+    """The name of a masking.
+
+    Example:
+        >>> masking("layer-threshold:0.3")
+        'layer-threshold:0.3'
+    """
+    return check_masking(word)
+
+
+@_option_type
+def segmentation(word: str) -> str:
+    """The name of a segmentation.
+
+    Example:
+        >>> segmentation("patches:16")
+        'patches:16'
+    """
+    name, colon, number = word.partition(":")
+    _choose(name, SEGMENTS)
+    if colon and name not in ("patches", "slic"):
+        raise InputError.expected(f"{name} without a number", repr(word), f"leave {number!r} out")
+    if colon and not (number.isdecimal() and int(number)):
+        raise InputError.expected(f"{name}:N with an integer N of at least 1", repr(word), f"for example {name}:16")
+    return word
+
+
+@_option_type
+def model(word: str) -> str:
+    """The name of a model. Whether a library has it is checked when it is loaded.
+
+    Example:
+        >>> model("torchvision:resnet50")
+        'torchvision:resnet50'
+    """
+    kind, colon, name = word.partition(":")
+    if colon and kind and name:
+        near = get_close_matches(kind.lower(), ("torchvision", "timm"), n=1, cutoff=0.7)
+        if near and kind not in near and not _is_module(kind):
+            raise InputError.expected(
+                f"one of {', '.join(MODELS)}", f"{word!r}, and there is no module {kind!r}",
+                f"did you mean '{near[0]}:{name}'?",
+            )
+        return word
+    if word.isidentifier() and not get_close_matches(word.lower(), LITE, n=1, cutoff=0.6):
+        near = [] if word in TORCHVISION else get_close_matches(word.lower(), TORCHVISION, n=1, cutoff=0.8)
+        meant = f"'torchvision:{near[0]}'" if near else f"'torchvision:{word}' or 'timm:{word}'"
+        raise InputError.expected(f"one of {', '.join(MODELS)}", repr(word), f"did you mean {meant}?")
+    return _choose(word, MODELS)
+
+
+@_option_type
+def device(word: str) -> str:
+    """The name of a device. Whether it is available is checked when it is used.
+
+    Example:
+        >>> device("cuda:1")
+        'cuda:1'
+    """
+    name, colon, number = word.partition(":")
+    if colon and name in DEVICES[1:] and number.isdecimal():
+        return word
+    return _choose(name if colon and name not in DEVICES else word, DEVICES)
+
+
+def _choose(word: str, options: Iterable[str], what: str = "") -> str:
+    known = tuple(options)
+    alias = ALIASES.get(word.lower())
+    if alias in known:  # `choose` might suggest another word that is spelled more alike
+        named = f" for {what}" if what else ""
+        raise InputError.expected(f"one of {', '.join(known)}{named}", repr(word), f"did you mean {alias!r}?")
+    return choose(word, known, what)
+
+
+def _is_module(name: str) -> bool:
+    top = name.partition(".")[0]
+    if os.path.exists(top) or os.path.exists(f"{top}.py"):  # in the working directory
+        return True
+    return top.isidentifier() and importlib.util.find_spec(top) is not None
