@@ -8,6 +8,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import xai_layermask
@@ -262,6 +263,20 @@ def test_check_names_what_is_missing_and_where(folder, capsys):
 def test_check_is_quiet_when_told_and_the_code_says_all(folder, capsys):
     assert run(capsys, "check", "tiny_models:make", "--quiet") == (0, "", "")
     assert "none for aten.cumsum.default in tiny_models:odd" in refused(capsys, "check", "tiny_models:odd", "--quiet")
+
+
+@pytest.mark.parametrize("words", ["check tiny_models:make", "check tiny_models:odd --shape 2,3,16,16"])
+def test_check_captures_the_model_once(folder, capsys, monkeypatch, words):
+    calls = []
+
+    def counted(*args, **kwargs):
+        calls.append(args)
+        return torch_export(*args, **kwargs)
+
+    torch_export = torch.export.export
+    monkeypatch.setattr(torch.export, "export", counted)
+    run(capsys, *words.split())
+    assert len(calls) == 1
 
 
 def test_check_downloads_no_weights(folder, capsys, monkeypatch):

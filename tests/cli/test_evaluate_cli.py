@@ -38,7 +38,7 @@ def said(capsys, *words):
 def test_it_fills_a_store_and_says_what_was_left_out(folder, capsys):
     out, err = said(capsys, *WORDS)
     assert out == (
-        "robustness with 2 pictures: 4 units to do (16 forward passes), 0 in the store already\n"
+        "robustness with 2 pictures: 4 units to do (16 forward passes), 0 already in the store\n"
         "4 units written to results.db\n"
     )
     assert err.count("\n") == 1
@@ -50,7 +50,7 @@ def test_it_fills_a_store_and_says_what_was_left_out(folder, capsys):
             {"orders": ["random"], "fractions": [0, 0.5, 1]}
         ] * 4
     assert found == [(name, masking, [0, 0.5, 1]) for masking in ("black", "layer") for name in ("a.png", "b.png")]
-    assert "0 units to do (0 forward passes), 4 in the store already\n0 units written" in said(capsys, *WORDS).out
+    assert "0 units to do (0 forward passes), 4 already in the store\n0 units written" in said(capsys, *WORDS).out
 
 
 def test_json_and_quiet(folder, capsys):
@@ -67,9 +67,9 @@ def test_a_dry_run_makes_nothing(folder, capsys, monkeypatch):
     monkeypatch.setattr("xai_layermask.experiments.runner.speed._SECONDS", 0.01)
     before = sorted(path.name for path in folder.iterdir())
     out = said(capsys, *WORDS, "--dry-run").out.splitlines()
-    assert out[0] == "robustness with 2 pictures: 4 units to do (16 forward passes), 0 in the store already"
+    assert out[0] == "robustness with 2 pictures: 4 units to do (16 forward passes), 0 already in the store"
     assert out[1].startswith("about ")
-    assert out[1].endswith(" s for them with 1 worker, by a measurement here")
+    assert out[1].endswith(" s with 1 worker, as measured on this machine")
     assert sorted(path.name for path in folder.iterdir()) == before
     said(capsys, *WORDS, "--limit", "1")
     answer = json.loads(said(capsys, *WORDS, "--dry-run", "--json").out)

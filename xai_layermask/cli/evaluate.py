@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "run"]
 
-SUMMARY = "Run an experiment of the paper on many pictures, into a store of results."
+SUMMARY = "Run an experiment of the paper on many pictures, and store the results."
 
 EXAMPLES = """\
 examples; the first two lines make a folder with one picture, a cat, whose class is 282:
@@ -137,8 +137,8 @@ def run(args: argparse.Namespace) -> int:
             with status("measuring the speed of the model", args):
                 seconds = estimate(todo, args.device, args.batch_size, crew.size, here)
             _report(args, todo, {"seconds": seconds, "workers": crew.size}, [
-                f"about {_duration(seconds)} for them with {_count(crew.size, 'worker')}, by a measurement here",
-                "reading and segmenting pictures comes on top",
+                f"about {_duration(seconds)} with {_count(crew.size, 'worker')}, as measured on this machine",
+                "not counting the time to read and segment pictures",
             ])  # fmt: skip
             return 0
         if store is None:
@@ -202,7 +202,7 @@ def _report(args: argparse.Namespace, todo: Agenda, more: dict[str, Any], lines:
     elif not args.quiet:
         print(
             f"{todo.protocol.name} with {_count(todo.pictures, 'picture')}: {_count(len(todo.entries), 'unit')} to do "
-            f"({todo.passes} forward passes), {todo.done} in the store already",
+            f"({todo.passes} forward passes), {todo.done} already in the store",
             *lines, sep="\n",
         )  # fmt: skip
         sys.stdout.flush()
