@@ -42,6 +42,13 @@ def test_bench_prints_ratios_and_writes_them(folder, capsys):
     assert found["samples"] == 30
 
 
+@pytest.fixture
+def one_process(monkeypatch):
+    """Memory is not measured: that takes a new process for each contender."""
+    monkeypatch.setattr("xai_layermask.cli.bench._peak_memory", lambda setting, name, advance: None)
+
+
+@pytest.mark.usefixtures("one_process")
 def test_bench_without_explanations_is_quiet_when_told(folder, capsys):
     words = "bench --model benched:make --batch 1 --rounds 1 --explanations 0 --quiet --json out.json"
     assert main(words.split()) == 0
@@ -51,6 +58,7 @@ def test_bench_without_explanations_is_quiet_when_told(folder, capsys):
     assert "overhead" not in found
 
 
+@pytest.mark.usefixtures("one_process")
 def test_bench_prints_json_and_nothing_else_where_no_file_is_named(folder, capsys):
     assert main("bench --model benched:make --batch 1 --rounds 1 --explanations 0 --json".split()) == 0
     out, err = capsys.readouterr()
