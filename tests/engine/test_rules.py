@@ -110,7 +110,9 @@ def test_writing_to_memory_that_is_read_under_another_name_is_refused():
         first.mul_(2)
         return y
 
-    assert LayerMask(Function(hidden)).unsupported((1, 4, 8, 8)) == [("aten.mul_.Tensor", "")]
+    (found,) = LayerMask(Function(hidden)).unsupported((1, 4, 8, 8))
+    assert found == ("aten.mul_.Tensor", "")
+    assert found.reason.startswith("it writes to memory that is read again under another name")
 
 
 def test_writing_to_one_part_of_a_split_is_fine():
@@ -143,8 +145,8 @@ def test_every_unsupported_operator_is_named_before_anything_runs():
     assert masked.unsupported((1, 3, 8, 8)) == [("aten.cumsum.default", "1.0"), ("aten.cumsum.default", "2")]
     model.register_forward_hook(lambda *_: called.append(1))
     message = (
-        "every operator that meets masked activations must have a rule, but aten.cumsum.default in 1.0 "
-        "(and 1 more calls) has none: add one with xai_layermask.rule."
+        "expected operators with a masked form, got aten.cumsum.default in 1.0 (and 1 more): "
+        "it has no rule, add one with xai_layermask.rule."
     )
     with pytest.raises(UnsupportedOperator, match=re.escape(message)):
         masked(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8))
@@ -152,19 +154,20 @@ def test_every_unsupported_operator_is_named_before_anything_runs():
 
 
 def test_a_rule_of_ones_own():
-    model, (x, presence) = nn.Sequential(Function(torch.lgamma), nn.AdaptiveAvgPool2d(1), nn.Flatten()), maps(7)
+    model = nn.Sequential(Function(lambda x: x.cumsum(1)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    x, presence = maps(7)
     masked = LayerMask(model)
-    assert masked.unsupported(x.shape) == [("aten.lgamma.default", "0")]
+    assert masked.unsupported(x.shape) == [("aten.cumsum.default", "0")]
     with scoped():
 
-        @rule(torch.ops.aten.lgamma.default)
-        def lgamma():
+        @rule(aten.cumsum.default)
+        def running_sum():
             return Pointwise()
 
         assert masked.unsupported(x.shape) == []
-        expected = naive.mean_present(torch.lgamma(x).numpy(), presence.numpy())
+        expected = naive.mean_present(x.cumsum(1).numpy(), presence.numpy())
         torch.testing.assert_close(masked(x, presence), torch.from_numpy(expected))
-    with pytest.raises(UnsupportedOperator, match=r"aten\.lgamma\.default in 0 has none"):
+    with pytest.raises(UnsupportedOperator, match=r"got aten\.cumsum\.default in 0: it has no rule"):
         masked(x, presence)
 
 
@@ -176,11 +179,11 @@ def test_a_second_rule_raises_and_changes_nothing():
     )
     with pytest.raises(InputError, match=re.escape(message)):
 
-        @rule(aten.lgamma.default, aten.relu.default)
+        @rule(aten.cumsum.default, aten.relu.default)
         def again():
             return Pointwise()
 
-    assert aten.lgamma.default not in operators()
+    assert aten.cumsum.default not in operators()
     assert version() == before
 
 
@@ -213,21 +216,38 @@ def test_a_scope_is_undone_after_an_error():
 
 def test_a_rule_may_name_only_arguments_of_its_operator():
     message = (
-        "a rule takes arguments of its operator, but aten.lgamma.default has no 'kernel': choose from call, self."
+        "a rule takes arguments of its operator, but aten.cumsum.default has no 'kernel': "
+        "choose from call, dim, dtype, self."
     )
     with scoped(), pytest.raises(InputError, match=re.escape(message)):
 
-        @rule(aten.lgamma.default)
+        @rule(aten.cumsum.default)
         def wrong(kernel):
             return Pointwise()
 
-    assert aten.lgamma.default not in operators()
+    assert aten.cumsum.default not in operators()
 
 
-@pytest.mark.parametrize("one", [aten.lgamma, "aten.lgamma.default", None])
+@pytest.mark.parametrize("one", [aten.cumsum, "aten.cumsum.default", None])
 def test_a_rule_needs_an_overload(one):
     with scoped(), pytest.raises(InputError, match=r"a rule must name overloads such as .* came: choose one of the"):
         rule(one)(lambda: Pointwise())
+
+
+def test_a_rule_may_say_why_there_is_no_masked_operator():
+    masked = LayerMask(nn.ReLU())
+    with scoped(aten.relu.default):
+
+        @rule(aten.relu.default)
+        def refused():
+            return "three channels are too few"
+
+        (found,) = masked.unsupported((1, 3, 4, 4))
+        assert found == ("aten.relu.default", "")
+        assert found.reason == "three channels are too few"
+        message = "operators with a masked form, got aten.relu.default in the model: three channels are too few."
+        with pytest.raises(UnsupportedOperator, match=f"^expected {re.escape(message)}$"):
+            masked(torch.zeros(1, 3, 4, 4), torch.ones(1, 1, 4, 4))
 
 
 def test_a_rule_that_returns_none_leaves_the_operator_unsupported():

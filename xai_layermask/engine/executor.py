@@ -69,11 +69,11 @@ def refuse_unsupported(program: Program) -> None:
         UnsupportedOperator: If there is one; the message names it and its module.
     """
     if program.unsupported:
-        (operator, path), count = program.unsupported[0], len(program.unsupported)
-        more = f" (and {count - 1} more calls)" if count > 1 else ""
+        first, count = program.unsupported[0], len(program.unsupported)
+        operator, path = first
+        more = f" (and {count - 1} more)" if count > 1 else ""
         raise UnsupportedOperator(
-            f"every operator that meets masked activations must have a rule, but {operator} in "
-            f"{path or 'the model'}{more} has none: add one with xai_layermask.rule."
+            f"expected operators with a masked form, got {operator} in {path or 'the model'}{more}: {first.reason}."
         )
 
 

@@ -62,6 +62,15 @@ class Step:
         """The operator's name, such as `aten.conv2d.default`."""
         return operator_name(self.operator)
 
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments by their names in the operator's schema, defaults included; none for Python builtins."""
+        if not isinstance(self.operator, torch._ops.OpOverload):
+            return {}
+        schema = self.operator._schema.arguments
+        given = {one.name: value for one, value in zip(schema, self.args, strict=False)}
+        return {one.name: one.default_value for one in schema} | given | self.kwargs
+
     def __call__(self, values: Sequence[Any] | dict[int, Any], operator: Operator | None = None) -> Any:
         """Apply the operator (or another one with the same arguments) to the values in its slots."""
         args = tuple([_put(arg, values) for arg in self.args])

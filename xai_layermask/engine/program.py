@@ -20,6 +20,7 @@ from .inplace import reuse_memory
 from .mask import PresenceMask
 from .ops.base import Call, Demand, MaskedOperator, MaskingSettings, fill_absent
 from .padding import Rings
+from .registry import Refusal
 from .rules import masked_operator
 
 __all__ = ["Plan", "Program", "find_cut"]
@@ -69,7 +70,7 @@ class Program:
 
     Attributes:
         forms: The form of every masked step, by value number.
-        unsupported: Calls on masked activations without a masked operator: operator and module path.
+        unsupported: Calls on masked activations without a masked operator: operator, module path and reason.
         cut: Number of the last step that runs masked.
         dead: For each step the values that nobody reads behind it.
     """
@@ -91,7 +92,7 @@ class Program:
         self._outputs = tuple(outputs)
         self.cut = find_cut(self.steps) if cut is None else cut
         self.masked: dict[int, MaskedOperator] = {}
-        self.unsupported: list[tuple[str, str]] = []
+        self.unsupported: list[Refusal] = []
         batch, _, height, width = shapes[image]
         self._choose_forms(PresenceMask(torch.ones(batch, 1, height, width, dtype=torch.bool)))
         if overwrite:
@@ -108,8 +109,8 @@ class Program:
             if call is None:
                 continue
             form = masked_operator(call)
-            if form is None:
-                self.unsupported.append((step.name, step.path))
+            if isinstance(form, str):
+                self.unsupported.append(Refusal(step.name, step.path, form))
                 found[step.index] = _guess(call)
             else:
                 self.masked[step.index] = form

@@ -1,176 +1,58 @@
 """Which masked operator each ATen operator has: one short function per operator.
 
-A rule names the arguments that it needs as the operator's schema does, and returns the form. It is asked once for
-each call in a captured graph, not for every batch. Users add their own rules in the same way:
+A rule names the arguments that it needs as the operator's schema does. It returns the masked operator, or a string that
+says why there is none. It is asked once for each call in a captured graph, not for every batch. Users add their own
+rules in the same way:
 
 Example:
     >>> import torch
     >>> from xai_layermask.engine.ops.base import Pointwise
     >>> from xai_layermask.engine.rules import rule, scoped
     >>> with scoped():
-    ...     @rule(torch.ops.aten.lgamma.default)
-    ...     def lgamma():
-    ...         return Pointwise()
+    ...     @rule(torch.ops.aten.cumsum.default)
+    ...     def running_sum(dim):
+    ...         return Pointwise() if dim == 1 else "it sums over space"
 """
 
 from __future__ import annotations
 
-import inspect
 import math
 import operator
-import types
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
 
-from ..errors import InputError
-from .graph import Operator, operator_name
 from .ops.attention import Attention, Dense, Flat, Matmul, Softmax
 from .ops.base import Call, Leading, MaskedOperator, Pointwise, Unrelated
+from .ops.pointwise import POINTWISE, overloads
 from .ops.reduction import Norm, Reduce, Regions, Resize
 from .ops.view import Concat, Permute, Pick, Reshape
 from .ops.window import Border, Window
+from .registry import masked_operator, operators, rule, scoped, version
 
 __all__ = ["masked_operator", "operators", "rule", "scoped", "version"]
 
 aten = torch.ops.aten
-Rule = Callable[..., MaskedOperator | None]
-
-_rules: dict[Operator, tuple[Rule, tuple[str, ...]]] = {}
-_version = [0]
-
-
-def rule(*operators: Operator) -> Callable[[Rule], Rule]:
-    """Register the decorated function as the rule of these operators.
-
-    The function takes any of the names in the operators' schema, and `call` for shapes and presence. It returns a
-    form, or None where the operator has no masked operator for these arguments.
-
-    Args:
-        operators: ATen overloads such as `torch.ops.aten.relu.default`, or Python builtins.
-
-    Raises:
-        InputError: If an operator has a rule already, or is none that a graph holds, or its schema lacks an argument
-            that the function names.
-    """
-
-    def register(function: Rule) -> Rule:
-        names = tuple(inspect.signature(function).parameters)
-        for one in operators:
-            if not isinstance(one, torch._ops.OpOverload | types.BuiltinFunctionType):
-                raise InputError(
-                    f"a rule must name overloads such as torch.ops.aten.relu.default, but {one} came: "
-                    "choose one of the operator's overloads()."
-                )
-            if one in _rules:
-                raise InputError(
-                    f"an operator can have one rule, but {operator_name(one)} already has "
-                    f"{_rules[one][0].__name__}: replace it inside `with scoped():`."
-                )
-            known = {"call", *(a.name for a in one._schema.arguments)} if hasattr(one, "_schema") else {"call"}
-            unknown = [name for name in names if name not in known]
-            if unknown:
-                raise InputError(
-                    f"a rule takes arguments of its operator, but {operator_name(one)} has no {unknown[0]!r}: "
-                    f"choose from {', '.join(sorted(known))}."
-                )
-        for one in operators:
-            _rules[one] = (function, names)
-        _version[0] += 1
-        return function
-
-    return register
-
-
-@contextmanager
-def scoped(*replaced: Operator) -> Iterator[None]:
-    """Keep the rules that are added inside the block to the block.
-
-    Args:
-        replaced: Operators whose rules are set aside inside the block, so that other ones can take their place.
-
-    Example:
-        >>> with scoped(torch.ops.aten.relu.default):
-        ...     torch.ops.aten.relu.default in operators()
-        False
-        >>> torch.ops.aten.relu.default in operators()
-        True
-    """
-    before = dict(_rules)
-    for one in replaced:
-        _rules.pop(one, None)
-    _version[0] += 1
-    try:
-        yield
-    finally:
-        _rules.clear()
-        _rules.update(before)
-        _version[0] += 1
-
-
-def operators() -> tuple[Operator, ...]:
-    """Every operator that has a rule."""
-    return tuple(_rules)
-
-
-def version() -> int:
-    """A number that changes whenever the rules do."""
-    return _version[0]
-
-
-def masked_operator(call: Call) -> MaskedOperator | None:
-    """The masked operator of a call; None if there is no rule or the rule declines these arguments."""
-    step = call.step
-    if step.hidden or step.operator not in _rules:
-        return None
-    function, names = _rules[step.operator]
-    if not names:
-        form = function()
-    else:
-        values: dict[str, Any] = {"call": call}
-        if isinstance(step.operator, torch._ops.OpOverload):
-            schema = step.operator._schema.arguments
-            values |= {argument.name: argument.default_value for argument in schema}
-            values |= {argument.name: value for argument, value in zip(schema, step.args, strict=False)}
-            values |= step.kwargs
-        form = function(**{name: values[name] for name in names})
-    if form is not None and not form.any_masked and any(found is not None for found in call.found[1:]):
-        return None
-    return None if isinstance(form, Window) and len(call.shapes[0]) != 4 else form  # maps without a batch
-
-
-def _overloads(*names: str) -> list[Operator]:
-    """All functional and in-place overloads of ATen operators, by name."""
-    found: list[Operator] = []
-    for name in names:
-        packet = getattr(aten, name)
-        overloads = [getattr(packet, overload) for overload in packet.overloads()]
-        found += [one for one in overloads if not any(a.is_out for a in one._schema.arguments)]
-    return found
-
 
 # --- operators that look at one cell ---
 
-_UNARY = """
-    abs alias celu celu_ clamp clamp_ clamp_max clamp_max_ clamp_min clamp_min_ clone contiguous cos detach
-    dropout dropout_ elu elu_ erf exp feature_dropout feature_dropout_ gelu gelu_ hardsigmoid hardsigmoid_
-    hardswish hardswish_ hardtanh hardtanh_ leaky_relu leaky_relu_ log log1p log_sigmoid logit mish mish_ neg pow
-    reciprocal relu relu6 relu6_ relu_ rsqrt selu selu_ sigmoid sigmoid_ sign silu silu_ sin softplus softshrink
-    hardshrink sqrt square tanh tanh_ threshold threshold_ _to_copy
-""".split()
-_BINARY = """
-    add add_ sub sub_ rsub mul mul_ div div_ maximum minimum prelu where lerp addcmul
-""".split()
 
-
-@rule(*_overloads(*_UNARY, *_BINARY))
+@rule(*POINTWISE)
 def pointwise() -> MaskedOperator:
     return Pointwise()
 
 
-@rule(*(one for one in _overloads("to") if one is not aten.to.other))
+@rule(*overloads("rrelu", "rrelu_"))
+def random_slope(training: bool) -> MaskedOperator | str:
+    return "it draws random slopes in training mode" if training else Pointwise()
+
+
+@rule(*overloads(*(name + end for name in ("dropout", "feature_dropout", "alpha_dropout") for end in ("", "_"))))
+def dropout(train: bool) -> MaskedOperator | str:
+    return "it draws random cells in training mode" if train else Pointwise()
+
+
+@rule(*(one for one in overloads("to") if one is not aten.to.other))
 def to() -> MaskedOperator:
     return Pointwise()
 
@@ -181,9 +63,8 @@ def like() -> MaskedOperator:
 
 
 @rule(aten.batch_norm.default)
-def batch_norm(training: bool) -> MaskedOperator | None:
-    # Statistics of the batch would let one image's presence change another's answer.
-    return None if training else Pointwise()
+def batch_norm(training: bool) -> MaskedOperator | str:
+    return "its statistics of the batch mix the presence of different images" if training else Pointwise()
 
 
 @rule(aten.layer_norm.default)
@@ -205,7 +86,7 @@ def rms_norm(call: Call, normalized_shape: list[int]) -> MaskedOperator | None:
 _NEW = "empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like".split()
 
 
-@rule(aten._assert_tensor_metadata.default, *_overloads(*_NEW))
+@rule(aten._assert_tensor_metadata.default, *overloads(*_NEW))
 def unrelated() -> MaskedOperator:
     return Unrelated()
 
@@ -273,7 +154,7 @@ _VIEWS = """
 """.split()
 
 
-@rule(*_overloads(*_VIEWS))
+@rule(*overloads(*_VIEWS))
 def reshape(call: Call) -> MaskedOperator | None:
     return Reshape() if len(call.found) == 1 else None
 
@@ -289,7 +170,7 @@ def permute(call: Call, dims: list[int]) -> MaskedOperator:
     return Permute(tuple(dim % rank for dim in dims))
 
 
-@rule(*(one for one in _overloads("transpose", "swapaxes", "swapdims", "t", "movedim") if "dimname" not in str(one)))
+@rule(*(one for one in overloads("transpose", "swapaxes", "swapdims", "t", "movedim") if "dimname" not in str(one)))
 def transpose(call: Call) -> MaskedOperator:
     # Dimensions of sizes 0, 1, 2 ... on no memory: where they end up is the order.
     rank = len(call.shapes[0])
@@ -364,7 +245,7 @@ _RESIZE = {
 }
 
 
-@rule(*_overloads(*_RESIZE))
+@rule(*overloads(*_RESIZE))
 def resize(call: Call) -> MaskedOperator:
     name = call.step.name.split(".")[1]
     sizes = list(zip(call.shapes[0][2:], call.step.shape[2:], strict=True))

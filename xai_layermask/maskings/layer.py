@@ -88,7 +88,7 @@ class LayerMask(Masking):
 
         Returns:
             Operator name and module path of each call that meets a masked activation and has no masked operator; empty
-            where the model is supported.
+            where the model is supported. Each entry has an attribute `reason`, a sentence that says why.
 
         Raises:
             CaptureError: If the model cannot be captured for this shape.
@@ -104,7 +104,7 @@ class LayerMask(Masking):
         like = sample(self.model)
         image = torch.empty(tuple(shape), dtype=like.dtype, device="meta")
         with _CAPTURING:
-            return self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported
+            return list(self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported)
 
     def graph(self, image: Tensor) -> Graph:
         """The model as it was captured for images of this shape and type; captured now if it was not yet.

@@ -117,7 +117,7 @@ class Attention(MaskedOperator):
             mask = given & mask if given.dtype == torch.bool else torch.where(mask, given, lowest)
         # Zero, not garbage: a weight of exactly 0 times an infinite value would be NaN.
         keys, tokens = (fill_absent(0.0, values[i], seen_at[i]) if i in seen_at else values[i] for i in (1, 2))
-        named = _bound(call)
+        named = call.step.arguments
         return F.scaled_dot_product_attention(
             values[0],
             keys,
@@ -128,10 +128,3 @@ class Attention(MaskedOperator):
             scale=named["scale"],
             enable_gqa=named["enable_gqa"],
         )
-
-
-def _bound(call: Call) -> dict[str, Any]:
-    """The arguments of the call by the names in the operator's schema, defaults included."""
-    schema = call.step.operator._schema.arguments  # type: ignore[attr-defined]
-    given = {argument.name: value for argument, value in zip(schema, call.step.args, strict=False)}
-    return {argument.name: argument.default_value for argument in schema} | given | call.step.kwargs

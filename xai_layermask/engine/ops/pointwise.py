@@ -1,0 +1,55 @@
+"""The operators of ATen whose result at one position depends on that position alone, found by ATen's own tag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch._ops import OpOverload
+
+__all__ = ["POINTWISE", "overloads"]
+
+#: Tagged as pointwise by ATen, but without a rule as such.
+_EXCLUDED = {
+    "equal": "compares whole tensors and returns a bool",
+    "frexp": "returns two tensors",
+    "rrelu": "is random in training",
+    "rrelu_": "is random in training",
+}
+#: Pointwise, but not tagged: they are composed of tagged operators, move data, or do nothing in evaluation mode.
+_UNTAGGED = """
+    _to_copy absolute absolute_ alias arccos arccosh arcsin arcsinh arctan arctan2 arctanh clip clip_ contiguous detach
+    divide divide_ fix fix_ greater greater_equal hardswish hardswish_ isclose isreal less less_equal log_sigmoid
+    masked_fill masked_fill_ multiply multiply_ negative negative_ not_equal prelu rsub special_erf special_erfc
+    special_exp2 special_expit special_expm1 special_log1p special_logit special_round special_sinc special_xlogy
+    subtract subtract_ true_divide true_divide_ where
+""".split()
+
+
+def overloads(*names: str) -> list[OpOverload]:
+    """All functional and in-place overloads of ATen operators, by name; names that this torch lacks are left out."""
+    packets = [getattr(torch.ops.aten, name) for name in names if hasattr(torch.ops.aten, name)]
+    found = [getattr(packet, overload) for packet in packets for overload in packet.overloads()]
+    return [one for one in found if not any(a.is_out for a in one._schema.arguments) and _makes_tensors(one)]
+
+
+def _makes_tensors(one: OpOverload) -> bool:
+    return any("Tensor" in str(returned.type) for returned in one._schema.returns)
+
+
+def _tagged() -> Iterator[OpOverload]:
+    schemas = torch._C._jit_get_all_schemas()
+    names = sorted({one.name.removeprefix("aten::") for one in schemas if one.name.startswith("aten::")})
+    for one in overloads(*names):
+        name = one._schema.name.removeprefix("aten::")
+        if torch.Tag.pointwise not in one.tags or name in _EXCLUDED or name.endswith("_backward"):
+            continue
+        yield one
+        # In-place variants often lack the tag of their functional one.
+        writer = getattr(getattr(torch.ops.aten, f"{name}_", None), one._overloadname, None)
+        if writer is not None:
+            yield writer
+
+
+#: Every pointwise overload, functional and in place.
+POINTWISE: tuple[OpOverload, ...] = tuple(dict.fromkeys([*_tagged(), *overloads(*_UNTAGGED)]))
