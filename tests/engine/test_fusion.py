@@ -9,8 +9,8 @@ import torch
 from by_hand import Function
 from torch import nn
 
+from xai_layermask.engine.capture import capture
 from xai_layermask.engine.fusion import fuse
-from xai_layermask.engine.graph import capture
 from xai_layermask.maskings.layer import LayerMask
 
 X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))

@@ -6,8 +6,6 @@ user's model, so that training, loading weights and moving the model to a device
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,10 +15,11 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils import _pytree as pytree
 
-from ..errors import CaptureError, reason
+from ..errors import CaptureError
 from .alias import Aliases, is_in_place
+from .constants import Read
 
-__all__ = ["Graph", "Slot", "Step", "capture", "evaluating", "operator_name", "same", "tensors"]
+__all__ = ["Graph", "Slot", "Step", "operator_name", "same", "tensors"]
 
 Operator = Callable[..., Any]
 Shape = tuple[int, ...]
@@ -98,18 +97,23 @@ class Graph:
     Args:
         exported: What `torch.export` made.
         model: The user's model, in which parameters are looked up.
+        reads: What the model read from its parameters while it was captured.
 
     Attributes:
         image: The number of the image's value.
+        inputs: The numbers of all inputs, the image first.
         batch: The batch size that the graph is bound to; None if it takes any.
     """
 
-    def __init__(self, exported: torch.export.ExportedProgram, model: nn.Module) -> None:
+    def __init__(
+        self, exported: torch.export.ExportedProgram, model: nn.Module, reads: Sequence[Read] = ()
+    ) -> None:
         self._nodes = list(exported.graph_module.graph.nodes)
         self._number = {node: i for i, node in enumerate(self._nodes)}
         self._memory = Aliases(self._nodes)
         self._spec = exported.call_spec.out_spec
         self._modules, self._sizes = list(model.modules()), [tensor.shape for tensor in tensors(model)]
+        self._hooks, self._reads = list(hooks(model)), tuple(reads)
         signature = exported.graph_signature
         named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self._state: list[tuple[int, nn.Module, str]] = []
@@ -126,8 +130,8 @@ class Graph:
                 self._constants.append((self._number[node], constant))
             else:
                 images.append(node)
-        self._image = images[0]
-        self.image = self._number[images[0]]
+        self.inputs: tuple[int, ...] = tuple(self._number[node] for node in images)
+        self.image = self.inputs[0]
         size = images[0].meta["val"].shape[0]
         self._symbol = None if isinstance(size, int) else size.node.expr
         self.batch: int | None = int(size) if self._symbol is None else None
@@ -135,8 +139,13 @@ class Graph:
         self.steps = lru_cache(maxsize=8)(self._steps)
 
     def fits(self, model: nn.Module) -> bool:
-        """Whether the model still consists of the modules that were captured, with tensors of the same shapes."""
-        return same(model.modules(), self._modules) and [tensor.shape for tensor in tensors(model)] == self._sizes
+        """Whether the model still has the modules, hooks, tensor shapes and constants that were captured."""
+        return (
+            same(model.modules(), self._modules)
+            and same(hooks(model), self._hooks)
+            and [tensor.shape for tensor in tensors(model)] == self._sizes
+            and all(read.holds() for read in self._reads)
+        )
 
     def state(self, device: torch.device) -> dict[int, Tensor]:
         """Look up parameters, buffers and constants by their value numbers, as they are now."""
@@ -153,7 +162,7 @@ class Graph:
     def output(self, values: dict[int, Any]) -> Any:
         """Put the model's answer together as the model returns it."""
         flat = [values[self._number[arg]] if isinstance(arg, fx.Node) else arg for arg in self._nodes[-1].args[0]]
-        return pytree.tree_unflatten(flat, self._spec)
+        return _mutable(pytree.tree_unflatten(flat, self._spec))
 
     @property
     def outputs(self) -> tuple[int, ...]:
@@ -201,22 +210,26 @@ class Graph:
             return [self._argument(one, batch, slots, renamed) for one in arg]
         return arg
 
-    @staticmethod
-    def _is_number(node: fx.Node) -> bool:
-        return isinstance(node.meta.get("val"), torch.SymInt | torch.SymFloat | torch.SymBool | int | float | bool)
+    def _is_number(self, node: fx.Node) -> bool:
+        """Whether the node is a number that the batch size determines."""
+        value = node.meta.get("val")
+        if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
+            return bool(value.node.expr.free_symbols <= {self._symbol})
+        return isinstance(value, int | float | bool)
 
     def _size(self, value: Any, batch: int) -> Any:
-        """Replace the symbolic batch size by a number: shapes of tensors, symbolic numbers as numbers."""
+        """Replace the symbolic batch size by a number; sizes that depend on values stay symbols."""
         if isinstance(value, Tensor):
             return tuple([self._size(size, batch) for size in value.shape])
         if isinstance(value, list | tuple):
             return tuple([self._size(one, batch) for one in value])
         if isinstance(value, torch.SymInt) and value.node.expr == self._symbol:
             return batch
-        if isinstance(value, torch.SymInt):
-            return int(value.node.expr.subs({self._symbol: batch}))
-        if isinstance(value, torch.SymFloat):
-            return float(value.node.expr.subs({self._symbol: batch}))
+        if isinstance(value, torch.SymInt | torch.SymFloat):
+            known = value.node.expr if self._symbol is None else value.node.expr.subs({self._symbol: batch})
+            if known.free_symbols:
+                return known
+            return int(known) if isinstance(value, torch.SymInt) else float(known)
         return value
 
     def _refuse_writes(self) -> None:
@@ -231,70 +244,19 @@ class Graph:
                 )
 
 
+def _mutable(answer: Any) -> Any:
+    """The immutable containers of a graph module, as plain ones."""
+    if isinstance(answer, fx.immutable_collections.immutable_dict):
+        return {key: _mutable(value) for key, value in answer.items()}
+    if isinstance(answer, fx.immutable_collections.immutable_list):
+        return [_mutable(value) for value in answer]
+    return answer
+
+
 def _path(node: fx.Node) -> str:
     stack = node.meta.get("nn_module_stack") or {}
     paths = [path for path, _ in stack.values()]
     return str(paths[-1]) if paths else ""
-
-
-def capture(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device) -> Graph:
-    """Capture what a model does in evaluation mode with images of one shape.
-
-    The model itself is not touched: a structural copy that shares every parameter and buffer is put in evaluation
-    mode and captured.
-
-    Args:
-        model: The user's network.
-        shape: `(N, C, H, W)`. The graph takes any batch size unless the model insists on one.
-        dtype: Floating-point type of the image.
-        device: Where the model lives.
-
-    Returns:
-        The graph.
-
-    Raises:
-        CaptureError: If the model cannot be copied or captured; the message says what `torch.export` said.
-    """
-    twin = evaluating(model)
-    batch = torch.export.Dim("batch", min=1)
-    attempts = [(max(shape[0], 2), ({0: batch},)), (shape[0], None)]
-    for size, dynamic in attempts:
-        example = torch.zeros(size, *shape[1:], dtype=dtype, device=device)
-        try:
-            with warnings.catch_warnings(), torch.no_grad():
-                warnings.simplefilter("ignore")
-                return Graph(torch.export.export(twin, (example,), dynamic_shapes=dynamic, strict=False), model)
-        except CaptureError:
-            raise
-        except Exception as error:
-            failure = error
-    raise CaptureError(
-        f"the model must be capturable by torch.export for an input of shape {tuple(shape)}, but "
-        f"{type(failure).__name__} came ({reason(failure)}): check that the plain model takes this shape, and avoid "
-        "control flow on values."
-    ) from failure
-
-
-def evaluating(model: nn.Module) -> nn.Module:
-    """A structural copy of the model in evaluation mode, which shares every parameter and buffer.
-
-    Raises:
-        CaptureError: If the model cannot be copied.
-
-    Example:
-        >>> model = nn.Linear(2, 2).train()
-        >>> twin = evaluating(model)
-        >>> twin.training, model.training, twin.weight is model.weight
-        (False, True, True)
-    """
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors(model)}
-    try:
-        return copy.deepcopy(model, shared).eval()
-    except Exception as error:
-        raise CaptureError(
-            f"the model must allow a structural copy (copy.deepcopy), but {type(error).__name__} came "
-            f"({reason(error)}): remove what cannot be copied, such as open files or locks."
-        ) from error
 
 
 def tensors(model: nn.Module) -> Iterable[Tensor]:
@@ -302,6 +264,12 @@ def tensors(model: nn.Module) -> Iterable[Tensor]:
     for module in model.modules():
         for held in (module._parameters, module._buffers):
             yield from (tensor for tensor in held.values() if tensor is not None)
+
+
+def hooks(model: nn.Module) -> Iterable[object]:
+    """The forward hooks of a model, which may change what it computes."""
+    for module in model.modules():
+        yield from (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
 
 
 def same(now: Iterable[object], before: Iterable[object]) -> bool:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..engine.graph import evaluating
+from ..engine.capture import evaluating
 from ..engine.network import sample
 from ..explain.explainer import LayerMaskExplainer
 from ..images.preprocess import Preprocess

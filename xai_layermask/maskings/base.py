@@ -13,7 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..engine.graph import evaluating, same, tensors
+from ..engine.capture import evaluating
+from ..engine.graph import same, tensors
 from ..engine.network import sample
 from ..errors import InputError
 from .bound import Bound

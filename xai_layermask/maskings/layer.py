@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..engine.capture import capture
 from ..engine.executor import Executor, refuse_unsupported, run
-from ..engine.graph import Graph, capture
+from ..engine.graph import Graph
 from ..engine.network import sample
 from ..engine.ops.base import MaskingSettings
 from ..errors import InputError, choose

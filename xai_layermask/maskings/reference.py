@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..engine.graph import Step, capture
+from ..engine.capture import capture
+from ..engine.graph import Step
 from ..engine.ops.attention import Dense
 from ..engine.ops.base import MaskedOperator, MaskingSettings
 from ..engine.ops.reduction import Reduce, Regions

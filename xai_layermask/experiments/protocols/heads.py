@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...engine.graph import evaluating
+from ...engine.capture import evaluating
 from ...engine.network import sample
 from ...errors import InputError
 

@@ -1,0 +1,293 @@
+"""Capture a model as a graph with `torch.export`, without touching the model."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import functools
+import io
+import logging
+import sys
+import traceback
+import types
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import CaptureError, reason
+from .constants import Constants
+from .graph import Graph, Shape, tensors
+
+__all__ = ["capture", "evaluating"]
+
+
+def capture(
+    model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device, extra: Sequence[Tensor] = ()
+) -> Graph:
+    """Capture what a model does in evaluation mode with images of one shape.
+
+    A structural copy that shares every parameter and buffer is captured; the model itself is not touched. Forward hooks
+    that change an output are part of the model. Hooks that only observe are left out; to tell them apart, a model with
+    hooks is run once on zeros.
+
+    Args:
+        model: The user's network.
+        shape: `(N, C, H, W)`. The graph takes any batch size unless the model insists on one.
+        dtype: Floating-point type of the image.
+        device: Where the model lives.
+        extra: Further inputs of the model; those whose first size is N are batched with the image.
+
+    Returns:
+        The graph.
+
+    Raises:
+        CaptureError: If the model cannot be copied or captured; the message names the line of the model and the remedy.
+    """
+    _refuse_foreign(model)
+    twin = evaluating(model)
+    example = functools.partial(_example, shape, dtype, device, extra)
+    _leave_out_observers(twin, example(shape[0]))
+    constants = Constants(model)
+    constants.attach(twin)
+    batch = torch.export.Dim("batch", min=1)
+    dynamic = tuple({0: batch} if _is_batched(one, shape) else None for one in extra)
+    try:
+        exported = _export(twin, example(max(shape[0], 2)), ({0: batch}, *dynamic))
+    except Exception as failure:
+        try:
+            exported = _export(twin, example(shape[0]), None)
+        except Exception:
+            raise CaptureError(_sentence(failure, model, example(shape[0]))) from failure
+    return Graph(exported, model, constants.reads)
+
+
+def _export(twin: nn.Module, example: tuple[Tensor, ...], sizes: Any) -> torch.export.ExportedProgram:
+    with warnings.catch_warnings(), torch.no_grad(), _quiet():
+        warnings.simplefilter("ignore")
+        return torch.export.export(twin, example, dynamic_shapes=sizes, strict=False)
+
+
+def _example(
+    shape: Shape, dtype: torch.dtype, device: torch.device, extra: Sequence[Tensor], batch: int
+) -> tuple[Tensor, ...]:
+    image = torch.zeros(batch, *shape[1:], dtype=dtype, device=device)
+    rows = [one[:1].repeat(batch, *[1] * (one.dim() - 1)) if _is_batched(one, shape) else one for one in extra]
+    return (image, *rows)
+
+
+def _is_batched(tensor: Tensor, shape: Shape) -> bool:
+    return tensor.dim() > 0 and tensor.shape[0] == shape[0]
+
+
+# --- the copy ---
+
+
+def evaluating(model: nn.Module) -> nn.Module:
+    """A structural copy of the model in evaluation mode, which shares every parameter and buffer.
+
+    Objects among the attributes that cannot be copied, such as locks, are shared as well.
+
+    Raises:
+        CaptureError: If the model cannot be copied.
+
+    Example:
+        >>> model = nn.Linear(2, 2).train()
+        >>> twin = evaluating(model)
+        >>> twin.training, model.training, twin.weight is model.weight
+        (False, True, True)
+    """
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors(model)}
+    for module in model.modules():
+        for name, value in vars(module).items():
+            if name not in ("_parameters", "_buffers", "_modules"):
+                shared.update(_uncopyable(value))
+    try:
+        return copy.deepcopy(model, shared).eval()
+    except Exception as error:
+        raise CaptureError(
+            f"expected a model that copy.deepcopy can copy, got {type(error).__name__} ({reason(error)}): remove what "
+            "cannot be copied from the model's attributes."
+        ) from error
+
+
+def _uncopyable(value: Any) -> Iterator[tuple[int, Any]]:
+    """What stands, in the copy, for the parts of an attribute that deepcopy refuses, by identity."""
+    if isinstance(value, Tensor):
+        if not value.is_leaf:  # a kept activation, or a weight that a pre-hook computes
+            yield id(value), value.detach().clone()
+    elif isinstance(value, dict):
+        for one in value.values():
+            yield from _uncopyable(one)
+    elif isinstance(value, list | tuple | set):
+        for one in value:
+            yield from _uncopyable(one)
+    elif not isinstance(value, nn.Module | str | bytes | int | float | types.FunctionType | type | None):
+        try:
+            copy.copy(value)
+        except Exception:
+            yield id(value), value
+
+
+# --- hooks ---
+
+
+def _refuse_foreign(model: nn.Module) -> None:
+    for path, module in model.named_modules():
+        for hook in _hooks(module):
+            if _home(hook).startswith("captum."):
+                raise CaptureError(
+                    f"expected a model without Captum's hooks, got one on {path or 'the model'}: a masked model runs "
+                    "its captured graph and calls no module, so layer attributions need the plain model."
+                )
+
+
+def _hooks(module: nn.Module) -> list[Callable[..., Any]]:
+    kinds = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
+    return [hook for kind in kinds for hook in kind.values()]
+
+
+def _home(hook: Any) -> str:
+    """The module that defines a hook, which may be a function, a method, a partial or a callable object."""
+    while isinstance(hook, functools.partial):
+        hook = hook.func
+    return str(getattr(hook, "__module__", None) or type(hook).__module__)
+
+
+def _leave_out_observers(twin: nn.Module, example: tuple[Tensor, ...]) -> None:
+    """Remove the hooks of a copy that change nothing, found by one run on real values."""
+    changes: dict[tuple[int, int], bool] = {}
+    places: list[tuple[dict[int, Any], int, Any]] = []
+    for module in twin.modules():
+        for hooks in (module._forward_hooks, module._forward_pre_hooks):
+            for key, hook in list(hooks.items()):
+                if not _home(hook).startswith("torch."):
+                    places.append((hooks, key, hook))
+                    hooks[key] = _watched(hook, changes, (id(hooks), key))
+    if not places:
+        return
+    try:
+        with torch.no_grad():
+            twin(*example)
+    except Exception:
+        changes = dict.fromkeys(((id(hooks), key) for hooks, key, _ in places), True)  # export will say what is wrong
+    for hooks, key, hook in places:
+        if changes.get((id(hooks), key)):
+            hooks[key] = hook
+        else:
+            del hooks[key]
+
+
+def _watched(hook: Callable[..., Any], changes: dict[tuple[int, int], bool], place: tuple[int, int]) -> Any:
+    @functools.wraps(hook)
+    def watched(*args: Any, **kwargs: Any) -> Any:
+        given = [one for one in torch.utils._pytree.tree_leaves((args[1:], kwargs)) if isinstance(one, Tensor)]
+        before = [one._version for one in given]
+        answer = hook(*args, **kwargs)
+        written = before != [one._version for one in given]
+        changes[place] = changes.get(place, False) or answer is not None or written
+        return answer
+
+    return watched
+
+
+# --- errors ---
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Drop what torch logs and prints about a failing export: the error says what is needed."""
+    loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if name.startswith("torch")]
+
+    def severe(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.CRITICAL
+
+    for logger in loggers:
+        logger.addFilter(severe)
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(printed):
+            yield
+    except Exception:
+        printed.truncate(0)
+        raise
+    finally:
+        for logger in loggers:
+            logger.removeFilter(severe)
+        sys.stderr.write(printed.getvalue())
+
+
+def _sentence(error: Exception, model: nn.Module, example: tuple[Tensor, ...]) -> str:
+    """What was expected, what was found and where, and what to do."""
+    for path, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            return (
+                f"expected a Python module, got TorchScript in {path or 'the model'}: build the model from its Python "
+                "class and load its state_dict."
+            )
+        if ".quantized" in type(module).__module__:
+            return (
+                f"expected floating-point modules, got the quantised {type(module).__name__} in "
+                f"{path or 'the model'}: use the model before quantisation."
+            )
+    shape, line = tuple(example[0].shape), _user_line(error)
+    plain = _plain_failure(model, example)
+    if plain is not None:
+        missing = "missing" in str(plain) and "argument" in str(plain)
+        remedy = (
+            "pass the model's further inputs after presence, as masked(image, presence, *inputs)."
+            if missing
+            else "check size, channels and number type of its input."
+        )
+        return (
+            f"expected a model that takes an image of shape {shape}, got {type(plain).__name__} ({reason(plain)})"
+            f"{_user_line(plain)}: {remedy}"
+        )
+    kind = type(error).__name__
+    if "DataDependent" in kind or "data-dependent" in str(error):
+        return (
+            f"expected a model whose control flow does not depend on the values of the image, got a decision on "
+            f"them{line}: move it out of forward, for example into the preprocessing, or write it with torch.where."
+        )
+    if "numpy" in str(error):
+        return (
+            f"expected a model that computes with torch alone, got a conversion to numpy{line}: replace it by torch "
+            "operators."
+        )
+    return (
+        f"expected a model that torch.export can capture for images of shape {shape}, got {kind} "
+        f"({reason(error)}){line}: rewrite this line with torch operators on tensors."
+    )
+
+
+def _plain_failure(model: nn.Module, example: tuple[Tensor, ...]) -> Exception | None:
+    """What the model itself raises for such an image."""
+    if any(parameter.device.type == "meta" for parameter in model.parameters()):
+        return None
+    twin = evaluating(model)
+    for module in twin.modules():
+        module._forward_hooks.clear()
+    try:
+        with torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            twin(*example)
+    except Exception as error:
+        return error
+    return None
+
+
+def _user_line(error: BaseException) -> str:
+    """The deepest line outside of torch and this package, as ` in FILE, line N: CODE`."""
+    own = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
+    frames = [
+        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith((*own, "<string"))
+    ]
+    if not frames:
+        return ""
+    last = frames[-1]
+    return f" in {Path(last.filename).name}, line {last.lineno}" + (f" ({last.line})" if last.line else "")
+
+
