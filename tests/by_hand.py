@@ -52,8 +52,8 @@ def program(x, chain, settings=DEFAULT):
     return Program(steps, shapes, 0, (last,), settings), values
 
 
-def run(x, presence, chain, settings=DEFAULT):
-    """Run a chain on the present part of `x`.
+def run(x, presence, chain, settings=DEFAULT, absent=0.0):
+    """Run a chain on the present part of `x`, with the number `absent` at absent cells.
 
     Returns:
         The value, 0 at absent cells, and its presence: a bool tensor, or None.
@@ -62,12 +62,35 @@ def run(x, presence, chain, settings=DEFAULT):
     if made.unsupported:
         raise NotImplementedError(made.unsupported)
     plan = made.plan(presence.contiguous())
-    start = torch.where(presence, x, 0.0).contiguous(memory_format=torch.channels_last)
+    start = torch.where(presence, x, absent).contiguous(memory_format=torch.channels_last)
     values = {**values, 0: start}
     (last,) = made._outputs
     found = plan.found.get(last)
     run_steps(made, plan, values)
     return values[last], found.mask if isinstance(found, PresenceMask) else None
+
+
+def check(x, presence, chain, settings=DEFAULT):
+    """Run a chain, and check what must hold for every operator.
+
+    All present, the answer is the model's; what stands at absent cells changes no bit of it; with nothing present it is
+    finite.
+
+    Returns:
+        What `run` returns.
+    """
+    whole = x
+    for operator, arguments in chain:
+        whole = operator(whole, *arguments)
+    everything = torch.ones_like(presence)
+    torch.testing.assert_close(run(x, everything, chain, settings)[0], whole)
+    y, mask = run(x, presence, chain, settings)
+    for absent in (float("nan"), 1e4):
+        again, _ = run(x, presence, chain, settings, absent)
+        torch.testing.assert_close(again, y, rtol=0, atol=0)
+    nothing, _ = run(x, ~everything, chain, settings)
+    assert all(one.isfinite().all() for one in (nothing if isinstance(nothing, tuple | list) else [nothing]))
+    return y, mask
 
 
 class Function(torch.nn.Module):

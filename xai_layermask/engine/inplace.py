@@ -15,7 +15,8 @@ import torch
 from .graph import Operator, Step
 from .ops.attention import Dense, Matmul
 from .ops.base import MaskedOperator, Pointwise
-from .ops.reduction import Norm, Reduce, Regions
+from .ops.reduce import Reduce
+from .ops.reduction import Norm, Regions
 from .ops.view import Concat
 from .ops.window import Window
 

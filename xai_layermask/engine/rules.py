@@ -25,7 +25,8 @@ import torch
 from .ops.attention import Attention, Dense, Flat, Matmul, Softmax
 from .ops.base import Call, Leading, MaskedOperator, Pointwise, Unrelated
 from .ops.pointwise import POINTWISE, overloads
-from .ops.reduction import Norm, Reduce, Regions, Resize
+from .ops.reduce import Reduce
+from .ops.reduction import Norm, Regions, Resize
 from .ops.view import Concat, Permute, Pick, Reshape
 from .ops.window import Border, Window
 from .registry import masked_operator, operators, rule, scoped, version
@@ -201,19 +202,21 @@ def adaptive_max_pool2d(output_size: Any) -> MaskedOperator:
     return Regions(_pair(output_size), "max")
 
 
-@rule(aten.mean.dim)
-def mean(dim: list[int] | None, keepdim: bool, dtype: torch.dtype | None) -> MaskedOperator:
-    return Reduce(tuple(dim or ()), keepdim, dtype=dtype)
+_REDUCTIONS = """
+    all amax amin any argmax argmin linalg_vector_norm logsumexp max mean min norm prod std std_mean sum var var_mean
+""".split()
 
 
-@rule(aten.sum.dim_IntList)
-def total(dim: list[int] | None, keepdim: bool, dtype: torch.dtype | None) -> MaskedOperator:
-    return Reduce(tuple(dim or ()), keepdim, "sum", dtype)
-
-
-@rule(aten.amax.default)
-def maximum(dim: list[int], keepdim: bool) -> MaskedOperator:
-    return Reduce(tuple(dim), keepdim, "max")
+@rule(*(one for one in overloads(*_REDUCTIONS) if one not in POINTWISE))
+def reduction(call: Call) -> MaskedOperator:
+    given, kind = call.step.arguments, call.step.name.split(".")[1]
+    dims = given.get("dim")
+    dims = (dims,) if isinstance(dims, int) else tuple(dims or ())
+    if "norm" in kind:
+        order = given.get("ord", given.get("p"))
+        return Reduce("norm", dims, given.get("keepdim", False), 2.0 if order is None else float(order))
+    correction = given.get("correction", given.get("unbiased"))
+    return Reduce(kind, dims, given.get("keepdim", False), 1.0 if correction is None else float(correction))
 
 
 @rule(aten.group_norm.default)

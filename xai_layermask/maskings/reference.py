@@ -17,7 +17,8 @@ from ..engine.capture import capture
 from ..engine.graph import Step
 from ..engine.ops.attention import Dense
 from ..engine.ops.base import MaskedOperator, MaskingSettings
-from ..engine.ops.reduction import Reduce, Regions
+from ..engine.ops.reduce import Reduce
+from ..engine.ops.reduction import Regions
 from ..engine.ops.view import Concat, Permute, Pick, Reshape
 from ..engine.ops.window import Border, Window
 from ..engine.program import Program

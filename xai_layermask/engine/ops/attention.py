@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..mask import PresenceMask, intersection
 from .base import Call, Demand, Found, MaskedOperator, fill_absent
-from .reduction import leaves
+from .reduce import leaves
 from .view import compact
 
 __all__ = ["Attention", "Dense", "Flat", "Matmul", "Softmax"]

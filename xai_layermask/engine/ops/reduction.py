@@ -1,4 +1,4 @@
-"""Masked operators of operators that look at many cells at once: means, norms over space, resizing."""
+"""Masked operators of operators that look at many cells at once: pooled regions, norms over space, resizing."""
 
 from __future__ import annotations
 
@@ -13,67 +13,7 @@ from torch import Tensor
 from ..mask import PresenceMask
 from .base import Call, Demand, Found, MaskedOperator, fill_absent
 
-__all__ = ["Norm", "Reduce", "Regions", "Resize", "leaves"]
-
-
-def leaves(mask: Tensor) -> Found:
-    """A result that is the same for a whole image is an ordinary tensor; otherwise its presence."""
-    return PresenceMask(mask) if any(size > 1 for size in mask.shape[1:]) else None
-
-
-@dataclass(frozen=True)
-class Reduce(MaskedOperator):
-    """Mean, sum or maximum over dimensions: over the present cells, and 0 where there is none.
-
-    Args:
-        dims: The dimensions that are reduced.
-        keepdim: Whether they stay, with size 1.
-        kind: "mean", "sum" (the mean over present cells times all cells, so that its scale is the model's) or "max".
-        dtype: What a mean or sum is computed in; the input's own if None.
-    """
-
-    dims: tuple[int, ...]
-    keepdim: bool
-    kind: str = "mean"
-    dtype: torch.dtype | None = None
-
-    def presence(self, call: Call) -> Found:
-        dims = self._dims(call)
-        cells = call.cells()
-        if (
-            not any(cells.varies(dim) for dim in dims)
-            and self.keepdim
-            and len(dims) < len(call.shapes[0]) - 1
-        ):
-            return cells
-        return leaves(self._any(cells.mask, dims))
-
-    def _dims(self, call: Call) -> tuple[int, ...]:
-        rank = len(call.shapes[0])
-        return tuple(sorted(dim % rank for dim in self.dims)) or tuple(range(rank))
-
-    def _any(self, mask: Tensor, dims: tuple[int, ...]) -> Tensor:
-        for dim in reversed(dims):
-            mask = mask.any(dim, keepdim=self.keepdim)
-        return mask
-
-    def value(self, call: Call, values: list[Any]) -> Any:
-        cells, dims, x = call.with_borders(), self._dims(call), values[0]
-        if not any(cells.varies(dim) for dim in dims):
-            y = call.run(values)
-            return y if isinstance(call.out, PresenceMask) else self._or_zero(y, cells, dims)
-        if self.dtype is not None:
-            x = x.to(self.dtype)
-        if self.kind == "max":
-            return self._or_zero(fill_absent(-math.inf, x, cells).amax(dims, keepdim=self.keepdim), cells, dims)
-        total = fill_absent(0.0, x, cells).sum(dims, keepdim=self.keepdim)
-        count = cells.mask.sum(dims, keepdim=self.keepdim)
-        share = math.prod(x.shape[dim] for dim in dims if not cells.varies(dim))
-        scale = math.prod(x.shape[dim] for dim in dims) if self.kind == "sum" else 1
-        return total * (scale / (count.clamp(min=1) * share)).to(x.dtype)
-
-    def _or_zero(self, y: Tensor, cells: PresenceMask, dims: tuple[int, ...]) -> Tensor:
-        return torch.where(self._any(cells.mask, dims), y, y.new_zeros(()))
+__all__ = ["Norm", "Regions", "Resize"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,132 @@
+"""Masked operators of reductions: over the present cells alone, and 0 where there is none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..mask import PresenceMask
+from .base import Call, Found, MaskedOperator, fill_absent
+
+__all__ = ["Reduce", "leaves"]
+
+#: What absent cells are filled with, so that the operator itself reduces the present ones; variances take the mean.
+_NEUTRAL = {
+    "all": 1.0,
+    "amax": -math.inf,
+    "amin": math.inf,
+    "any": 0.0,
+    "argmax": -math.inf,
+    "argmin": math.inf,
+    "logsumexp": -math.inf,
+    "max": -math.inf,
+    "mean": 0.0,
+    "min": math.inf,
+    "norm": 0.0,
+    "prod": 1.0,
+    "sum": 0.0,
+}
+
+
+def leaves(mask: Tensor) -> Found:
+    """A result that is the same for a whole image is an ordinary tensor; otherwise its presence."""
+    return PresenceMask(mask) if any(size > 1 for size in mask.shape[1:]) else None
+
+
+@dataclass(frozen=True)
+class Reduce(MaskedOperator):
+    """A reduction over dimensions.
+
+    A sum is the mean over present cells times all cells, so that its scale is the model's. Everything else is what the
+    operator gives for the present cells alone.
+
+    Args:
+        kind: Name of the ATen operator; "norm" for vector norms.
+        dims: The dimensions that are reduced; all if empty.
+        keepdim: Whether they stay, with size 1.
+        parameter: The order of a norm, or the correction of a variance.
+    """
+
+    kind: str
+    dims: tuple[int, ...] = ()
+    keepdim: bool = False
+    parameter: float = 0.0
+
+    def presence(self, call: Call) -> Found:
+        dims, cells = self._dims(call), call.cells()
+        uniform = not any(cells.varies(dim) for dim in dims)
+        same = uniform and self.keepdim and len(dims) < len(call.shapes[0]) - 1
+        found = cells if same else leaves(self._any(cells.mask, dims))
+        parts = len(call.step.shape) if _is_several(call.step.shape) else 0
+        return (found,) * parts if parts and found is not None else found
+
+    def _dims(self, call: Call) -> tuple[int, ...]:
+        rank = len(call.shapes[0])
+        return tuple(sorted(dim % rank for dim in self.dims)) or tuple(range(rank))
+
+    def _any(self, mask: Tensor, dims: tuple[int, ...]) -> Tensor:
+        for dim in reversed(dims):
+            mask = mask.any(dim, keepdim=self.keepdim)
+        return mask
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        cells, dims = call.with_borders(), self._dims(call)
+        uniform = not any(cells.varies(dim) for dim in dims)
+        if uniform and call.out is not None:
+            return call.run(values)
+        found = self._any(cells.mask, dims)
+        if uniform:
+            return _each(lambda y: torch.where(found, y, y.new_zeros(())), call.run(values))
+        x = values[0]
+        precision = torch.promote_types(x.dtype, torch.float32) if x.is_floating_point() else x.dtype
+        y = call.run([self._filled(x.to(precision), cells, dims), *values[1:]])
+        total = math.prod(x.shape[dim] for dim in dims)
+        count = cells.mask.sum(dims, keepdim=self.keepdim)
+        count = count * math.prod(x.shape[dim] for dim in dims if not cells.varies(dim))
+        y = self._counted(y, count, total)
+        narrow = x.dtype != precision and call.step.arguments.get("dtype") is None
+        return _each(lambda y: self._finished(y, found, x.dtype if narrow else None), y)
+
+    def _filled(self, x: Tensor, cells: PresenceMask, dims: tuple[int, ...]) -> Tensor:
+        if self.kind.startswith(("var", "std")):
+            kept = fill_absent(0.0, x, cells)
+            share = math.prod(x.shape[dim] for dim in dims if not cells.varies(dim))
+            count = cells.mask.sum(dims, keepdim=True).clamp(min=1) * share
+            return torch.where(cells.mask, x, kept.sum(dims, keepdim=True) / count)
+        number = math.inf if self.kind == "norm" and self.parameter < 0 else _NEUTRAL[self.kind]
+        if math.isinf(number) and not x.is_floating_point():
+            limits = torch.iinfo(x.dtype)
+            number = limits.max if number > 0 else limits.min
+        elif self.kind == "logsumexp":
+            # Finite, so that the gradient is where nothing is present.
+            number = torch.finfo(x.dtype).min
+        return fill_absent(number, x, cells)
+
+    def _counted(self, y: Any, count: Tensor, total: int) -> Any:
+        """Replace the number of all cells by that of the present ones where the operator divides by it."""
+        if self.kind in ("mean", "sum"):
+            return y * (total / count.clamp(min=1).to(y.dtype))
+        if not self.kind.startswith(("var", "std")):
+            return y
+        first, *rest = y if isinstance(y, tuple | list) else (y,)
+        degrees = (count - self.parameter).to(first.dtype)
+        factor = torch.where(degrees > 0, (total - self.parameter) / degrees, 0.0)
+        first = first * (factor.sqrt() if self.kind.startswith("std") else factor)
+        return (first, *rest) if rest else first
+
+    @staticmethod
+    def _finished(y: Tensor, found: Tensor, dtype: torch.dtype | None) -> Tensor:
+        y = torch.where(found, y, y.new_zeros(()))
+        return y if dtype is None or not y.is_floating_point() else y.to(dtype)
+
+
+def _is_several(shape: Any) -> bool:
+    return bool(shape) and isinstance(shape[0], tuple)
+
+
+def _each(function: Any, y: Any) -> Any:
+    return tuple(function(one) for one in y) if isinstance(y, tuple | list) else function(y)
