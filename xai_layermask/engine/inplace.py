@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from .graph import Operator, Step
-from .ops.attention import Dense, Matmul
+from .ops.attention import Dense
 from .ops.base import MaskedOperator, Pointwise
+from .ops.product import Product
 from .ops.reduce import Reduce
 from .ops.reduction import Norm, Regions
 from .ops.view import Concat
@@ -38,7 +39,7 @@ _FRESH = """
 _LOOKING = "adaptive_avg_pool2d adaptive_max_pool2d amax mean sum".split()
 #: Forms of this package that hand on what the operator makes, or make something new themselves.
 _FRESH_FORMS: tuple[type[MaskedOperator] | None, ...] = (
-    None, Concat, Dense, Matmul, Norm, Pointwise, Reduce, Regions, Window,
+    None, Concat, Dense, Norm, Pointwise, Product, Reduce, Regions, Window,
 )  # fmt: skip
 
 

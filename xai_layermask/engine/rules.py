@@ -22,9 +22,11 @@ from typing import Any
 
 import torch
 
-from .ops.attention import Attention, Dense, Flat, Matmul, Softmax
+from .mask import PresenceMask
+from .ops.attention import Attention, Dense, Flat, Softmax
 from .ops.base import Call, Leading, MaskedOperator, Pointwise, Unrelated
 from .ops.pointwise import POINTWISE, overloads
+from .ops.product import Product, of_equation
 from .ops.reduce import Reduce
 from .ops.reduction import Norm, Regions, Resize
 from .ops.view import Concat, Permute, Pick, Reshape
@@ -272,9 +274,22 @@ def linear(call: Call) -> MaskedOperator:
     return Flat() if call.cells().varies(-1) else Dense()
 
 
-@rule(aten.matmul.default, aten.bmm.default, aten.mm.default)
-def matmul() -> MaskedOperator:
-    return Matmul()
+@rule(*overloads("matmul", "linalg_matmul", "bmm", "mm", "mv"))
+def matmul(call: Call) -> MaskedOperator:
+    ranks = [len(shape) for shape in call.shapes]
+    left, right = ("...ij" if ranks[0] > 1 else "j"), ("...jk" if ranks[1] > 1 else "j")
+    return Product(f"{left},{right}->...{'i' * (ranks[0] > 1)}{'k' * (ranks[1] > 1)}")
+
+
+@rule(aten.einsum.default)
+def einsum(call: Call, equation: str) -> MaskedOperator | str:
+    return of_equation(equation, [len(shape) for shape in call.shapes])
+
+
+@rule(aten.cdist.default)
+def cdist(call: Call) -> MaskedOperator | str:
+    varies = any(isinstance(cells, PresenceMask) and cells.varies(-1) for cells in call.found)
+    return "distances need every feature of a token" if varies else Product("...id,...jd->...ij")
 
 
 @rule(aten.scaled_dot_product_attention.default)

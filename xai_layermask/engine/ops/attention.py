@@ -1,4 +1,4 @@
-"""Masked operators of operators on tokens: attention, softmax, matrix products, linear layers."""
+"""Masked operators of operators on tokens: attention, softmax, linear layers."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
 
 from ..mask import PresenceMask, intersection
 from .base import Call, Demand, Found, MaskedOperator, fill_absent
 from .reduce import leaves
-from .view import compact
 
-__all__ = ["Attention", "Dense", "Flat", "Matmul", "Softmax"]
+__all__ = ["Attention", "Dense", "Flat", "Softmax"]
 
 
 @dataclass(frozen=True)
@@ -40,33 +38,6 @@ class Softmax(MaskedOperator):
         values[0] = fill_absent(torch.finfo(x.dtype).min, x, cells)
         y = call.run(values)
         return y if self.log else fill_absent(0.0, y, cells)
-
-
-class Matmul(MaskedOperator):
-    """Matrix product: absent entries of the contracted dimension add nothing."""
-
-    any_masked: ClassVar[bool] = True
-
-    def presence(self, call: Call) -> Found:
-        a, b = (self._mask(call, place) for place in (0, 1))
-        if a.shape[-1] != b.shape[-2]:
-            k = max(a.shape[-1], b.shape[-2])
-            a, b = a.expand(*a.shape[:-1], k), b.expand(*b.shape[:-2], k, b.shape[-1])
-        return leaves(compact(torch.matmul(a.float(), b.float()) > 0))
-
-    @staticmethod
-    def _mask(call: Call, place: int) -> Tensor:
-        found = call.found[place]
-        if isinstance(found, PresenceMask):
-            return found.mask
-        other = call.cells(1 - place).mask
-        return other.new_ones([1] * len(call.shapes[place]))
-
-    def value(self, call: Call, values: list[Any]) -> Any:
-        for place, dim in ((0, -1), (1, -2)):
-            if isinstance(call.found[place], PresenceMask) and call.cells(place).varies(dim):
-                values[place] = fill_absent(0.0, values[place], call.with_borders(place))
-        return call.run(values)
 
 
 class Dense(MaskedOperator):

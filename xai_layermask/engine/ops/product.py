@@ -1,0 +1,98 @@
+"""Masked operator of sums of products over named dimensions: matrix products and einsum."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from ..mask import PresenceMask
+from .base import Call, Found, MaskedOperator, fill_absent
+from .reduce import Reduce, leaves
+from .view import Permute
+
+__all__ = ["Product", "of_equation"]
+
+
+@dataclass(frozen=True)
+class Product(MaskedOperator):
+    """A sum of products: terms with an absent factor add nothing; present where any term is.
+
+    Args:
+        equation: As `torch.einsum` takes it, with its output.
+    """
+
+    any_masked: ClassVar[bool] = True
+    equation: str
+
+    def presence(self, call: Call) -> Found:
+        found = [one for one in call.found if isinstance(one, PresenceMask)]
+        key = ("product", self.equation, *map(id, call.found))
+        # The owners of the identities in the key are kept alive.
+        return found[0].cached(key, lambda: (self._presence(call), found))[0]
+
+    def _presence(self, call: Call) -> Found:
+        one = next(cells for cells in call.found if isinstance(cells, PresenceMask)).mask.new_ones(())
+        masks = [
+            cells.mask if isinstance(cells, PresenceMask) else one.expand([1] * len(shape))
+            for cells, shape in zip(call.found, call.shapes, strict=True)
+        ]
+        return leaves(torch.einsum(self.equation, [mask.float() for mask in masks]) > 0)
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        # A tensor that is multiplied with itself is zeroed in both places.
+        inputs = call.step.inputs
+        summed = {inputs[place] for place in range(len(inputs)) if self._is_summed(call, place)}
+        zeroed: list[Tensor] = [
+            fill_absent(0.0, x, call.with_borders(place)) if inputs[place] in summed else x
+            for place, x in enumerate(values)
+        ]
+        return call.run(zeroed)
+
+    def _is_summed(self, call: Call, place: int) -> bool:
+        """Whether the sum runs over a dimension along which presence of an operand varies."""
+        cells = call.found[place]
+        if not isinstance(cells, PresenceMask):
+            return False
+        terms, out = self.equation.split("->")
+        labels, _, behind = terms.split(",")[place].partition("...")
+        dims = {label: dim for dim, label in enumerate(labels)}
+        dims |= {label: dim - len(behind) for dim, label in enumerate(behind)}
+        return any(cells.varies(dim) for label, dim in dims.items() if label not in out)
+
+
+def of_equation(equation: str, ranks: Sequence[int]) -> MaskedOperator | str:
+    """The masked operator of `torch.einsum`, or why there is none.
+
+    Args:
+        equation: Of the einsum; its output may be left out.
+        ranks: How many dimensions each operand has.
+
+    Example:
+        >>> of_equation("b i j, b j k -> b i k", [3, 3])
+        Product(equation='bij,bjk->bik')
+        >>> of_equation("nchw->nc", [4])
+        Reduce(kind='sum', dims=(2, 3), keepdim=False, parameter=0.0)
+        >>> of_equation("nchw->nhwc", [4])
+        Permute(order=(0, 2, 3, 1))
+    """
+    terms, arrow, out = equation.replace(" ", "").partition("->")
+    if not arrow:
+        once = sorted(label for label in terms if label.isalpha() and terms.count(label) == 1)
+        out = "".join(["..." if "..." in terms else "", *once])
+    names = [term.replace("...", "") for term in terms.split(",")]
+    if any(len(set(name)) < len(name) for name in names):
+        return "a dimension that an operand names twice is a diagonal, which has no masked form"
+    if len(names) > 1:
+        return Product(f"{terms}->{out}")
+    if len(names[0]) < ranks[0]:
+        return "an einsum of one operand must name every dimension"
+    order = tuple(names[0].index(label) for label in out.replace("...", ""))
+    if len(order) == ranks[0]:
+        return Permute(order)
+    if list(order) != sorted(order):
+        return "an einsum of one operand may sum or reorder, not both"
+    return Reduce("sum", tuple(dim for dim in range(ranks[0]) if dim not in order))
