@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from xai_layermask import LayerMask, Preprocess, models
+from xai_layermask import LayerMask, Preprocess, catalog, models
 from xai_layermask.explain.convergence import ROUNDS, settled, standard_errors
 from xai_layermask.explain.predictor import Query
 from xai_layermask.explain.sampling import Samples, cosine_kernel
@@ -47,7 +47,7 @@ def ask(cache: Path, image: Path, args: argparse.Namespace) -> None:
         found: dict[str, Array] = {"ends": np.ones((1, count), bool)}
         if name == "shap":
             found["ends"] = np.array([[True], [False]]).repeat(count, axis=1)
-        for scheme in ("paired", *(one for one in method.schemes if one not in ("plain", "paired"))):
+        for scheme in ("paired", *(one for one in catalog.METHODS[name].samplings if one not in ("plain", "paired"))):
             rows = (LONG if scheme == "paired" else OTHERS) + ends
             found[scheme] = method.draw(count, rows, np.random.default_rng(0), scheme).keep[ends:]
         asked = {f"{key} answers": query.answers(keep, target, 8, int).probabilities for key, keep in found.items()}
@@ -94,7 +94,7 @@ class Answered:
         self.long, self.answers = found["paired"], found["paired answers"]
         # A row without its complement is an independent sample.
         self.sequences = {"plain": (self.long[::2], self.answers[::2]), "paired": (self.long, self.answers)}
-        for scheme in self.method.schemes:
+        for scheme in catalog.METHODS[self.name].samplings:
             if scheme in found:
                 self.sequences[scheme] = found[scheme], found[f"{scheme} answers"]
         half = len(self.long) // 2
@@ -159,10 +159,11 @@ class Answered:
 
     def stopped(self) -> dict[str, object]:
         """Where `n_samples="auto"` stops, and how wrong the scores are there."""
-        most = len(self.sequences[self.method.best][0]) + len(self.ends)
+        most = len(self.sequences[catalog.METHODS[self.name].auto][0]) + len(self.ends)
         for count in (one for one in ROUNDS if one <= most):
             part = slice(count - len(self.ends))
-            scores, errors = self.scores(self.method.best, part), self.errors(self.method.best, part)
+            scheme = catalog.METHODS[self.name].auto
+            scores, errors = self.scores(scheme, part), self.errors(scheme, part)
             if settled(scores[None], errors[None]):
                 break
         error = self.relative(((scores - self.best) ** 2).mean() - self.doubt)

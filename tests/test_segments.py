@@ -165,12 +165,12 @@ def test_bad_maps_are_named(segments, message):
     [
         ("slick", "got 'slick': did you mean 'slic'"),
         ("", "expected one of .* for segments, got ''"),
-        ("slic:", "whole number above 0, but 'slic:' came"),
-        ("slic:0", "whole number above 0, but 'slic:0' came"),
-        ("patches:-8", "whole number above 0, but 'patches:-8' came"),
-        ("patches:8.5", "whole number above 0, but 'patches:8.5' came"),
+        ("slic:", "expected .* with an integer N of at least 1 for segments, got 'slic:'"),
+        ("slic:0", "expected .* with an integer N of at least 1 for segments, got 'slic:0'"),
+        ("patches:-8", "expected .* with an integer N of at least 1 for segments, got 'patches:-8'"),
+        ("patches:8.5", "expected .* with an integer N of at least 1 for segments, got 'patches:8.5'"),
         ("patches:64", "at least two, but only one came"),
-        ("quickshift:3", "'quickshift' takes no number, but 'quickshift:3' came"),
+        ("quickshift:3", "expected quickshift without a number for segments, got 'quickshift:3'"),
     ],
 )
 def test_bad_names_are_named(how, message):

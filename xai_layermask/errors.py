@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
 __all__ = ["CaptureError", "InputError", "UnsupportedOperator", "check_integer", "check_number", "choose", "reason"]
@@ -17,13 +17,14 @@ class InputError(ValueError):
     """An argument that the caller can correct."""
 
     @classmethod
-    def expected(cls, wanted: str, got: object, remedy: str = "") -> InputError:
+    def expected(cls, wanted: str, got: object, remedy: str = "", what: str = "") -> InputError:
         """Word the error as "expected X for NAME, got Y: do Z".
 
         Args:
-            wanted: What was expected and for which argument, such as "a tensor (N, C, H, W) for image".
+            wanted: What was expected, such as "a tensor (N, C, H, W) for image".
             got: What was passed, as text.
             remedy: What to do, where that is not obvious.
+            what: The argument's name, where `wanted` does not say it.
 
         Example:
             >>> raise InputError.expected("a tensor (N, C, H, W) for image", "3x8x8", "add a batch dimension")
@@ -31,7 +32,8 @@ class InputError(ValueError):
             ...
             xai_layermask.errors.InputError: expected a tensor (N, C, H, W) for image, got 3x8x8: add a batch dimension
         """
-        return cls(f"expected {wanted}, got {got}" + (f": {remedy}" if remedy else ""))
+        name = f" for {what}" if what else ""
+        return cls(f"expected {wanted}{name}, got {got}" + (f": {remedy}" if remedy else ""))
 
 
 class CaptureError(RuntimeError):
@@ -42,13 +44,14 @@ class UnsupportedOperator(NotImplementedError):
     """The model applies an operator without a masked form to masked activations."""
 
 
-def choose(value: object, options: Iterable[str], what: str) -> str:
+def choose(value: object, options: Iterable[str], what: str, aliases: Mapping[str, str] | None = None) -> str:
     """Return `value` if it is one of `options`.
 
     Args:
         value: The argument.
         options: The accepted values.
         what: The argument's name; "" leaves it out.
+        aliases: Other words for options, in lower case, which are suggested but not accepted.
 
     Raises:
         InputError: If it is not; the message suggests the closest option.
@@ -65,11 +68,14 @@ def choose(value: object, options: Iterable[str], what: str) -> str:
     words = tuple(options)
     if isinstance(value, str) and value in words:
         return value
-    folded = {word.casefold(): word for word in words}
-    near = difflib.get_close_matches(str(value).casefold(), folded, n=1, cutoff=0.4)
+    asked = str(value).casefold()
+    meant = (aliases or {}).get(asked)
+    if meant not in words:
+        folded = {word.casefold(): word for word in words}
+        meant = next((folded[near] for near in difflib.get_close_matches(asked, folded, n=1, cutoff=0.4)), None)
     more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
     wanted = f"one of {', '.join(words[:_LISTED])}{more}"
-    raise InputError.expected(_named(wanted, what), _shown(value), f"did you mean {folded[near[0]]!r}?" if near else "")
+    raise InputError.expected(wanted, _shown(value), f"did you mean {meant!r}?" if meant else "", what)
 
 
 def check_integer(
@@ -100,7 +106,7 @@ def check_integer(
         if (least is None or number >= least) and (most is None or number <= most):
             return number
     wanted = f"an integer{_range(least, most)}" + (f" or {otherwise}" if otherwise else "")
-    raise InputError.expected(_named(wanted, what), _shown(value))
+    raise InputError.expected(wanted, _shown(value), what=what)
 
 
 def check_number(
@@ -132,7 +138,7 @@ def check_number(
         if low and (most is None or number <= most):
             return number
     bounds = _range(least, most) if above is None else f" above {above:g}" + (f", at most {most:g}" if most else "")
-    raise InputError.expected(_named(f"a number{bounds}", what), _shown(value))
+    raise InputError.expected(f"a number{bounds}", _shown(value), what=what)
 
 
 def reason(error: BaseException) -> str:
@@ -144,10 +150,6 @@ def reason(error: BaseException) -> str:
     """
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(". :")
-
-
-def _named(wanted: str, what: str) -> str:
-    return f"{wanted} for {what}" if what else wanted
 
 
 def _range(least: float | None, most: float | None) -> str:

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from .errors import InputError, check_integer, check_number, choose
+from .catalog import parse_segmentation
+from .errors import InputError, check_integer, check_number
 
 __all__ = ["check_segments", "felzenszwalb", "patches", "presence_of", "quickshift", "segment", "slic"]
 
@@ -205,23 +206,11 @@ convert them with segments.astype(int).
 
 
 def _named(image: Picture, how: str) -> Segments:
-    methods: dict[str, Callable[[Picture], Segments]] = {
-        "patches": patches, "slic": slic, "quickshift": quickshift, "felzenszwalb": felzenszwalb
+    functions: dict[str, Callable[..., Segments]] = {
+        one.__name__: one for one in (patches, slic, quickshift, felzenszwalb)
     }
-    name, colon, number = how.partition(":")
-    choose(name, methods, "segments")
-    if not colon:
-        return methods[name](image)
-    if name not in ("patches", "slic"):
-        raise InputError(
-            f"segments {name!r} takes no number, but {how!r} came: "
-            f"write {name!r}, or pass a function of the image that sets its parameters."
-        )
-    if not number.isdecimal() or int(number) == 0:
-        raise InputError(
-            f"segments {name!r} takes a whole number above 0, but {how!r} came: write it as in '{name}:16'."
-        )
-    return patches(image, int(number)) if name == "patches" else slic(image, int(number))
+    name, options = parse_segmentation(how)
+    return functions[name](image, **options)
 
 
 def segment(image: Picture, how: str | npt.ArrayLike | Callable[[Picture], object]) -> Segments:

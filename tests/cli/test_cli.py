@@ -13,8 +13,9 @@ from PIL import Image
 
 import xai_layermask
 from xai_layermask import Explanation
+from xai_layermask.catalog import MASKINGS, METHODS, PRECISIONS, SAMPLINGS
 from xai_layermask.cli import main
-from xai_layermask.cli.names import DEVICES, LAYOUTS, MASKINGS, METHODS, PRECISIONS, SAMPLINGS, SETTINGS
+from xai_layermask.cli.names import DEVICES, LAYOUTS, SETTINGS
 from xai_layermask.cli.output import table
 from xai_layermask.cli.parser import build, parse
 

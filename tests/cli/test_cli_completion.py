@@ -7,9 +7,10 @@ import subprocess
 
 import pytest
 
+from xai_layermask.catalog import MASKINGS
 from xai_layermask.cli import main
 from xai_layermask.cli.completion import _VALUES
-from xai_layermask.cli.names import MASKINGS, SETTINGS, SHELLS
+from xai_layermask.cli.names import SETTINGS, SHELLS
 from xai_layermask.cli.parser import build
 
 # What a shell may know nothing of: numbers, classes, addresses, and words with a value of the user's own.

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from xai_layermask.cli.names import LAYOUTS, MASKINGS, SETTINGS
+from xai_layermask.catalog import MASKINGS
+from xai_layermask.cli.names import LAYOUTS, SETTINGS
 from xai_layermask.cli.parser import build, parse
 
 ROOT = Path(__file__).parents[2]

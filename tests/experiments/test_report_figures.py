@@ -12,8 +12,8 @@ import pytest
 from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 
+from xai_layermask.catalog import title
 from xai_layermask.experiments.report.figures import bars, curves, dots, legend, panels, save, scatter
-from xai_layermask.maskings import title
 from xai_layermask.plots.looks import looks
 from xai_layermask.stats.intervals import Estimate, Interval
 

@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from xai_layermask import catalog
 from xai_layermask.explain.convergence import CAP, ROUNDS, settled, standard_errors
 from xai_layermask.explain.sampling import Samples, lime_samples, shap_samples
 from xai_layermask.explain.surrogate import METHODS, Regression
@@ -44,7 +45,7 @@ def naive_errors(samples, answers, alpha):
     return np.sqrt(total[1:])
 
 
-@pytest.mark.parametrize("sampling", METHODS["lime"].schemes)
+@pytest.mark.parametrize("sampling", catalog.METHODS["lime"].samplings)
 @pytest.mark.parametrize("segments", [3, 9])
 def test_they_are_the_sandwich_with_pairs_as_clusters(sampling, segments):
     samples = lime_samples(segments, 60, np.random.default_rng(1), sampling)
@@ -55,7 +56,9 @@ def test_they_are_the_sandwich_with_pairs_as_clusters(sampling, segments):
     np.testing.assert_allclose(errors[0], naive_errors(samples, answers, 1.0), rtol=1e-6)
 
 
-@pytest.mark.parametrize(("method", "sampling"), [(name, one) for name in METHODS for one in METHODS[name].schemes])
+@pytest.mark.parametrize(
+    ("method", "sampling"), [(name, one) for name, entry in catalog.METHODS.items() for one in entry.samplings]
+)
 def test_they_say_how_much_other_draws_differ(method, sampling):
     chosen = METHODS[method]
     scores, predicted = [], []

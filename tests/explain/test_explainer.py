@@ -357,12 +357,12 @@ def test_the_settings_say_what_it_takes_to_repeat_it():
 
 @pytest.mark.parametrize(("method", "best"), [("lime", "orthogonal"), ("shap", "stratified")])
 def test_samples_are_drawn_as_the_scheme_says(method, best):
-    from xai_layermask.explain.surrogate import METHODS
+    from xai_layermask import catalog
 
     model = network()
     usual = explainer(model, method=method).explain(picture())
     assert usual.settings.sampling == best
-    for sampling in METHODS[method].schemes:
+    for sampling in catalog.METHODS[method].samplings:
         one = explainer(model, method=method, sampling=sampling).explain(picture())
         assert one.settings.sampling == sampling
         assert np.array_equal(one.scores, usual.scores) == (sampling == best)

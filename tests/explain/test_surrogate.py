@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xai_layermask import catalog
 from xai_layermask.explain.sampling import Samples, cosine_kernel, lime_samples, shap_samples
 from xai_layermask.explain.surrogate import METHODS, kernel_shap, r_squared, ridge
 
@@ -80,7 +81,7 @@ def test_kernel_shap_is_least_squares_with_curves_of_the_size_beside_the_segment
     np.testing.assert_allclose(kernel_shap(samples, answers).scores, expected.T, atol=1e-7)
 
 
-@pytest.mark.parametrize("sampling", METHODS["shap"].schemes)
+@pytest.mark.parametrize("sampling", catalog.METHODS["shap"].samplings)
 def test_kernel_shap_does_not_care_how_answers_bend_with_the_size(sampling):
     samples = METHODS["shap"].draw(20, 200, np.random.default_rng(0), sampling)
     slopes = np.linspace(-1, 1, 20)[:, None]
@@ -89,7 +90,7 @@ def test_kernel_shap_does_not_care_how_answers_bend_with_the_size(sampling):
     np.testing.assert_allclose(found, slopes[:, 0] + 1 / 20, atol=1e-9)
 
 
-@pytest.mark.parametrize("sampling", METHODS["shap"].schemes)
+@pytest.mark.parametrize("sampling", catalog.METHODS["shap"].samplings)
 def test_every_scheme_comes_to_the_shapley_value(sampling):
     answer = game(2, 7)
     exact = naive_shapley(answer, 7)
@@ -101,7 +102,7 @@ def test_every_scheme_comes_to_the_shapley_value(sampling):
     assert (np.abs(np.mean(found, axis=0) - exact) < 4 * doubt + 0.01 * exact.std()).all()
 
 
-@pytest.mark.parametrize("sampling", METHODS["lime"].schemes)
+@pytest.mark.parametrize("sampling", catalog.METHODS["lime"].samplings)
 def test_every_scheme_of_lime_comes_to_the_same_scores(sampling):
     from itertools import product
 
@@ -114,7 +115,7 @@ def test_every_scheme_of_lime_comes_to_the_same_scores(sampling):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_regression_is_what_the_fit_solves(method):
-    samples = METHODS[method].draw(6, 50, np.random.default_rng(0), METHODS[method].best)
+    samples = METHODS[method].draw(6, 50, np.random.default_rng(0), catalog.METHODS[method].auto)
     answers = game(3, 6, targets=2)(samples.keep)
     rows, values, rest, penalty = METHODS[method].regression(samples, answers)
     np.testing.assert_allclose(rest.T @ rest, np.eye(rest.shape[1]), atol=1e-9)

@@ -12,10 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from xai_layermask import models
 from xai_layermask.errors import InputError
 from xai_layermask.images import sample_photograph
-from xai_layermask.models import Classifier, Preprocess, class_index, imagenet_labels, load
+from xai_layermask.models import Classifier, Preprocess, class_index, imagenet_labels, load, loading
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +128,7 @@ def test_the_recipe_for_a_file_is_the_oldest_of_the_networks_own_size(tmp_path):
     assert zoo.MobileNet_V2_Weights.DEFAULT.transforms().resize_size == [232]
     assert load("torchvision:mobilenet_v2", weights=tmp_path / "x.pt").preprocess == Preprocess()
     # Of its three recipes one is for 384 x 384, for which the network is built otherwise.
-    assert models._torchvision("vit_b_16", {}).preprocess.crop == 224
+    assert loading._torchvision("vit_b_16", {}).preprocess.crop == 224
 
 
 @pytest.mark.parametrize("name", ["googlenet", "inception_v3"])
@@ -139,7 +138,7 @@ def test_networks_with_training_heads_load_as_torchvision_loads_them(name, heads
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         reference = getattr(zoo, name)(init_weights=False, aux_logits=heads, transform_input=True)
-        built = models._torchvision(name, reference.state_dict()).model
+        built = loading._torchvision(name, reference.state_dict()).model
     assert built.transform_input
     assert built.state_dict().keys() == reference.state_dict().keys()
 
@@ -162,7 +161,7 @@ def test_timm_has_other_labels_for_other_classes():
     timm = pytest.importorskip("timm")
     data = timm.data
     name = next(name for name in timm.list_pretrained("convnext_n*") if name.endswith(".in12k"))
-    labels = models._timm(name, {}).labels
+    labels = loading._timm(name, {}).labels
     assert len(labels) == 11821
     assert labels[7] == data.ImageNetInfo("imagenet-12k").index_to_description(7)
 
@@ -227,8 +226,8 @@ def test_bad_factories_are_named(module, name, message):
         ("", "expected one of lite0, .* for model, got ''"),
         ("torchvision:", "got 'torchvision:'"),
         (":tiny", "got ':tiny'"),
-        (None, "model must be a name, but NoneType came"),
-        (nn.Identity(), "model must be a name, but Identity came"),
+        (None, "expected one of lite0, .* for model, got None"),
+        (nn.Identity(), r"expected one of lite0, .* for model, got Identity\(\)"),
     ],
 )
 def test_unknown_models_are_named(name, message):

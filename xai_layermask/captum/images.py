@@ -17,6 +17,7 @@ from captum.attr import KernelShap, Lime
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from ..catalog import check_sampling
 from ..errors import InputError, check_integer
 from ..explain.sampling import Samples, cosine_kernel
 from ..explain.surrogate import METHODS
@@ -191,7 +192,7 @@ class LayerMaskLime(_OnImages, Lime):  # type: ignore[misc]
         Lime.__init__(self, _masked(forward_func), chosen, similarity_func, perturb_func)
         # Captum's defaults go one by one. Ours know all samples at once.
         self._weigh, self._draw, self.seed = similarity_func, perturb_func, seed
-        self.sampling = METHODS[self.method].scheme(sampling, f"sampling of {type(self).__name__}")
+        self.sampling = check_sampling(sampling, self.method, f"sampling of {type(self).__name__}")
 
     def _scores(
         self, ask: Callable[[Keep], Tensor], image: Tensor, segments: Segments, count: int
@@ -240,7 +241,7 @@ class LayerMaskKernelShap(_OnImages, KernelShap):  # type: ignore[misc]
     def __init__(self, forward_func: Callable[..., Any], seed: int = 0, sampling: str = "auto") -> None:
         KernelShap.__init__(self, _masked(forward_func))
         self.seed = seed
-        self.sampling = METHODS[self.method].scheme(sampling, f"sampling of {type(self).__name__}")
+        self.sampling = check_sampling(sampling, self.method, f"sampling of {type(self).__name__}")
 
     def _scores(
         self, ask: Callable[[Keep], Tensor], image: Tensor, segments: Segments, count: int

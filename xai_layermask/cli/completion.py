@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from .names import DEVICES, LAYOUTS, LITE, MASKINGS, METHODS, PRECISIONS, SAMPLINGS, SEGMENTS, SETTINGS, SHELLS
+from ..catalog import LITE, MASKINGS, METHODS, PRECISIONS, SAMPLINGS, SEGMENTATIONS
+from .names import DEVICES, LAYOUTS, SETTINGS, SHELLS
 from .types import one_of
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
@@ -28,8 +29,8 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "evaluate weights": None,
     "image": "FILE",
     "layout": LAYOUTS,
-    "masking": MASKINGS,
-    "maskings": MASKINGS,
+    "masking": tuple(MASKINGS),
+    "maskings": tuple(MASKINGS),
     "method": tuple(METHODS),
     "model": LITE,
     "out": "FILE",
@@ -37,7 +38,7 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "protocol": tuple(SETTINGS),
     "report out": "DIRECTORY",
     "sampling": SAMPLINGS,
-    "segments": SEGMENTS,
+    "segments": tuple(SEGMENTATIONS),
     "settings": tuple(sorted({f"{name}=" for names in SETTINGS.values() for name in names})),
     "shell": SHELLS,
     "store": "FILE",

@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from ..catalog import parse_masking
 from ..errors import InputError, choose
 from .inputs import add_working_directory
 from .names import LAYOUTS, SETTINGS
 from .options import add_device, add_precision, add_script_options
 from .output import shows_progress, status
-from .types import check_masking, comma_separated, masking, model, natural, one_of, pair, positive, segmentation
+from .types import comma_separated, masking, model, natural, one_of, pair, positive, segmentation
 
 if TYPE_CHECKING:
     from ..experiments.runner import Agenda, Progress, Source
@@ -93,7 +94,7 @@ def check_options(args: argparse.Namespace) -> None:
             raise InputError.expected(f"no --set for {args.protocol}, which has no settings", repr(name))
         choose(name, known, f"--set of {args.protocol}")
     if "ablator" in dict(args.settings):
-        check_masking(dict(args.settings)["ablator"], "--set ablator")
+        parse_masking(dict(args.settings)["ablator"], "--set ablator")
     for option, pairs in (("--weights", args.weights), ("--preprocess", args.preprocess)):
         for name in _unique(pairs, option):
             choose(name, args.model, f"the model of {option}")

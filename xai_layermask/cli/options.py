@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..errors import choose
-from .names import METHODS, PRECISIONS, SAMPLINGS
+from .. import catalog
+from ..catalog import METHODS, PRECISIONS, SAMPLINGS
 from .types import auto_or_positive, device, model, natural, one_of, samples, segmentation
 
 __all__ = [
@@ -56,7 +56,7 @@ def check_sampling(args: argparse.Namespace) -> None:
     Raises:
         InputError: If the method does not support the sampling scheme.
     """
-    choose(args.sampling, ("auto", *METHODS[args.method]), f"--sampling of --method {args.method}")
+    catalog.check_sampling(args.sampling, args.method, f"--sampling of --method {args.method}")
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:

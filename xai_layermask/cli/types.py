@@ -7,22 +7,18 @@ from __future__ import annotations
 
 import argparse
 import functools
-import importlib.util
-import os
 import re
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from typing import TypeVar
 
+from ..catalog import ALIASES, check_model, parse_masking, parse_segmentation
 from ..errors import InputError, check_integer, choose
-from .names import ALIASES, DEVICES, LITE, MASKINGS, MODELS, SEGMENTS, TORCHVISION
+from .names import DEVICES
 
 __all__ = [
-    "auto_or_positive", "check_masking", "comma_separated", "device", "masking", "model", "natural", "one_of",
+    "auto_or_positive", "comma_separated", "device", "masking", "model", "natural", "one_of",
     "pair", "positive", "samples", "segmentation", "shape", "split",
 ]  # fmt: skip
-
-_PATTERNS = ("layer-until:MODULE", "layer-threshold:T", "(r,g,b)")
 
 T = TypeVar("T")
 
@@ -127,7 +123,7 @@ def one_of(options: Iterable[str]) -> Callable[[str], str]:
         >>> one_of(("lime", "shap"))("lime")
         'lime'
     """
-    return _option_type(lambda word: _choose(word, options))
+    return _option_type(lambda word: choose(word, options, "", ALIASES))
 
 
 @_option_type
@@ -144,34 +140,6 @@ def shape(word: str) -> tuple[int, ...]:
     return sizes
 
 
-def check_masking(word: str, what: str = "") -> str:
-    """Check the name of a masking.
-
-    Args:
-        word: The name.
-        what: The option's name for the message.
-
-    Raises:
-        InputError: If it is not one.
-    """
-    named = f" for {what}" if what else ""
-    name, colon, value = word.partition(":")
-    if name == "layer-until" and value:
-        return word
-    if name == "layer-threshold" and colon:
-        if not re.fullmatch(r"[0-9]*\.?[0-9]+", value) or float(value) > 1:
-            raise InputError.expected(f"layer-threshold:T with T from 0 to 1{named}", repr(word),
-                                      "for example layer-threshold:0.3")
-        return word
-    if re.match(r"[(0-9]", word):
-        parts = word.strip("()").split(",")
-        numbers = [float(one) for one in parts if re.fullmatch(r"\s*[0-9]+(\.[0-9]*)?\s*", one)]
-        if word[0] + word[-1] != "()" or not len(parts) == len(numbers) == 3 or max(numbers) > 255:
-            raise InputError.expected(f"a colour (r,g,b) from 0 to 255{named}", repr(word), "for example '(255,0,0)'")
-        return word
-    return _choose(word, (*MASKINGS, *_PATTERNS), what)
-
-
 @_option_type
 def masking(word: str) -> str:
     """The name of a masking.
@@ -180,7 +148,8 @@ def masking(word: str) -> str:
         >>> masking("layer-threshold:0.3")
         'layer-threshold:0.3'
     """
-    return check_masking(word)
+    parse_masking(word, "")
+    return word
 
 
 @_option_type
@@ -191,12 +160,7 @@ def segmentation(word: str) -> str:
         >>> segmentation("patches:16")
         'patches:16'
     """
-    name, colon, number = word.partition(":")
-    _choose(name, SEGMENTS)
-    if colon and name not in ("patches", "slic"):
-        raise InputError.expected(f"{name} without a number", repr(word), f"leave {number!r} out")
-    if colon and not (number.isdecimal() and int(number)):
-        raise InputError.expected(f"{name}:N with an integer N of at least 1", repr(word), f"for example {name}:16")
+    parse_segmentation(word, "")
     return word
 
 
@@ -208,20 +172,7 @@ def model(word: str) -> str:
         >>> model("torchvision:resnet50")
         'torchvision:resnet50'
     """
-    kind, colon, name = word.partition(":")
-    if colon and kind and name:
-        near = get_close_matches(kind.lower(), ("torchvision", "timm"), n=1, cutoff=0.7)
-        if near and kind not in near and not _is_module(kind):
-            raise InputError.expected(
-                f"one of {', '.join(MODELS)}", f"{word!r}, and there is no module {kind!r}",
-                f"did you mean '{near[0]}:{name}'?",
-            )
-        return word
-    if word.isidentifier() and not get_close_matches(word.lower(), LITE, n=1, cutoff=0.6):
-        near = [] if word in TORCHVISION else get_close_matches(word.lower(), TORCHVISION, n=1, cutoff=0.8)
-        meant = f"'torchvision:{near[0]}'" if near else f"'torchvision:{word}' or 'timm:{word}'"
-        raise InputError.expected(f"one of {', '.join(MODELS)}", repr(word), f"did you mean {meant}?")
-    return _choose(word, MODELS)
+    return check_model(word, "")
 
 
 @_option_type
@@ -235,20 +186,4 @@ def device(word: str) -> str:
     name, colon, number = word.partition(":")
     if colon and name in DEVICES[1:] and number.isdecimal():
         return word
-    return _choose(name if colon and name not in DEVICES else word, DEVICES)
-
-
-def _choose(word: str, options: Iterable[str], what: str = "") -> str:
-    known = tuple(options)
-    alias = ALIASES.get(word.lower())
-    if alias in known:  # `choose` might suggest another word that is spelled more alike
-        named = f" for {what}" if what else ""
-        raise InputError.expected(f"one of {', '.join(known)}{named}", repr(word), f"did you mean {alias!r}?")
-    return choose(word, known, what)
-
-
-def _is_module(name: str) -> bool:
-    top = name.partition(".")[0]
-    if os.path.exists(top) or os.path.exists(f"{top}.py"):  # in the working directory
-        return True
-    return top.isidentifier() and importlib.util.find_spec(top) is not None
+    return choose(name if colon and name not in DEVICES else word, DEVICES, "", ALIASES)

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from .. import __version__
+from ..catalog import check_sampling
 from ..engine.batches import usual_batch
 from ..errors import InputError, check_integer, choose
 from ..images.preprocess import Preprocess
@@ -96,7 +97,7 @@ class LayerMaskExplainer:
         sampling: str = "auto",
     ) -> None:
         self.method = choose(method, METHODS, "method")
-        self.sampling = METHODS[method].scheme(sampling, f"sampling of method {method!r}")
+        self.sampling = check_sampling(sampling, method)
         self.n_samples = (
             n_samples if n_samples == "auto" else check_integer(n_samples, "n_samples", least=2, otherwise="'auto'")
         )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from ..catalog import PRECISIONS
 from ..engine.network import sample
 from ..engine.precision import runs_bfloat16
 from ..errors import InputError, choose
@@ -16,9 +17,6 @@ from ..maskings.base import Masking
 from ..models import Classifier, load
 
 __all__ = ["Subject", "find_subject"]
-
-_PRECISIONS = ("auto", "float32", "bfloat16", "float64")
-
 
 @dataclass(frozen=True)
 class Subject:
@@ -71,7 +69,7 @@ def find_subject(
         >>> find_subject(nn.Conv2d(3, 8, 3), None, "auto", "auto").precision
         'float32'
     """
-    choose(precision, _PRECISIONS, "precision")
+    choose(precision, PRECISIONS, "precision")
     wanted = _device(device)
     if isinstance(model, str) and masking is None:
         classifier = load(model, device=wanted or _best_device())

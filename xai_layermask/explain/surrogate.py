@@ -11,8 +11,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import choose
-from .sampling import LIME_SCHEMES, SHAP_SCHEMES, Samples, lime_samples, shap_samples
+from .sampling import Samples, lime_samples, shap_samples
 
 __all__ = [
     "METHODS",
@@ -216,35 +215,15 @@ class Method(NamedTuple):
         draw: From the number of segments, the number of samples, a generator and the name of a scheme to samples.
         fit: From samples and answers `(M, T)` to the surrogate.
         regression: From the same to the problem that the fit solves.
-        schemes: The names of the schemes.
-        best: The one whose scores settle first.
     """
 
     draw: Callable[[int, int, np.random.Generator, str], Samples]
     fit: Callable[[Samples, Floats], Fit]
     regression: Callable[[Samples, Floats], Regression]
-    schemes: tuple[str, ...]
-    best: str
-
-    def scheme(self, sampling: str, what: str) -> str:
-        """The scheme that a caller asked for: one of `schemes`, or `best` for "auto".
-
-        Args:
-            sampling: What the caller gave.
-            what: The noun for the message.
-
-        Raises:
-            InputError: If there is no such scheme.
-
-        Example:
-            >>> METHODS["shap"].scheme("auto", "sampling")
-            'stratified'
-        """
-        return self.best if choose(sampling, ("auto", *self.schemes), what) == "auto" else sampling
 
 
 #: The methods by name.
 METHODS: dict[str, Method] = {
-    "lime": Method(lime_samples, ridge, ridge_regression, tuple(LIME_SCHEMES), "orthogonal"),
-    "shap": Method(shap_samples, kernel_shap, shap_regression, tuple(SHAP_SCHEMES), "stratified"),
+    "lime": Method(lime_samples, ridge, ridge_regression),
+    "shap": Method(shap_samples, kernel_shap, shap_regression),
 }

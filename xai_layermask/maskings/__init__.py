@@ -9,7 +9,7 @@ from .imputers import inpaint, road
 from .layer import LayerMask
 from .presence import as_image, as_presence, present_part, split_presence, with_presence
 from .reference import Reference
-from .registry import NAMES, make, title
+from .registry import NAMES, make
 
 __all__ = [
     "COLOURS",
@@ -28,6 +28,5 @@ __all__ = [
     "present_part",
     "road",
     "split_presence",
-    "title",
     "with_presence",
 ]

@@ -45,6 +45,8 @@ class Masking(nn.Module):
 
     #: The fill is made from absent pixels as well, as a blur is; otherwise they are gone before anything runs.
     sees_absent = False
+    #: The class takes a `preprocess`, since its fill is a colour.
+    takes_preprocess = False
     #: The memory layout in which the masking wants its images.
     layout = torch.preserve_format
 

@@ -55,6 +55,8 @@ class Fill(Masking):
         tensor([[0.5000, 0.5000, 0.5000]])
     """
 
+    takes_preprocess = True
+
     def __init__(
         self,
         model: nn.Module,

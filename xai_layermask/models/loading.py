@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..catalog import LITE, check_model
 from ..errors import InputError, reason
 from ..images.preprocess import Prepared, Preprocess
 from .checkpoints import fill, read_state
@@ -24,8 +25,7 @@ from .checkpoints import fill, read_state
 __all__ = ["Classifier", "Prepared", "Preprocess", "class_index", "imagenet_labels", "load"]
 
 # Side of the crop in pixels. The shorter side is resized to 32 more: TensorFlow's models were trained so.
-_LITE = {"lite0": 224, "lite1": 240, "lite2": 260}
-_KINDS = (*_LITE, "torchvision:NAME", "timm:NAME", "package.module:factory")
+_LITE = dict(zip(LITE, (224, 240, 260), strict=True))
 
 
 @dataclass(frozen=True)
@@ -73,14 +73,11 @@ def load(
         xai_layermask.errors.InputError: expected one of lite0, lite1, lite2, torchvision:NAME, timm:NAME, \
 package.module:factory for model, got 'lite7': did you mean 'lite2'?
     """
-    if not isinstance(name, str):
-        raise InputError(f"model must be a name, but {type(name).__name__} came: give one such as 'lite0'.")
-    kind, colon, rest = name.partition(":")
+    check_model(name)
+    kind, _, rest = name.partition(":")
     build: Callable[[Mapping[str, Tensor] | None], Classifier]
     if name in _LITE:
         build = functools.partial(_lite, name)
-    elif not colon or not kind or not rest:
-        raise InputError(_unknown(name))
     elif kind == "torchvision":
         build = functools.partial(_torchvision, rest)
     elif kind == "timm":
@@ -278,14 +275,6 @@ def class_index(labels: Sequence[str], target: int | str) -> int:
             f"give 0 to {len(labels) - 1}."
         )
     return int(target)
-
-
-def _unknown(name: str) -> str:
-    near = difflib.get_close_matches(name, _LITE, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}?" if near else "choose one of these."
-    if name.isidentifier() and not near:
-        hint = f"did you mean 'torchvision:{name}' or 'timm:{name}'?"
-    return f"expected one of {', '.join(_KINDS)} for model, got {name!r}: {hint}"
 
 
 def _unknown_in(library: str, name: str, names: Sequence[str]) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import title
 from ..errors import InputError
-from ..maskings.registry import title
 from ..stats.intervals import LEVEL, Estimate, estimate
 from ..stats.statistic import Floats, Mean
 from .looks import Look, fixed, looks

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import title
 from ..errors import InputError, check_integer
-from ..maskings.registry import title
 from .panel import PANEL, bare, many, new, one, plain
 
 if TYPE_CHECKING:

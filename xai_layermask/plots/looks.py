@@ -5,26 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from ..catalog import MASKINGS
+
 __all__ = ["Look", "fixed", "looks"]
 
-# Okabe and Ito's colours, which people of all colour visions tell apart; black and grey are what they say.
+_MARKERS = "osD^vP*X<>hpd"
+# Maskings with a look of their own, in the order of the markers.
 _KNOWN = {
-    "layer": "#D55E00",
-    "black": "#000000",
-    "grey": "#8C8C8C",
-    "neighbor": "#0072B2",
-    "layer-zero": "#56B4E9",
-    "partial": "#009E73",
-    "tokens": "#CC79A7",
-    "mean": "#E69F00",
-    "blur": "#785EF0",
-    "red": "#CC3311",
-    "green": "#228833",
-    "blue": "#4477AA",
-    "white": "#BBBBBB",
+    name: entry.colour
+    for name, entry in sorted(MASKINGS.items(), key=lambda one: _MARKERS.find(one[1].marker or ""))
+    if entry.colour and entry.marker
 }
 _OTHERS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#785EF0", "#882255", "#44AA99", "#999933")
-_MARKERS = "osD^vP*X<>hpd"
 _LINES = ("solid", "dashed", "dashdot", "dotted")
 
 

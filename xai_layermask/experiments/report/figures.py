@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...maskings.registry import title
+from ...catalog import title
 from ...plots.bars import bars, ends
 from ...plots.curves import curves
 from ...plots.looks import Look, looks

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ...catalog import masking_order
 from ...plots.looks import looks
 from ...stats.intervals import estimate, joined
 from ...stats.statistic import Mean
 from .figures import bars, frame, panels
 from .section import DIFFERENCES, Drawing, Measure, Section, best, comparisons, missing, pictures, summary
-from .series import Cell, Places, Series, Setup, maskings_first
+from .series import Cell, Places, Series, Setup
 
 __all__ = ["KEYS", "section"]
 
@@ -79,7 +80,7 @@ def section(setups: Sequence[Setup]) -> Section:
 
 def _drawing(name: str, setup: Setup) -> Drawing:
     """A panel for each metric, a group of bars for each segmentation."""
-    maskings = sorted({masking for _, masking in setup.series}, key=maskings_first)
+    maskings = sorted({masking for _, masking in setup.series}, key=masking_order)
     drawn = measures([setup])[:_DRAWN]
     figure, grid = panels(1, len(drawn), shared=False)
     counts: list[int] = []

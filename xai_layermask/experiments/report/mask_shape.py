@@ -7,8 +7,8 @@ from functools import lru_cache, partial
 
 import numpy as np
 
+from ...catalog import title
 from ...errors import InputError
-from ...maskings.registry import title
 from ...models import imagenet_labels
 from ...plots.looks import looks
 from ...stats.intervals import Estimate, estimate, joined

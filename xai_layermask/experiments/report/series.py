@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from ...catalog import masking_order
 from ...errors import InputError
 from ...stats.statistic import Floats
 from .identity import Identity, names
@@ -20,18 +21,12 @@ if TYPE_CHECKING:
     from ..protocols import Row
     from ..store import Unit
 
-__all__ = ["Cell", "Places", "Series", "Setup", "gather", "maskings_first"]
+__all__ = ["Cell", "Places", "Series", "Setup", "gather"]
 
 #: What tells the rows of one picture apart, such as ("random", 0.5): the values of some columns.
 Cell: TypeAlias = tuple[object, ...]
 #: Places of pictures in a series; None for all of them.
 Places: TypeAlias = Sequence[int] | None
-
-_ORDER = (
-    "black", "grey", "white", "red", "green", "blue", "mean", "blur", "road", "inpaint", "neighbor", "layer-zero",
-    "partial", "tokens", "layer",
-)
-
 
 @dataclass(eq=False)
 class Series:
@@ -154,7 +149,7 @@ class Setup:
     def of(self, segments: str) -> list[Series]:
         """The series of one segmentation, baselines first and layer masking after them."""
         found = [one for (cut, _), one in self.series.items() if cut == segments]
-        return sorted(found, key=lambda one: maskings_first(one.masking))
+        return sorted(found, key=lambda one: masking_order(one.masking))
 
     def cells(self) -> list[Cell]:
         """What was measured in any series, in the order of its first appearance."""
@@ -212,23 +207,3 @@ def gather(
         ]
         for protocol, groups in sorted(found.items())
     }
-
-
-def maskings_first(masking: str) -> tuple[int, str]:
-    """The place of a masking in tables and legends: baselines, then layer masking, then its variants.
-
-    Args:
-        masking: Its name.
-
-    Returns:
-        Something to sort by.
-
-    Example:
-        >>> sorted(["layer", "layer-threshold:0.1", "grey", "(1,2,3)", "black"], key=maskings_first)
-        ['black', 'grey', '(1,2,3)', 'layer', 'layer-threshold:0.1']
-    """
-    if masking in _ORDER[:-1]:
-        return _ORDER.index(masking), ""
-    if masking == "layer":
-        return len(_ORDER) + 1, ""
-    return len(_ORDER) + (2 if masking.startswith("layer") else 0), masking
