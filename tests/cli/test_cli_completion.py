@@ -7,10 +7,9 @@ import subprocess
 
 import pytest
 
-from xai_layermask.catalog import MASKINGS
+from xai_layermask.catalog import MASKINGS, PROTOCOL_SETTINGS
 from xai_layermask.cli import main
-from xai_layermask.cli.completion import _VALUES
-from xai_layermask.cli.names import SETTINGS, SHELLS
+from xai_layermask.cli.completion import _SHELLS, _VALUES
 from xai_layermask.cli.parser import build
 
 # What a shell may know nothing of: numbers, classes, addresses, and words with a value of the user's own.
@@ -70,7 +69,8 @@ def test_bash_completes_values(completed):
         "xai-layermask check l", "xai-layermask evaluate lime --layout im", "xai-layermask evaluate lime --set fr",
     )  # fmt: skip
     assert found == [
-        list(MASKINGS), ["orthogonal"], list(SETTINGS), ["lite0", "lite1", "lite2"], ["imagefolder"], ["fractions="]
+        list(MASKINGS), ["orthogonal"], list(PROTOCOL_SETTINGS), ["lite0", "lite1", "lite2"], ["imagefolder"],
+        ["fractions="],
     ]
 
 
@@ -88,7 +88,7 @@ def test_bash_completes_files_and_folders(completed):
     assert found == [["cat.jpg"], ["photos"], ["photos"]]
 
 
-@pytest.mark.parametrize("shell", SHELLS)
+@pytest.mark.parametrize("shell", _SHELLS)
 def test_the_script_is_one_that_the_shell_reads(shell, tmp_path, capsys):
     text = script(capsys, shell)
     assert "robustness" in text

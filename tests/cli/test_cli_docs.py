@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from xai_layermask.catalog import MASKINGS
-from xai_layermask.cli.names import LAYOUTS, SETTINGS
+from xai_layermask.catalog import LAYOUTS, MASKINGS, PROTOCOL_SETTINGS
 from xai_layermask.cli.parser import build, parse
 
 ROOT = Path(__file__).parents[2]
@@ -56,7 +55,7 @@ def test_the_reference_has_every_option(name):
 
 def test_the_reference_has_every_name_and_setting():
     words = set(re.findall(r"`([^`\n]+)`", REFERENCE))
-    assert not {*MASKINGS, *LAYOUTS, *SETTINGS} - words
-    for protocol, settings in SETTINGS.items():
+    assert not {*MASKINGS, *LAYOUTS, *PROTOCOL_SETTINGS} - words
+    for protocol, settings in PROTOCOL_SETTINGS.items():
         listed = ", ".join(f"`{one}`" for one in settings) or "none"
         assert f"| `{protocol}` | {listed} |" in REFERENCE

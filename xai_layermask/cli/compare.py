@@ -7,7 +7,8 @@ import json
 
 from .explain import make_explainer, record
 from .inputs import check_outputs, load_model, read_picture
-from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options, check_sampling
+from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options
+from .options import check_sampling_options as check_options
 from .output import status, table
 from .types import comma_separated, masking, positive
 
@@ -21,8 +22,6 @@ examples, with a sample photograph; to use your own, put its path after compare:
   xai-layermask compare --maskings black,grey,blur,layer --top 2 --segments patches:28 --out coffee.pdf"""
 
 _SUFFIXES = (".png", ".svg", ".pdf")
-
-check_options = check_sampling
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

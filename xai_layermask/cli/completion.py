@@ -5,8 +5,17 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from ..catalog import LITE, MASKINGS, METHODS, PRECISIONS, SAMPLINGS, SEGMENTATIONS
-from .names import DEVICES, LAYOUTS, SETTINGS, SHELLS
+from ..catalog import (
+    DEVICES,
+    LAYOUTS,
+    LITE,
+    MASKINGS,
+    METHODS,
+    PRECISIONS,
+    PROTOCOL_SETTINGS,
+    SAMPLINGS,
+    SEGMENTATIONS,
+)
 from .types import one_of
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
@@ -20,6 +29,8 @@ for this shell:
   tcsh  xai-layermask completion tcsh > ~/.xai-layermask.tcsh; source ~/.xai-layermask.tcsh
   fish  xai-layermask completion fish | source
 for every new shell, append the line to ~/.bashrc, ~/.zshrc, ~/.tcshrc or ~/.config/fish/config.fish."""
+
+_SHELLS = ("bash", "zsh", "tcsh", "fish")
 
 # Values by "dest", or by "command dest" where commands differ. A string names a kind of path. Options that are not
 # listed take numbers or free text.
@@ -35,12 +46,12 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "model": LITE,
     "out": "FILE",
     "precision": PRECISIONS,
-    "protocol": tuple(SETTINGS),
+    "protocol": tuple(PROTOCOL_SETTINGS),
     "report out": "DIRECTORY",
     "sampling": SAMPLINGS,
     "segments": tuple(SEGMENTATIONS),
-    "settings": tuple(sorted({f"{name}=" for names in SETTINGS.values() for name in names})),
-    "shell": SHELLS,
+    "settings": tuple(sorted({f"{name}=" for names in PROTOCOL_SETTINGS.values() for name in names})),
+    "shell": _SHELLS,
     "store": "FILE",
     "weights": "FILE",
 }
@@ -48,7 +59,7 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `completion`."""
-    parser.add_argument("shell", type=one_of(SHELLS), metavar="SHELL", help="bash, zsh, tcsh or fish")
+    parser.add_argument("shell", type=one_of(_SHELLS), metavar="SHELL", help="bash, zsh, tcsh or fish")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import parse_masking
+from ..catalog import LAYOUTS, PROTOCOL_SETTINGS, parse_masking
 from ..errors import InputError, choose
 from .inputs import add_working_directory
-from .names import LAYOUTS, SETTINGS
 from .options import add_device, add_precision, add_script_options
 from .output import shows_progress, status
 from .types import comma_separated, masking, model, natural, one_of, pair, positive, segmentation
@@ -40,7 +39,7 @@ _LISTED = 10  # problems on stderr
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `evaluate`."""
-    parser.add_argument("protocol", type=one_of(SETTINGS), metavar="PROTOCOL",
+    parser.add_argument("protocol", type=one_of(PROTOCOL_SETTINGS), metavar="PROTOCOL",
                         help="robustness, lime, mask-shape, linearity, collapse, ablation or colours")
     parser.add_argument("--data", required=True, metavar="DIR",
                         help="a folder of pictures, such as one with labels.csv and NAME_mask.png")
@@ -88,7 +87,7 @@ def check_options(args: argparse.Namespace) -> None:
         InputError: If the protocol does not have a setting, weights or preprocessing are for a model that is not
             evaluated, or a name has two values.
     """
-    known = SETTINGS[args.protocol]
+    known = PROTOCOL_SETTINGS[args.protocol]
     for name in _unique(args.settings, "--set"):
         if not known:
             raise InputError.expected(f"no --set for {args.protocol}, which has no settings", repr(name))

@@ -7,7 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from .inputs import check_outputs, load_model, read_picture
-from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options, check_sampling
+from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options
+from .options import check_sampling_options as check_options
 from .output import number, shows_progress, status, table
 from .types import masking, positive
 
@@ -28,8 +29,6 @@ examples, with a sample photograph; to use your own, put its path after explain:
 
 _SUFFIXES = (".png", ".svg", ".pdf", ".html", ".npz", ".json")
 _LISTED = 5  # segments in a printed table
-
-check_options = check_sampling
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

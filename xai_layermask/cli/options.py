@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from .. import catalog
-from ..catalog import METHODS, PRECISIONS, SAMPLINGS
+from ..catalog import METHODS, PRECISIONS, SAMPLINGS, check_sampling
 from .types import auto_or_positive, device, model, natural, one_of, samples, segmentation
 
 __all__ = [
     "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_outputs", "add_picture_and_model", "add_precision",
-    "add_sampling", "add_script_options", "check_sampling",
+    "add_sampling", "add_script_options", "check_sampling_options",
 ]  # fmt: skip
 
 MODEL = ("lite0, lite1, lite2, torchvision:NAME, timm:NAME, or package.module:factory, a function that returns "
@@ -50,13 +49,13 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
-def check_sampling(args: argparse.Namespace) -> None:
+def check_sampling_options(args: argparse.Namespace) -> None:
     """Check that the options of `add_sampling` fit each other.
 
     Raises:
         InputError: If the method does not support the sampling scheme.
     """
-    catalog.check_sampling(args.sampling, args.method, f"--sampling of --method {args.method}")
+    check_sampling(args.sampling, args.method, f"--sampling of --method {args.method}")
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:

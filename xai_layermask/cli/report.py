@@ -6,8 +6,8 @@ import argparse
 import json
 from itertools import chain
 
+from ..catalog import PROTOCOL_SETTINGS
 from ..errors import InputError
-from .names import SETTINGS
 from .options import add_script_options
 from .output import status
 from .types import comma_separated, one_of
@@ -28,8 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="report", metavar="DIR",
                         help="the folder for index.md, index.html, tables (.md .csv) and figures (.png .svg); files of "
                         "an earlier report are overwritten (default: report)")
-    parser.add_argument("--protocol", type=comma_separated(one_of(SETTINGS)), default=[], metavar="NAME,NAME,...",
-                        help="only these experiments (default: all in the store)")
+    parser.add_argument("--protocol", type=comma_separated(one_of(PROTOCOL_SETTINGS)), default=[],
+                        metavar="NAME,NAME,...", help="only these experiments (default: all in the store)")
     add_script_options(parser)
 
 

@@ -11,9 +11,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from ..catalog import ALIASES, check_model, parse_masking, parse_segmentation
+from ..catalog import ALIASES, DEVICES, check_model, parse_masking, parse_segmentation
 from ..errors import InputError, check_integer, choose
-from .names import DEVICES
 
 __all__ = [
     "auto_or_positive", "comma_separated", "device", "masking", "model", "natural", "one_of",
