@@ -19,8 +19,7 @@ from .errors import InputError, choose
 __all__ = [
     "ALIASES", "DEVICES", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "METHODS", "MODELS", "PRECISIONS",
     "PROTOCOL_SETTINGS", "SAMPLINGS", "SEGMENTATIONS", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_model",
-    "check_sampling", "masking_order",
-    "parse_masking", "parse_segmentation", "title",
+    "check_sampling", "masking_order", "parse_masking", "parse_segmentation", "title",
 ]  # fmt: skip
 
 
