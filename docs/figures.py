@@ -1,4 +1,4 @@
-"""Draw the figures of the page on the method: `python docs/figures.py`, with the extra `demo` and nothing else."""
+"""Draw the figures of `docs/method.md`: `python docs/figures.py`. Needs the extra `demo` only."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OUT = Path(__file__).parent / "images" / "method"
 
 
 def shown(classifier: models.Classifier) -> Figure:
-    """What black-out, grey-out and layer masking show to the network, and what it answers."""
+    """The network's input under black-out, grey-out and layer masking, with its top predictions."""
     image, picture = classifier.preprocess(images.sample_photograph())
     patches = segments.patches(picture, 28)
     count = patches.max() + 1
@@ -43,7 +43,7 @@ def shown(classifier: models.Classifier) -> Figure:
 
 
 def depth(classifier: models.Classifier) -> Figure:
-    """Activations at every size of map: of the whole picture, with grey, and with layer masking."""
+    """Activations at each resolution: whole image, grey-out, layer masking."""
     image, _ = classifier.preprocess(images.sample_photograph())
     presence = torch.ones(1, 1, 224, 224, dtype=torch.bool)
     presence[..., 20:, 90:] = 0
@@ -69,7 +69,7 @@ def depth(classifier: models.Classifier) -> Figure:
 
 
 def small() -> Figure:
-    """Neighbour padding of a small map, with its numbers."""
+    """Neighbour padding of a small map, with its values."""
     x = np.array([[0, 0, 0, 0, 0, 0], [0, 2, 4, 0, 0, 0], [0, 8, 6, 0, 0, 0], [0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 9]])
     figure = Figure(figsize=(10, 2.4), layout="constrained")
     plots.rings(x, x > 0, 3, figure.subplots(1, 4))
@@ -87,7 +87,7 @@ def large(classifier: models.Classifier) -> Figure:
 
 
 def main() -> None:
-    """Draw all of them."""
+    """Draw all figures."""
     torch.set_num_threads(1)
     OUT.mkdir(parents=True, exist_ok=True)
     classifier = models.load("lite0")

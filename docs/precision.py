@@ -1,9 +1,9 @@
-"""Whether explanations survive bfloat16: `python docs/precision.py IMAGES MODEL [WEIGHTS]`.
+"""Accuracy of explanations in bfloat16: `python docs/precision.py IMAGES MODEL [WEIGHTS]`.
 
-IMAGES is a folder with `labels.csv` (column image). Each picture's likeliest class is explained by LIME in float32 and
-in bfloat16, from the same samples. A line of JSON for each picture: the rank correlation of the two sets of scores, how
-many of the 20 highest segments are the same, the noise as `xai_layermask.engine.precision` measures it on the first 8,
-16 and 32 samples with parts missing and on all samples, and the ratio of the times.
+IMAGES is a folder with `labels.csv` (column image). LIME explains the top class of each image in float32 and in
+bfloat16 with the same samples. The script prints one JSON line per image: the rank correlation between the scores,
+the overlap of the top 20 segments, the noise on the first 8, 16 and 32 masked samples and on all samples (as
+`xai_layermask.engine.precision` measures it), and the ratio of the times.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from xai_layermask.segments import segment
 
 
 def main() -> None:
-    """Run the experiment and print a line of JSON for each picture."""
+    """Run the experiment and print one JSON line per image."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("images", type=Path)
     parser.add_argument("model")
@@ -45,7 +45,7 @@ def main() -> None:
     masking = maskings.make(args.masking, classifier.model, preprocess)
     with (args.images / "labels.csv").open() as file:
         names = [row["image"] for row in csv.DictReader(file)]
-    # The folder is sorted by source: a shuffle takes pictures from each.
+    # The folder is sorted by source, so shuffle.
     for place in np.random.default_rng(0).permutation(len(names))[: args.pictures]:
         image, picture = preprocess(args.images / names[place])
         segments = segment(picture, args.segments)

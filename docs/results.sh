@@ -1,8 +1,8 @@
-# What docs/results.md reports: `sh docs/results.sh IMAGES PHOTOS MODELS`, in the folder of the source.
+# The experiments of docs/results.md: `sh docs/results.sh IMAGES PHOTOS MODELS`, in the source directory.
 #
-# IMAGES holds pictures with object masks and labels.csv, PHOTOS pictures with labels.csv alone, MODELS the weights.
-# Started again, it goes on where it was. It takes about seven hours of one processor core; several of the commands may
-# run at the same time, into the same store.
+# IMAGES has images with object masks and labels.csv, PHOTOS has images with labels.csv, MODELS has the weights.
+# Run it again to resume. It takes about seven hours of one CPU core; several commands can run at the same time with
+# the same store.
 set -e
 export PYTHONPATH=docs OMP_NUM_THREADS=1
 

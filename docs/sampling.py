@@ -1,10 +1,10 @@
-"""How soon scores settle, by sampling scheme: `python docs/sampling.py CACHE [--ask IMAGE ...] [--model ...]`.
+"""Convergence of the scores by sampling scheme: `python docs/sampling.py CACHE [--ask IMAGE ...] [--model ...]`.
 
-With `--ask`, the network answers for each picture and method a long run of 8,000 samples, 4,000 independent ones each
-with its complement, and 2,048 of every further scheme; the answers are kept in the folder CACHE. Then the error of
-shorter runs against the long one is computed from all that is in CACHE, printed as lines of JSON, and drawn with
-`--figure FILE`. Samples of a run are never part of the reference it is held against, and the reference's own error,
-known from its two halves, is taken off.
+`--ask` runs the network on each image for each method: a long run of 8,000 samples (4,000 independent ones, each with
+its complement) and 2,048 samples of every other scheme. The predictions are saved in the folder CACHE. From all files
+in CACHE, the script computes the error of shorter runs relative to the long run, prints it as JSON lines, and draws
+it with `--figure FILE`. The reference excludes the samples of the run compared with it, and its own error, estimated
+from its two halves, is subtracted.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Array = np.ndarray
 
 
 def ask(cache: Path, image: Path, args: argparse.Namespace) -> None:
-    """Ask the network for all samples of one picture, and keep the answers."""
+    """Predict all samples of one image, and save the predictions."""
     classifier = models.load(args.model, weights=args.weights)
     preprocess = CAFFE if args.preprocess == "caffe" else classifier.preprocess
     prepared, picture = preprocess(image)
@@ -55,7 +55,7 @@ def ask(cache: Path, image: Path, args: argparse.Namespace) -> None:
 
 
 def samples_of(name: str, scheme: str, ends: Array, keep: Array) -> Samples:
-    """Rows with the weights that the library gives them."""
+    """Coalitions with the weights of the library."""
     rows = np.concatenate([ends, keep])
     if name == "lime":
         return Samples(rows, cosine_kernel(rows))
@@ -65,7 +65,7 @@ def samples_of(name: str, scheme: str, ends: Array, keep: Array) -> Samples:
 
 
 def published(samples: Samples, answers: Array) -> Array:
-    """KernelSHAP without taking out what depends on sizes alone."""
+    """KernelSHAP as published, without removing the effect of the coalition size."""
     keep, count = samples.keep.astype(float), samples.keep.shape[1]
     even = (answers[0] - answers[1]) / count
     rest = answers - answers[1] - keep.sum(axis=1, keepdims=True) * even
@@ -75,15 +75,15 @@ def published(samples: Samples, answers: Array) -> Array:
 
 
 def ranks(values: Array) -> Array:
-    """Ranks from 0; scores have no ties."""
+    """Ranks from 0, for values without ties."""
     return values.argsort().argsort()
 
 
 class Answered:
-    """The answers to one picture and method that the cache holds.
+    """The saved predictions for one image and method.
 
     Args:
-        path: What `ask` wrote.
+        path: A file written by `ask`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -112,12 +112,12 @@ class Answered:
         return standard_errors(self.method.regression(samples, answers), samples.keep)[0]
 
     def some(self, scheme: str, part: slice | Array) -> tuple[Samples, Array]:
-        """Some samples of a scheme, and their answers."""
+        """Some samples of a scheme, and their predictions."""
         keep, answers = (one[part] for one in self.sequences[scheme])
         return samples_of(self.name, scheme, self.ends, keep), np.concatenate([self.end_answers, answers])
 
     def others(self, scheme: str, part: slice) -> Array:
-        """Which samples of the long run are not in a part of one of its schemes, bool."""
+        """Bool: the samples of the long run that are not in a part of one of its schemes."""
         others = np.ones(len(self.long), bool)
         if scheme in ("plain", "paired"):
             each = 2 if scheme == "plain" else 1
@@ -125,17 +125,17 @@ class Answered:
         return others
 
     def held_against(self, scheme: str, part: slice) -> tuple[Array, float]:
-        """Scores of the long run without these samples, and how wrong they are themselves, squared."""
+        """Scores of the long run without these samples, and their squared error."""
         if scheme not in ("plain", "paired"):
             return self.best, self.doubt
         others = self.others(scheme, part)
         return self.scores("paired", others), self.doubt * len(self.long) / others.sum()
 
     def row(self, label: str, count: int) -> dict[str, object]:
-        """Error, rank correlation and standard error of a scheme and a number of samples, over disjoint runs."""
+        """Error, rank correlation and standard error for a scheme and a number of samples, over disjoint runs."""
         scheme = label.removeprefix("published ")
         wrong, ranked, predicted = [], [], []
-        # Blocks of a power of two, in which sizes are spread evenly, and orthogonal blocks are whole.
+        # Blocks of a power of two keep stratified sizes balanced and orthogonal blocks complete.
         starts = range(0, len(self.sequences[scheme][0]) - count + 1, 1 << (count - 1).bit_length())
         for start in starts[:MOST_RUNS]:
             part = slice(start, start + count)
@@ -154,11 +154,11 @@ class Answered:
         return row
 
     def relative(self, squared: float) -> float:
-        """A squared error as part of the spread of the scores."""
+        """Root of a squared error, relative to the standard deviation of the scores."""
         return float(np.sqrt(max(squared, 0)) / self.best.std())
 
     def stopped(self) -> dict[str, object]:
-        """Where `n_samples="auto"` stops, and how wrong the scores are there."""
+        """The number of samples at which `n_samples="auto"` stops, and the error there."""
         most = len(self.sequences[catalog.METHODS[self.name].auto][0]) + len(self.ends)
         for count in (one for one in ROUNDS if one <= most):
             part = slice(count - len(self.ends))
@@ -171,7 +171,7 @@ class Answered:
 
 
 def runs(path: Path) -> Iterator[dict[str, object]]:
-    """A row about the long run, one for each scheme and number of samples, and one about the stopping rule."""
+    """A row on the long run, one per scheme and number of samples, and one on the stopping rule."""
     one = Answered(path)
     yield {
         "segments": len(one.best), "spread": float(one.best.std()), "long": len(one.long),
@@ -187,13 +187,13 @@ def runs(path: Path) -> Iterator[dict[str, object]]:
 
 
 def table(rows: list[dict[str, object]]) -> dict[tuple[str, str], dict[int, tuple[float, ...]]]:
-    """Means over pictures: method, scheme -> samples -> error, rank correlation, standard error, pictures."""
+    """Means over images: method, scheme -> samples -> error, rank correlation, standard error, images."""
     means: dict[tuple[str, str], dict[int, tuple[float, ...]]] = {}
     keys = ("error", "rank correlation", "standard error")
     for method, scheme, count in dict.fromkeys((r["method"], r["scheme"], r["samples"]) for r in rows):
         others = [r for r in rows if (r["method"], r["samples"]) == (method, count)]
         schemes = {r["scheme"] for r in others}
-        # Schemes are compared over the same pictures only.
+        # Compare schemes on the same images only.
         files = {r["file"] for r in others}
         files = {one for one in files if {r["scheme"] for r in others if r["file"] == one} == schemes}
         alike = [r for r in others if r["scheme"] == scheme and r["file"] in files]
@@ -203,7 +203,7 @@ def table(rows: list[dict[str, object]]) -> dict[tuple[str, str], dict[int, tupl
 
 
 def draw(means: dict[tuple[str, str], dict[int, tuple[float, ...]]], path: Path) -> None:
-    """One panel for each method, a line for each scheme."""
+    """One panel per method, one line per scheme."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -233,7 +233,7 @@ def draw(means: dict[tuple[str, str], dict[int, tuple[float, ...]]], path: Path)
 
 
 def main() -> None:
-    """Ask where it is wanted, and print a line of JSON for each result."""
+    """Predict the images given by `--ask`, and print one JSON line per result."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cache", type=Path)
     parser.add_argument("--ask", type=Path, nargs="*", default=[], metavar="IMAGE")
@@ -258,7 +258,7 @@ def main() -> None:
     for (method, scheme), values in means.items():
         short = {count: [round(value, 2) for value in found] for count, found in values.items()}
         about = {"method": method, "scheme": scheme}
-        print(json.dumps(about | {"error, rank correlation, standard error, pictures": short}))
+        print(json.dumps(about | {"error, rank correlation, standard error, images": short}))
     whole = {row["file"] for row in rows if row["scheme"] == "plain" and row["samples"] == COUNTS[-1]}
     for path in args.figure:
         draw(table([row for row in rows if row["file"] in whole]), path)
