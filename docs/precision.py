@@ -20,7 +20,7 @@ from scipy.stats import spearmanr
 from xai_layermask import maskings
 from xai_layermask.engine.precision import noise
 from xai_layermask.experiments.runner.source import Source
-from xai_layermask.explain.predictor import Query
+from xai_layermask.explain.predictor import Predictor
 from xai_layermask.explain.sampling import lime_samples
 from xai_layermask.explain.surrogate import ridge
 from xai_layermask.segments import segment
@@ -52,10 +52,10 @@ def main() -> None:
         samples = lime_samples(int(segments.max()) + 1, args.samples, np.random.default_rng(0))
         target, answers, seconds = None, [], []
         for autocast in (False, True):
-            query = Query(masking, image, segments, autocast)
-            target = int(query.whole().argmax()) if target is None else target
+            predictor = Predictor(masking, image, segments, autocast)
+            target = int(predictor.predict_whole().argmax()) if target is None else target
             start = time.perf_counter()
-            answers.append(query.answers(samples.keep, [target], args.batch, lambda done: None).probabilities)
+            answers.append(predictor.predict(samples.coalitions, [target], args.batch).probabilities)
             seconds.append(time.perf_counter() - start)
         exact, rough = (ridge(samples, one).scores[0] for one in answers)
         tops = [set(np.argsort(-one)[:20].tolist()) for one in (exact, rough)]

@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from xai_layermask import LayerMask, Preprocess, catalog, models
-from xai_layermask.explain.convergence import ROUNDS, settled, standard_errors
-from xai_layermask.explain.predictor import Query
+from xai_layermask.explain.convergence import ROUNDS, has_converged, standard_errors
+from xai_layermask.explain.predictor import Predictor
 from xai_layermask.explain.sampling import Samples, cosine_kernel
 from xai_layermask.explain.surrogate import METHODS
 from xai_layermask.segments import segment
@@ -39,8 +39,8 @@ def ask(cache: Path, image: Path, args: argparse.Namespace) -> None:
     prepared, picture = preprocess(image)
     segments = segment(picture, args.segments)
     count = int(segments.max()) + 1
-    query = Query(LayerMask(classifier.model), prepared, segments, args.bfloat16)
-    whole = query.whole()
+    predictor = Predictor(LayerMask(classifier.model), prepared, segments, args.bfloat16)
+    whole = predictor.predict_whole()
     target = [int(whole.argmax())]
     for name, method in METHODS.items():
         ends = 1 if name == "lime" else 2
@@ -49,8 +49,8 @@ def ask(cache: Path, image: Path, args: argparse.Namespace) -> None:
             found["ends"] = np.array([[True], [False]]).repeat(count, axis=1)
         for scheme in ("paired", *(one for one in catalog.METHODS[name].samplings if one not in ("plain", "paired"))):
             rows = (LONG if scheme == "paired" else OTHERS) + ends
-            found[scheme] = method.draw(count, rows, np.random.default_rng(0), scheme).keep[ends:]
-        asked = {f"{key} answers": query.answers(keep, target, 8, int).probabilities for key, keep in found.items()}
+            found[scheme] = method.draw(count, rows, np.random.default_rng(0), scheme).coalitions[ends:]
+        asked = {f"{key} answers": predictor.predict(keep, target, 8).probabilities for key, keep in found.items()}
         np.savez(cache / f"{args.model.split(':')[-1]}-{image.stem}-{name}.npz", **found, **asked)
 
 
@@ -66,7 +66,7 @@ def samples_of(name: str, scheme: str, ends: Array, keep: Array) -> Samples:
 
 def published(samples: Samples, answers: Array) -> Array:
     """KernelSHAP as published, without removing the effect of the coalition size."""
-    keep, count = samples.keep.astype(float), samples.keep.shape[1]
+    keep, count = samples.coalitions.astype(float), samples.coalitions.shape[1]
     even = (answers[0] - answers[1]) / count
     rest = answers - answers[1] - keep.sum(axis=1, keepdims=True) * even
     root = np.sqrt(samples.weights)[:, None]
@@ -109,7 +109,7 @@ class Answered:
     def errors(self, scheme: str, part: slice | Array) -> Array:
         """Their standard errors `(K,)`."""
         samples, answers = self.some(scheme, part)
-        return standard_errors(self.method.regression(samples, answers), samples.keep)[0]
+        return standard_errors(self.method.regression(samples, answers), samples.coalitions)[0]
 
     def some(self, scheme: str, part: slice | Array) -> tuple[Samples, Array]:
         """Some samples of a scheme, and their predictions."""
@@ -164,10 +164,10 @@ class Answered:
             part = slice(count - len(self.ends))
             scheme = catalog.METHODS[self.name].auto
             scores, errors = self.scores(scheme, part), self.errors(scheme, part)
-            if settled(scores[None], errors[None]):
+            if has_converged(scores[None], errors[None]):
                 break
         error = self.relative(((scores - self.best) ** 2).mean() - self.doubt)
-        return {"auto": count, "settled": settled(scores[None], errors[None]), "error": error}
+        return {"auto": count, "settled": has_converged(scores[None], errors[None]), "error": error}
 
 
 def runs(path: Path) -> Iterator[dict[str, object]]:

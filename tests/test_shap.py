@@ -134,16 +134,39 @@ def test_single_outputs_and_other_maskings(masked, pictures):
     assert masker.paint(values).values.shape == (1, SIDE, SIDE, 1)
 
 
-def test_bad_input_is_one_sentence(masked, pictures):
-    with pytest.raises(InputError, match=r"^segments must be integers, but float64 came"):
-        SegmentMasker(QUARTERS / 2)
-    with pytest.raises(InputError, match=r"^segments must have the shape"):
-        SegmentMasker(QUARTERS[None])
-    with pytest.raises(InputError, match=r"^segments must be at least two"):
-        SegmentMasker(QUARTERS * 0)
+@pytest.mark.parametrize("kept", [np.s_[0], np.s_[:, :, 1], np.s_[0, :, 1]])
+def test_an_indexed_explanation_is_refused_even_with_as_many_outputs_as_players(kept, pictures):
+    torch.manual_seed(0)
+    four = LayerMask(nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()))
     masker = SegmentMasker(QUARTERS)
-    with pytest.raises(InputError, match=r"^picture must have the size .*, \(12, 12\), but \(12, 3\) came"):
+    values = shap.PartitionExplainer(four.predict_proba, masker)(pictures, max_evals=20, silent=True)
+    assert values.shape == (2, 4, 4)
+    with pytest.raises(InputError, match=r"^expected (values|.* pictures \(12, 12\)) .*, got \("):
+        masker.paint(values[kept])
+    assert masker.paint(values[:1]).values.shape == (1, SIDE, SIDE, 1, 4)
+
+
+@pytest.mark.parametrize(
+    ("segments", "message"),
+    [
+        (QUARTERS / 2, r"^segments must be integers, but float64 came"),
+        (QUARTERS * 0, r"^segments must be at least two"),
+        (QUARTERS[None], r"^expected integers \(H, W\) for segments, got shape \(1, 12, 12\)$"),
+        (QUARTERS[0], r"^expected integers \(H, W\) for segments, got shape \(12,\)$"),
+        (QUARTERS[:0], r"^expected integers \(H, W\) for segments, got shape \(0, 12\)$"),
+        (3, r"^expected integers \(H, W\) for segments, got int$"),
+        ([[0, 1], [0]], r"^expected integers \(H, W\) for segments, got list$"),
+    ],
+)
+def test_bad_segments_are_one_sentence(segments, message):
+    with pytest.raises(InputError, match=message):
+        SegmentMasker(segments)
+
+
+def test_bad_input_is_one_sentence(masked, pictures):
+    masker = SegmentMasker(QUARTERS)
+    with pytest.raises(InputError, match=r"^expected a picture of the segments' size \(12, 12\), got \(12, 3\)"):
         shap.PartitionExplainer(masked.predict_proba, masker)(pictures[0], max_evals=20, silent=True)
     values = shap.PartitionExplainer(masked.predict_proba, masker)(pictures[:1], max_evals=20, silent=True)
-    with pytest.raises(InputError, match=r"^explanation must have values \(N, 2, \.\.\.\), but \(1, 4, 3\) came"):
+    with pytest.raises(InputError, match=r"^expected values \(N, 2, \.\.\.\) in explanation, got \(1, 4, 3\)"):
         SegmentMasker(QUARTERS // 2).paint(values)

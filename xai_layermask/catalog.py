@@ -9,7 +9,7 @@ import importlib.util
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any
@@ -31,15 +31,15 @@ class MaskingEntry:
         title: What figures call it.
         factory: Its class, as "module:class" in `xai_layermask.maskings`.
         options: Keyword arguments for the class.
-        colour: Of its series in figures; None for any that is free.
-        marker: Of its points, as matplotlib names them; None for any that is free.
+        colour: Of its series in figures.
+        marker: Of its points, as matplotlib names them.
     """
 
     title: str
     factory: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    colour: str | None = None
-    marker: str | None = None
+    options: Mapping[str, Any]
+    colour: str
+    marker: str
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ MASKINGS: Mapping[str, MaskingEntry] = MappingProxyType({
     "blue": MaskingEntry("blue", "fill:Fill", {"colour": "blue"}, "#4477AA", "p"),
     "mean": MaskingEntry("mean colour", "fill:Fill", {"colour": "mean"}, "#E69F00", "X"),
     "blur": MaskingEntry("blurring", "fill:Fill", {"colour": "blur"}, "#785EF0", "<"),
-    "road": MaskingEntry("ROAD", "fill:Fill", {"colour": "road"}),
-    "inpaint": MaskingEntry("inpainting", "fill:Fill", {"colour": "inpaint"}),
+    "road": MaskingEntry("ROAD", "fill:Fill", {"colour": "road"}, "#882255", "H"),
+    "inpaint": MaskingEntry("inpainting", "fill:Fill", {"colour": "inpaint"}, "#44AA99", "8"),
     "neighbor": MaskingEntry("neighbour fill", "fill:Fill", {"colour": "neighbor"}, "#0072B2", "^"),
     "layer-zero": MaskingEntry("zero padding", "layer:LayerMask", {"padding": "zero"}, "#56B4E9", "v"),
     "partial": MaskingEntry("partial convolution", "layer:LayerMask", {"padding": "partial"}, "#009E73", "P"),

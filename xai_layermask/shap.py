@@ -1,6 +1,6 @@
-"""The `shap` package, with layer masking in the place of blurring or inpainting.
+"""The `shap` package with layer masking instead of blurring or inpainting.
 
-Wants `pip install xai-layermask[shap]`. The model to explain is `LayerMask(model).predict_proba`.
+Requires `pip install xai-layermask[shap]`. The model to explain is `LayerMask(model).predict_proba`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import shap
 from shap.maskers import Masker
 
 from .errors import InputError
-from .segments import check_segments
+from .segments import Segments, check_segments
 
 __all__ = ["SegmentMasker"]
 
@@ -21,23 +21,21 @@ __all__ = ["SegmentMasker"]
 class SegmentMasker(Masker):  # type: ignore[misc]
     """A masker for shap's model-agnostic explainers, whose players are the segments of a picture.
 
-    It hands the picture and its presence to the model, which is a masking's `predict_proba`. Attributions are
-    one for each segment; [`paint`][xai_layermask.shap.SegmentMasker.paint] spreads them over the pixels for
-    `shap.image_plot`.
+    It passes the picture and its presence to the model, a masking's `predict_proba`. There is one attribution per
+    segment; [`paint`][xai_layermask.shap.SegmentMasker.paint] spreads them over the pixels for `shap.image_plot`.
 
     Args:
-        segments: Integers `(H, W)`; any ids, of which the players are made in ascending order.
-        hierarchy: Whether neighbouring segments form coalitions, by hierarchical clustering of their centres.
-            `PartitionExplainer` needs that, and answers with Owen values. Without, `PermutationExplainer`
-            answers with Shapley values.
+        segments: Integers `(H, W)`; players are the segments in ascending order of their ids.
+        hierarchy: Whether to cluster neighbouring segments hierarchically by their centres. `PartitionExplainer`
+            requires it and computes Owen values; without it, `PermutationExplainer` computes Shapley values.
 
     Attributes:
         segments: int64 `(H, W)`, ids 0..K-1.
-        shape: `(1, K)`: one masked picture for each of the samples of K players.
+        shape: `(1, K)`: one masked picture for each sample of K players.
         clustering: The hierarchy as SciPy's linkage `(K-1, 4)`, or None.
 
     Raises:
-        InputError: If the segments are no such map.
+        InputError: If the segments are invalid.
 
     Example:
         >>> import torch
@@ -52,13 +50,13 @@ class SegmentMasker(Masker):  # type: ignore[misc]
         ((1, 4, 2), (1, 8, 8, 1, 2))
     """
 
-    #: Tells shap that what a call returns is not written on by the next one.
+    #: Tells shap that a call does not write to the outputs of the previous one.
     immutable_outputs = True
-    #: How many samples go through the model at once, where the caller does not say.
+    #: Samples per forward pass, unless the caller sets it.
     default_batch_size = 32
 
     def __init__(self, segments: npt.ArrayLike, hierarchy: bool = True) -> None:
-        self.segments = check_segments(segments, np.shape(segments)[:2])
+        self.segments = _as_segments(segments)
         self.shape = (1, int(self.segments.max()) + 1)
         self.clustering = self._tree() if hierarchy else None
 
@@ -66,54 +64,65 @@ class SegmentMasker(Masker):  # type: ignore[misc]
         """Remove the players that are not in a coalition.
 
         Args:
-            mask: Bool `(K,)`, who is in it; True for all, False for none.
+            mask: Bool `(K,)`, the coalition; True for all players, False for none.
             picture: `(H, W, 3)` or `(H, W, 4)`.
 
         Returns:
-            The picture `(1, H, W, 3)` as it is, and its presence, bool `(1, 1, H, W)`.
+            The picture unchanged, `(1, H, W, 3)`, and its presence, bool `(1, 1, H, W)`.
 
         Raises:
             InputError: If the picture does not fit the segments.
         """
         if np.ndim(picture) != 3 or picture.shape[:2] != self.segments.shape:
-            raise InputError(
-                f"picture must have the size of the segments, {self.segments.shape}, but {np.shape(picture)} "
-                "came: explain a batch (N, H, W, 3) of pictures that these segments are of."
+            raise InputError.expected(
+                f"a picture of the segments' size {self.segments.shape}",
+                str(np.shape(picture)),
+                "explain a batch (N, H, W, 3) of pictures",
             )
-        chosen = self._standardize_mask(mask, picture)
-        return np.asarray(picture)[None], chosen[self.segments][None, None]
+        coalition = self._standardize_mask(mask, picture)
+        return np.asarray(picture)[None], coalition[self.segments][None, None]
 
     def mask_shapes(self, _picture: npt.NDArray[Any]) -> list[tuple[int, ...]]:
-        """Tell shap the shape of the attributions of a picture: one for each player."""
+        """The shape of the attributions of a picture, for shap: one for each player."""
         return [(self.shape[1],)]
 
     def feature_names(self, _picture: npt.NDArray[Any]) -> list[list[str]]:
-        """Tell shap what players are called in its plots."""
+        """The names of the players in shap's plots."""
         return [[f"segment {i}" for i in range(self.shape[1])]]
 
     def paint(self, explanation: shap.Explanation) -> shap.Explanation:
-        """Give every pixel the attribution of its segment, for `shap.image_plot`.
+        """Give each pixel the attribution of its segment, for `shap.image_plot`.
 
         Args:
-            explanation: What an explainer with this masker returned, values `(N, K)` or `(N, K, outputs)`.
+            explanation: From an explainer with this masker, not indexed: values `(N, K)` or `(N, K, outputs)` with
+                the N pictures as data.
 
         Returns:
-            The same with values `(N, H, W, 1)` or `(N, H, W, 1, outputs)`. Their sum over pixels means
-            nothing: a segment's attribution stands at each of its pixels.
+            The same with values `(N, H, W, 1)` or `(N, H, W, 1, outputs)`. Their sum over pixels has no meaning, since
+            each pixel holds the attribution of its whole segment.
 
         Raises:
-            InputError: If the explanation is of other players.
+            InputError: If the explanation has other players, or is indexed.
         """
-        values = np.asarray(explanation.values)
+        values, data = np.asarray(explanation.values), np.asarray(explanation.data)
         if values.ndim not in (2, 3) or values.shape[1] != self.shape[1]:
-            raise InputError(
-                f"explanation must have values (N, {self.shape[1]}, ...), but {values.shape} came: "
-                "paint what an explainer with this masker returned."
+            raise InputError.expected(
+                f"values (N, {self.shape[1]}, ...) in explanation",
+                str(values.shape),
+                "paint the result of an explainer with this masker",
+            )
+        # Indexing drops the same dimension of values and data: with as many players as outputs, the values of one
+        # picture look like those of several.
+        if data.ndim != 4 or data.shape[:3] != (len(values), *self.segments.shape):
+            raise InputError.expected(
+                f"{len(values)} pictures {self.segments.shape} in explanation.data",
+                str(data.shape),
+                "paint the whole explanation, then index the result",
             )
         return shap.Explanation(
             values=values[:, self.segments][:, :, :, None],
             base_values=explanation.base_values,
-            data=np.asarray(explanation.data),
+            data=data,
             output_names=explanation.output_names,
         )
 
@@ -126,3 +135,13 @@ class SegmentMasker(Masker):  # type: ignore[misc]
         centres = [np.bincount(ids, weights=axis.ravel()) / area for axis in (rows, columns)]
         tree: npt.NDArray[np.float64] = linkage(np.stack(centres, axis=1), method="ward")
         return tree
+
+
+def _as_segments(segments: npt.ArrayLike) -> Segments:
+    try:
+        size = tuple(np.shape(segments))
+    except ValueError:  # rows of different lengths
+        size = ()
+    if len(size) != 2 or 0 in size:
+        raise InputError.expected("integers (H, W) for segments", f"shape {size}" if size else type(segments).__name__)
+    return check_segments(segments, (size[0], size[1]))

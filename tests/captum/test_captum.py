@@ -320,7 +320,7 @@ def test_samples_are_drawn_as_asked_and_else_by_the_scheme_that_settles_first(ki
         return torch.cat(kept).numpy()
 
     for sampling in ("plain", "paired", best):
-        assert (drawn(sampling=sampling) == draw(4, 12, np.random.default_rng(5), sampling).keep).all()
+        assert (drawn(sampling=sampling) == draw(4, 12, np.random.default_rng(5), sampling).coalitions).all()
     assert (drawn() == drawn(sampling=best)).all() and (drawn() != drawn(sampling="plain")).any()
     with pytest.raises(InputError, match=r"for sampling of LayerMask.*, got 'plian': did you mean 'plain'"):
         kind(model, sampling="plian")

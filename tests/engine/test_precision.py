@@ -7,7 +7,7 @@ import torch
 from xai_layermask import LayerMask, LayerMaskExplainer, Preprocess
 from xai_layermask.engine.precision import LIMIT, noise, runs_bfloat16
 from xai_layermask.explain import subject as subjects
-from xai_layermask.explain.predictor import Query
+from xai_layermask.explain.predictor import Predictor
 from xai_layermask.segments import patches
 
 
@@ -65,19 +65,19 @@ def test_auto_keeps_float32_where_bfloat16_is_not_fast(monkeypatch):
     assert explainer.explain(picture).settings.precision == "float32"
 
 
-def test_a_query_goes_on_in_what_it_chose():
+def test_a_predictor_keeps_the_precision_that_it_chose():
     image = torch.randn(1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     segments = patches(np.zeros((32, 32, 3), np.uint8), 8)
     keep = np.random.default_rng(0).random((8, 16)) < 0.5
 
     def answers(autocast):
-        query = Query(LayerMask(network(0.0)), image, segments, autocast)
-        return query.answers(keep, [0], 4, lambda done: None).probabilities
+        predictor = Predictor(LayerMask(network(0.0)), image, segments, autocast)
+        return predictor.predict(keep, [0], 4).probabilities
 
     done = []
-    query = Query(LayerMask(network(0.0)), image, segments)
-    assert np.array_equal(query.settle(keep, [0], 4, done.append).probabilities, answers(False))
+    predictor = Predictor(LayerMask(network(0.0)), image, segments)
+    assert np.array_equal(predictor.choose_precision(keep, [0], 4, done.append).probabilities, answers(False))
     assert done == [4, 4]
-    assert query.autocast
-    assert np.array_equal(query.answers(keep, [0], 4, lambda done: None).probabilities, answers(True))
+    assert predictor.autocast
+    assert np.array_equal(predictor.predict(keep, [0], 4).probabilities, answers(True))
     assert not np.array_equal(answers(True), answers(False))

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from xai_layermask.catalog import title
 from xai_layermask.experiments.report.figures import bars, curves, dots, legend, panels, save, scatter
-from xai_layermask.plots.looks import looks
+from xai_layermask.plots.style import styles_of
 from xai_layermask.stats.intervals import Estimate, Interval
 
 NAN = float("nan")
@@ -115,15 +115,15 @@ def test_nothing_drawn_has_no_legend():
 
 
 def test_a_masking_looks_the_same_everywhere():
-    assert looks(["layer"])["layer"] == looks(["grey", "black", "mine", "layer"])["layer"]
+    assert styles_of(["layer"])["layer"] == styles_of(["grey", "black", "mine", "layer"])["layer"]
 
 
 def test_every_masking_has_a_look_of_its_own():
     names = ["black", "grey", "white", "red", "green", "blue", "mean", "blur", "neighbor", "layer-zero", "partial",
              "tokens", "layer", "layer-until:1", "layer-until:2", "layer-until:3"]
-    found = list(looks(names).values())
+    found = list(styles_of(names).values())
     assert len({(look.colour, look.marker, look.line) for look in found}) == len(names)
-    assert len({look.colour for look in looks(["grey", "layer", "a", "b", "c"]).values()}) == 5
+    assert len({look.colour for look in styles_of(["grey", "layer", "a", "b", "c"]).values()}) == 5
 
 
 def test_colours_are_told_apart_without_red_and_green():
@@ -133,7 +133,7 @@ def test_colours_are_told_apart_without_red_and_green():
     seen[1] = [0.494207, 0, 1.24827]
     change = np.linalg.inv(to_lms) @ seen @ to_lms
     names = ["black", "grey", "neighbor", "layer-zero", "layer"]
-    colours = [change @ np.array(to_rgb(look.colour)) for look in looks(names).values()]
+    colours = [change @ np.array(to_rgb(look.colour)) for look in styles_of(names).values()]
     apart = [np.abs(one - other).max() for place, one in enumerate(colours) for other in colours[:place]]
     assert min(apart) > 0.2
 
@@ -141,7 +141,7 @@ def test_colours_are_told_apart_without_red_and_green():
 def test_a_style_sheet_has_the_last_word_on_colours():
     with matplotlib.style.context("dark_background"):
         cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
-        assert {look.colour for look in looks(["black", "grey", "layer"]).values()} <= set(cycle)
+        assert {look.colour for look in styles_of(["black", "grey", "layer"]).values()} <= set(cycle)
         ax = bars(["a", "b"], FOUND)
         assert same_color(ax.figure.get_facecolor(), "black")
         assert all(same_color(one.get_edgecolor()[0], "white") for one in ax.collections)

@@ -318,9 +318,9 @@ def test_precision():
     assert half.settings.precision == "bfloat16"
     assert not np.array_equal(half.scores, single.scores)
     np.testing.assert_allclose(half.scores, single.scores, atol=0.02)
-    with pytest.raises(InputError, match="precision 'bfloat16' needs a model in float32"):
+    with pytest.raises(InputError, match=r"^expected a float32 model for precision 'bfloat16', got torch"):
         explainer(copy.deepcopy(model).double(), precision="bfloat16")
-    with pytest.raises(InputError, match="precision must be that of the masking's model"):
+    with pytest.raises(InputError, match=r"^expected the precision of the masking's model, .* for precision, got 'float64'"):
         explainer(model, masking=LayerMask(model), precision="float64")
 
 
@@ -437,8 +437,8 @@ def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
     [
         ({"method": "line"}, r"expected one of lime, shap for method, got 'line': did you mean 'lime'\?"),
         ({"masking": "gray"}, r"expected one of .* for masking, got 'gray': did you mean 'grey'\?"),
-        ({"masking": lambda model: model}, "masking must be a name, a masking of the model, or a function"),
-        ({"masking": 3}, r"masking must be a name, a masking of the model, .* but int came"),
+        ({"masking": lambda model: model}, "expected a name, a masking of the model, .* for masking, got Seq"),
+        ({"masking": 3}, "expected a name, a masking of the model, or a function .* for masking, got int"),
         ({"n_samples": 1}, "expected an integer of at least 2 or 'auto' for n_samples, got 1"),
         ({"n_samples": 10.0}, "expected an integer of at least 2 or 'auto' for n_samples, got 10.0"),
         ({"n_samples": "all"}, "expected an integer of at least 2 or 'auto' for n_samples, got 'all'"),
@@ -449,11 +449,11 @@ def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
         ({"seed": -1}, "expected an integer of at least 0 for seed, got -1"),
         ({"seed": None}, "expected an integer of at least 0 for seed, got None"),
         ({"precision": "float"}, r"expected one of auto, .* for precision, .* did you mean 'float"),
-        ({"device": "gpu"}, "device must be 'auto' or one that torch knows, but 'gpu' came"),
-        ({"device": "meta"}, "device must be where the model is, 'cpu', but 'meta' came"),
-        ({"preprocess": 224}, "preprocess must be a Preprocess, but int came"),
+        ({"device": "gpu"}, "expected 'auto' or a device .* for device, got 'gpu'"),
+        ({"device": "meta"}, "expected the model's own device, 'cpu', for device, got 'meta'"),
+        ({"preprocess": 224}, "expected a Preprocess for preprocess, got int"),
         ({"model": "lite7"}, r"expected one of lite0, .* for model, .* did you mean 'lite2'\?"),
-        ({"model": 5}, "model must be a name, a Classifier or a torch.nn.Module, but int came"),
+        ({"model": 5}, "expected a name, a Classifier or a torch.nn.Module for model, got int"),
     ],
 )
 def test_bad_options_are_refused_in_one_sentence(options, message):
@@ -467,17 +467,17 @@ def test_bad_options_are_refused_in_one_sentence(options, message):
         ({}, {"targets": 5}, "target must be the index of one of 5 classes, but 5 came: give 0 to 4"),
         ({}, {"targets": -1}, "target must be the index of one of 5 classes, but -1 came"),
         ({}, {"targets": "dog"}, "target must be the name or the index of a class, but 'dog' came"),
-        ({}, {"targets": [1, 1]}, r"targets must be different classes, but \[1, 1\] came"),
-        ({}, {"targets": []}, r"targets must be class indices or names, but \[\] came"),
-        ({}, {"targets": 0.5}, "targets must be class indices or names, but 0.5 came"),
+        ({}, {"targets": [1, 1]}, r"expected different classes for targets, got \[1, 1\]"),
+        ({}, {"targets": []}, r"expected class indices or names for targets, got \[\]"),
+        ({}, {"targets": 0.5}, "expected class indices or names for targets, got 0.5"),
         ({}, {"top": 0}, "expected an integer from 1 to 5 for top, got 0"),
         ({}, {"top": 6}, "expected an integer from 1 to 5 for top, got 6"),
-        ({"labels": ["a", "b"]}, {}, "labels must name each of the model's 5 classes, but 2 came"),
+        ({"labels": ["a", "b"]}, {}, "expected one label for each of the model's 5 classes for labels, got 2"),
         ({"segments": "slick"}, {}, r"expected one of .* for segments, .* did you mean 'slic'\?"),
         ({"segments": np.zeros((32, 32), int)}, {}, "segments must be at least two, but only one came"),
         ({"segments": np.zeros((31, 32), int)}, {}, "segments must have the shape of the cropped picture"),
-        ({"model": nn.Flatten(0)}, {}, r"model must answer 1 images with logits \(1, classes\)"),
-        ({"model": nn.Identity()}, {}, r"model must answer 1 images .* but shape \(1, 3, 32, 32\) came"),
+        ({"model": nn.Flatten(0)}, {}, r"expected logits \(1, classes\) of at least 2 classes .* for 1 images"),
+        ({"model": nn.Identity()}, {}, r"expected logits .* for 1 images, got shape \(1, 3, 32, 32\)"),
     ],
 )
 def test_bad_input_is_refused_in_one_sentence(options, arguments, message):
@@ -490,16 +490,16 @@ def test_a_model_that_answers_nan_is_refused():
     model = network()
     with torch.no_grad():
         model[5].bias[0] = float("nan")
-    with pytest.raises(InputError, match="model must answer with finite logits, but NaN or infinity came"):
+    with pytest.raises(InputError, match="expected finite logits from the model, got NaN or infinity"):
         explainer(model, masking="grey").explain(picture())
 
 
 def test_a_masking_of_another_model_is_refused():
-    with pytest.raises(InputError, match="model must be the network of the masking, but another one came"):
+    with pytest.raises(InputError, match="expected the network of the masking for model, got another one"):
         explainer(network(1), masking=LayerMask(network(2)))
-    with pytest.raises(InputError, match=r"model must be the network of the masking .* but 'lite0' came"):
+    with pytest.raises(InputError, match=r"expected the network of the masking for model, got 'lite0'"):
         LayerMaskExplainer(masking=LayerMask(network()))
-    with pytest.raises(InputError, match="masking must be a name, a masking of the model, or a function"):
+    with pytest.raises(InputError, match="expected a name, a masking of the model, or a function"):
         explainer(network(1), masking=lambda model: LayerMask(network(2)))
 
 

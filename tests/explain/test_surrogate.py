@@ -45,14 +45,14 @@ def naive_shapley(answer, segments):
 def test_kernel_shap_over_all_choices_is_the_shapley_value(segments, seed):
     answer = game(seed, segments)
     samples = drawn("shap", segments, 2**segments)
-    fit = kernel_shap(samples, answer(samples.keep))
+    fit = kernel_shap(samples, answer(samples.coalitions))
     np.testing.assert_allclose(fit.scores[0], naive_shapley(answer, segments), atol=1e-9)
 
 
 @given(st.integers(2, 12), st.integers(2, 60), st.integers(0, 99))
 def test_kernel_shap_adds_up_whatever_the_samples(segments, count, seed):
     samples = drawn("shap", segments, count, seed)
-    answers = game(seed, segments, targets=3)(samples.keep)
+    answers = game(seed, segments, targets=3)(samples.coalitions)
     fit = kernel_shap(samples, answers)
     np.testing.assert_allclose(fit.intercept, answers[1])
     np.testing.assert_allclose(fit.scores.sum(axis=1) + fit.intercept, answers[0], atol=1e-9)
@@ -61,7 +61,7 @@ def test_kernel_shap_adds_up_whatever_the_samples(segments, count, seed):
 def test_kernel_shap_finds_a_linear_answer_with_few_samples():
     slopes = np.linspace(-1, 1, 40)
     samples = drawn("shap", 40, 160)
-    fit = kernel_shap(samples, samples.keep @ slopes[:, None] + 0.3)
+    fit = kernel_shap(samples, samples.coalitions @ slopes[:, None] + 0.3)
     np.testing.assert_allclose(fit.scores[0], slopes, atol=1e-9)
     assert fit.intercept[0] == pytest.approx(0.3)
     assert fit.r2[0] == pytest.approx(1)
@@ -69,8 +69,8 @@ def test_kernel_shap_finds_a_linear_answer_with_few_samples():
 
 def test_kernel_shap_is_least_squares_with_curves_of_the_size_beside_the_segments():
     samples = METHODS["shap"].draw(7, 100, np.random.default_rng(2), "stratified")
-    answers = game(4, 7, targets=2)(samples.keep)
-    keep, root = samples.keep[2:].astype(float), np.sqrt(samples.weights[2:])[:, None]
+    answers = game(4, 7, targets=2)(samples.coalitions)
+    keep, root = samples.coalitions[2:].astype(float), np.sqrt(samples.weights[2:])[:, None]
     even = (answers[0] - answers[1]) / 7
     sizes = keep.sum(axis=1)
     # 98 samples pay for powers of the size up to 6. Six segments are free, the seventh makes up for them.
@@ -85,8 +85,8 @@ def test_kernel_shap_is_least_squares_with_curves_of_the_size_beside_the_segment
 def test_kernel_shap_does_not_care_how_answers_bend_with_the_size(sampling):
     samples = METHODS["shap"].draw(20, 200, np.random.default_rng(0), sampling)
     slopes = np.linspace(-1, 1, 20)[:, None]
-    bent = (samples.keep.sum(axis=1, keepdims=True) / 20) ** 3
-    found = kernel_shap(samples, samples.keep @ slopes + bent).scores[0]
+    bent = (samples.coalitions.sum(axis=1, keepdims=True) / 20) ** 3
+    found = kernel_shap(samples, samples.coalitions @ slopes + bent).scores[0]
     np.testing.assert_allclose(found, slopes[:, 0] + 1 / 20, atol=1e-9)
 
 
@@ -97,7 +97,7 @@ def test_every_scheme_comes_to_the_shapley_value(sampling):
     found = []
     for seed in range(150):
         samples = METHODS["shap"].draw(7, 120, np.random.default_rng(seed), sampling)
-        found.append(kernel_shap(samples, answer(samples.keep)).scores[0])
+        found.append(kernel_shap(samples, answer(samples.coalitions)).scores[0])
     doubt = np.std(found, axis=0) / np.sqrt(150)
     assert (np.abs(np.mean(found, axis=0) - exact) < 4 * doubt + 0.01 * exact.std()).all()
 
@@ -110,13 +110,13 @@ def test_every_scheme_of_lime_comes_to_the_same_scores(sampling):
     keep = np.array(list(product([False, True], repeat=6)))
     exact = ridge(Samples(keep, cosine_kernel(keep)), answer(keep), alpha=1e-9).scores[0]
     samples = METHODS["lime"].draw(6, 20_001, np.random.default_rng(0), sampling)
-    np.testing.assert_allclose(ridge(samples, answer(samples.keep)).scores[0], exact, atol=0.08)
+    np.testing.assert_allclose(ridge(samples, answer(samples.coalitions)).scores[0], exact, atol=0.08)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_regression_is_what_the_fit_solves(method):
     samples = METHODS[method].draw(6, 50, np.random.default_rng(0), catalog.METHODS[method].auto)
-    answers = game(3, 6, targets=2)(samples.keep)
+    answers = game(3, 6, targets=2)(samples.coalitions)
     rows, values, rest, penalty = METHODS[method].regression(samples, answers)
     np.testing.assert_allclose(rest.T @ rest, np.eye(rest.shape[1]), atol=1e-9)
     np.testing.assert_allclose(rest.T @ rows, 0, atol=1e-9)
@@ -138,9 +138,9 @@ def test_kernel_shap_shares_out_evenly_what_it_knows_nothing_about():
 
 def test_ridge_is_the_weighted_normal_equation():
     samples = drawn("lime", 6, 50)
-    answers = game(3, 6, targets=2)(samples.keep)
+    answers = game(3, 6, targets=2)(samples.coalitions)
     fit = ridge(samples, answers)
-    keep, weights = samples.keep.astype(float), samples.weights
+    keep, weights = samples.coalitions.astype(float), samples.weights
     centre, level = weights @ keep / weights.sum(), weights @ answers / weights.sum()
     left = (keep - centre).T @ (weights[:, None] * (keep - centre)) + np.eye(6)
     right = (keep - centre).T @ (weights[:, None] * (answers - level))
@@ -153,9 +153,9 @@ def test_ridge_is_what_lime_fits():
     from lime.lime_base import LimeBase
 
     samples = drawn("lime", 8, 60)
-    answers = game(5, 8)(samples.keep)
+    answers = game(5, 8)(samples.coalitions)
     base = LimeBase(lambda distances: np.sqrt(np.exp(-(distances**2) / 0.25**2)))
-    keep = samples.keep.astype(float)
+    keep = samples.coalitions.astype(float)
     distances = 1 - keep.sum(axis=1) / np.sqrt(np.maximum(keep.sum(axis=1), 1e-30) * 8)
     intercept, pairs, score, _ = base.explain_instance_with_data(
         keep, answers, distances, 0, 8, feature_selection="none"
@@ -170,10 +170,10 @@ def test_ridge_is_what_lime_fits():
 @given(seed=st.integers(0, 999))
 def test_renumbering_segments_renumbers_scores(method, seed):
     samples = drawn(method, 7, 40, seed)
-    answers = game(seed, 7, targets=2)(samples.keep)
+    answers = game(seed, 7, targets=2)(samples.coalitions)
     order = np.random.default_rng(seed).permutation(7)
     fit = METHODS[method].fit(samples, answers)
-    renumbered = METHODS[method].fit(Samples(samples.keep[:, order], samples.weights), answers)
+    renumbered = METHODS[method].fit(Samples(samples.coalitions[:, order], samples.weights), answers)
     np.testing.assert_allclose(renumbered.scores, fit.scores[:, order], atol=1e-8)
     np.testing.assert_allclose(renumbered.r2, fit.r2, atol=1e-8)
 
@@ -181,7 +181,7 @@ def test_renumbering_segments_renumbers_scores(method, seed):
 @pytest.mark.parametrize("method", METHODS)
 def test_each_target_is_fitted_by_itself(method):
     samples = drawn(method, 5, 24)
-    answers = game(1, 5, targets=3)(samples.keep)
+    answers = game(1, 5, targets=3)(samples.coalitions)
     together = METHODS[method].fit(samples, answers)
     for target in range(3):
         alone = METHODS[method].fit(samples, answers[:, [target]])
@@ -193,7 +193,7 @@ def test_each_target_is_fitted_by_itself(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_equal_answers_speak_for_nothing(method):
     samples = drawn(method, 5, 24)
-    fit = METHODS[method].fit(samples, np.full((len(samples.keep), 1), 0.7))
+    fit = METHODS[method].fit(samples, np.full((len(samples.coalitions), 1), 0.7))
     np.testing.assert_allclose(fit.scores, 0, atol=1e-12)
     assert fit.intercept[0] == pytest.approx(0.7)
     assert np.isnan(fit.r2[0])
@@ -211,11 +211,11 @@ def test_r_squared_is_that_of_sklearn():
 
 def test_more_samples_come_nearer_to_the_shapley_value():
     answer = game(2, 9)
-    exact = kernel_shap(drawn("shap", 9, 512), answer(drawn("shap", 9, 512).keep)).scores
+    exact = kernel_shap(drawn("shap", 9, 512), answer(drawn("shap", 9, 512).coalitions)).scores
     errors = []
     for count in (60, 500):
         runs = [drawn("shap", 9, count, seed) for seed in range(12)]
-        errors.append(np.mean([(kernel_shap(run, answer(run.keep)).scores - exact) ** 2 for run in runs]))
+        errors.append(np.mean([(kernel_shap(run, answer(run.coalitions)).scores - exact) ** 2 for run in runs]))
     assert errors[1] < errors[0] / 4
 
 

@@ -119,12 +119,12 @@ def test_a_comparison_draws_on_the_figure_that_it_is_given():
 
 
 def test_a_comparison_of_nothing_or_of_different_things_is_refused():
-    with pytest.raises(InputError, match="explanations must be at least one"):
+    with pytest.raises(InputError, match="expected at least one explanation, got none"):
         comparison([])
-    with pytest.raises(InputError, match="explanations must be of the same picture"):
+    with pytest.raises(InputError, match="expected explanations of the same picture"):
         comparison([explanation(0), explanation(1)])
     other = explanation(0, targets=(1, 2))
-    with pytest.raises(InputError, match="target must be one that was explained"):
+    with pytest.raises(InputError, match="expected one of the explained classes"):
         comparison([explanation(0), other])
 
 
@@ -165,9 +165,9 @@ def test_a_comparison_draws_on_the_axes_that_it_is_given():
     for row, target in enumerate((281, 7)):
         for ax, one in zip(given[row, 1:], columns, strict=True):
             np.testing.assert_array_equal(ax.images[-1].get_array(), one.heatmap(target))
-    with pytest.raises(InputError, match=r"axes must be 2x3 of matplotlib's Axes, but 1x6 came: make them with"):
+    with pytest.raises(InputError, match=r"expected 2x3 matplotlib Axes for axes, got 1x6: make them with"):
         comparison(columns, axes=Figure().subplots(1, 6, squeeze=False))
-    with pytest.raises(InputError, match="give a figure or axes to draw on, but both came"):
+    with pytest.raises(InputError, match="expected either a figure or axes, got both"):
         comparison(columns, Figure(), given)
 
 
@@ -177,9 +177,9 @@ def test_the_overview_draws_on_the_axes_that_it_is_given():
     given = part.subplots(1, 3)
     assert overview(explanation(), axes=given) is whole
     np.testing.assert_array_equal(given[1].images[-1].get_array(), explanation().heatmap(281))
-    with pytest.raises(InputError, match="axes must be 3 or more of matplotlib's Axes, but 2 came"):
+    with pytest.raises(InputError, match="expected 3 or more matplotlib Axes for axes, got 2"):
         overview(explanation(), axes=given[:2])
-    with pytest.raises(InputError, match="give a figure or axes to draw on, but both came"):
+    with pytest.raises(InputError, match="expected either a figure or axes, got both"):
         overview(explanation(), Figure(), given)
 
 

@@ -79,15 +79,15 @@ def test_the_colour_map_is_the_style_sheet_s():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": 4}, "channels must be from 0 to 3 in 'stem', but 4 came"),
-        ({"channels": [0]}, "channels must be one for each of 2 places, but 1 came"),
-        ({"image": 2}, "image must be from 0 to 1, but 2 came"),
-        ({"axes": Figure().subplots(1, 1)}, "axes must be 2 or more of matplotlib's Axes"),
-        ({"axes": [1, 2]}, "axes must be 2 or more of matplotlib's Axes, but int came"),
+        ({"channels": 4}, "expected an integer from 0 to 3 for channels of 'stem', got 4"),
+        ({"channels": [0]}, "expected one channel for each of 2 activations for channels, got 1"),
+        ({"image": 2}, "expected an integer from 0 to 1 for image, got 2"),
+        ({"axes": Figure().subplots(1, 1)}, "expected 2 or more matplotlib Axes for axes"),
+        ({"axes": [1, 2]}, "expected 2 or more matplotlib Axes for axes, got int"),
     ],
 )
 def test_mistakes(options, message):
     with pytest.raises(InputError, match=message):
         activations(TRACE, **options)
-    with pytest.raises(InputError, match="trace must hold at least one activation"):
+    with pytest.raises(InputError, match="expected at least one activation in trace"):
         activations(Trace({}, None))

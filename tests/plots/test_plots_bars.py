@@ -46,12 +46,12 @@ def test_draws_on_the_axes_that_it_is_given():
 @pytest.mark.parametrize(
     ("accuracies", "message"),
     [
-        ({}, "accuracies must be a mapping with at least one masking, but an empty dict came"),
-        ([1], "accuracies must be a mapping with at least one masking, but list came"),
-        ({"grey": (OUT, BROKEN[:3])}, r"of the same pictures, for each masking, but \(5,\) and \(3,\) came for 'grey'"),
-        ({"grey": (OUT / 2, BROKEN)}, "accuracies must hold two arrays of 0 and 1"),
-        ({"grey": ([], [])}, "accuracies must hold two arrays of 0 and 1"),
-        ({"grey": OUT}, "accuracies must hold two arrays of 0 and 1 for each masking, but something else came"),
+        ({}, "expected a mapping with at least one masking for accuracies, got an empty dict"),
+        ([1], "expected a mapping with at least one masking for accuracies, got list"),
+        ({"grey": (OUT, BROKEN[:3])}, r"of the same pictures for 'grey' in accuracies, got \(5,\) and \(3,\)"),
+        ({"grey": (OUT / 2, BROKEN)}, "expected two arrays of 0 and 1"),
+        ({"grey": ([], [])}, "expected two arrays of 0 and 1"),
+        ({"grey": OUT}, "expected two arrays of 0 and 1 for 'grey' in accuracies, got ndarray"),
     ],
 )
 def test_mistakes(accuracies, message):

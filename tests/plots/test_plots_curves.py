@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from xai_layermask.errors import InputError
 from xai_layermask.plots import curve, figure_bytes
-from xai_layermask.plots.looks import looks
+from xai_layermask.plots.style import styles_of
 
 X = [0.0, 0.5, 1.0]
 VALUES = np.random.default_rng(1).random((30, 3))
@@ -56,7 +56,7 @@ def test_several_on_the_same_axes():
     assert not left.has_data()
     assert [line.get_label() for line in right.lines] == ["layer masking", "mine", "yours"]
     colours = [line.get_color() for line in right.lines]
-    assert same_color(colours[0], looks(["layer"])["layer"].colour)
+    assert same_color(colours[0], styles_of(["layer"])["layer"].colour)
     assert len(set(colours)) == 3
     for line, area in zip(right.lines, right.collections, strict=True):
         assert same_color(line.get_color(), area.get_facecolor()[0, :3])
@@ -99,15 +99,15 @@ def test_style_sheets_are_obeyed():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((X, VALUES[0]), r"values must have a row for each picture and 3 columns, one for each x, but \(3,\) came"),
-        ((X, VALUES.T), r"but \(3, 30\) came: give \(n, len\(x\)\)"),
-        ((X, VALUES[:0]), r"values must have a row for each picture"),
-        (([], VALUES), r"x must be at least one finite number"),
-        (([0.0, np.nan, 1.0], VALUES), r"x must be at least one finite number"),
-        ((X, [[1, 2], [3]]), r"values must be an array of numbers, but list came"),
-        (("abc", VALUES), r"x must be an array of numbers, but str came"),
-        ((X, VALUES, None, None, 95), r"level must be a fraction between 0 and 1, but 95 came"),
-        ((X, VALUES, "ax"), r"ax must be one of matplotlib's Axes, but str came"),
+        ((X, VALUES[0]), r"expected values \(n, 3\), a row for each picture and a column for each x, got \(3,\)"),
+        ((X, VALUES.T), r"got \(3, 30\): pass a single curve as values\[None\]"),
+        ((X, VALUES[:0]), r"expected values \(n, 3\)"),
+        (([], VALUES), r"expected a non-empty vector of finite numbers for x"),
+        (([0.0, np.nan, 1.0], VALUES), r"expected a non-empty vector of finite numbers for x"),
+        ((X, [[1, 2], [3]]), r"expected an array of numbers for values, got list"),
+        (("abc", VALUES), r"expected an array of numbers for x, got str"),
+        ((X, VALUES, None, None, 95), r"expected a fraction between 0 and 1 for level, got 95"),
+        ((X, VALUES, "ax"), r"expected matplotlib Axes for ax, got str"),
     ],
 )
 def test_mistakes(arguments, message):

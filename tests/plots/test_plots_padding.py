@@ -110,16 +110,16 @@ def test_draws_on_the_axes_that_it_is_given_and_turns_off_the_rest():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((X, PRESENCE, 0), "rounds must be a whole number of at least 1, or increasing ones, but 0 came"),
-        ((X, PRESENCE, (2, 1)), r"rounds must be a whole number of at least 1, or increasing ones, but \(2, 1\) came"),
-        ((X, PRESENCE, (0, 1)), "rounds must be"),
-        ((X, PRESENCE, True), "rounds must be"),
-        ((X, PRESENCE, 1.5), "rounds must be"),
-        ((X[None, None], PRESENCE, 1), r"x must be one channel \(H, W\) or a picture .* choose a channel, as in x\[0"),
-        ((X.astype(str), PRESENCE, 1), "x must be one channel"),
-        ((np.where(PRESENCE, np.inf, 0), PRESENCE, 1), "x must be finite wherever it is present"),
-        ((X, PRESENCE.T, 1), "presence must be of the picture's size"),
-        ((X, PRESENCE, 3, Figure().subplots(1, 3)), r"axes must be 4 or more of matplotlib's Axes, but 3 came"),
+        ((X, PRESENCE, 0), "expected an integer of at least 1 or an increasing sequence for rounds, got 0"),
+        ((X, PRESENCE, (2, 1)), r"expected an increasing sequence of integers for rounds, got \(2, 1\)"),
+        ((X, PRESENCE, (0, 1)), "expected an integer .* for rounds"),
+        ((X, PRESENCE, True), "expected an integer .* for rounds"),
+        ((X, PRESENCE, 1.5), "expected an integer .* for rounds"),
+        ((X[None, None], PRESENCE, 1), r"expected one channel \(H, W\) or a picture .* choose a channel, as in x\[0"),
+        ((X.astype(str), PRESENCE, 1), "expected one channel"),
+        ((np.where(PRESENCE, np.inf, 0), PRESENCE, 1), "expected finite numbers in the present cells of x"),
+        ((X, PRESENCE.T, 1), "expected presence of the picture's size"),
+        ((X, PRESENCE, 3, Figure().subplots(1, 3)), r"expected 4 or more matplotlib Axes for axes, got 3"),
     ],
 )
 def test_mistakes(arguments, message):

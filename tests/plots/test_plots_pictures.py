@@ -63,11 +63,11 @@ def test_draws_on_the_axes_that_it_is_given_and_without_ticks():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((PICTURE, PRESENCE[1:]), r"presence must be of the picture's size \(12, 17\), but \(11, 17\) came"),
-        ((PICTURE, np.ones((2, 1, 12, 17))), r"presence must be of the picture's size"),
-        ((PICTURE, PRESENCE / 2), "presence must hold only 0 and 1, but other values came"),
+        ((PICTURE, PRESENCE[1:]), r"expected presence of the picture's size \(12, 17\), got \(11, 17\)"),
+        ((PICTURE, np.ones((2, 1, 12, 17))), r"expected presence of the picture's size"),
+        ((PICTURE, PRESENCE / 2), "expected only 0 and 1 in presence, got other values"),
         (("no.png", PRESENCE), "image must be a file that exists"),
-        ((PICTURE, PRESENCE, Figure()), "ax must be one of matplotlib's Axes, but Figure came"),
+        ((PICTURE, PRESENCE, Figure()), "expected matplotlib Axes for ax, got Figure"),
     ],
 )
 def test_mistakes(arguments, message):

@@ -203,9 +203,9 @@ class LayerMaskLime(_OnImages, Lime):  # type: ignore[misc]
             keep = _drawn(self._draw, image, segments, count)
             samples = Samples(keep, cosine_kernel(keep))
         if self._weigh is not None:
-            samples = samples._replace(weights=_weighed(self._weigh, image, segments, samples.keep))
-        rows, weights = torch.from_numpy(samples.keep).float(), torch.from_numpy(samples.weights).float()
-        dataset = TensorDataset(rows, ask(samples.keep).float().cpu(), weights)
+            samples = samples._replace(weights=_weighed(self._weigh, image, segments, samples.coalitions))
+        rows, weights = torch.from_numpy(samples.coalitions).float(), torch.from_numpy(samples.weights).float()
+        dataset = TensorDataset(rows, ask(samples.coalitions).float().cpu(), weights)
         with torch.random.fork_rng(devices=[]):  # a loader draws a seed, and Captum a first guess of the weights
             self.interpretable_model.fit(DataLoader(dataset, batch_size=len(dataset)))
         scores: Tensor = self.interpretable_model.representation()
@@ -248,7 +248,7 @@ class LayerMaskKernelShap(_OnImages, KernelShap):  # type: ignore[misc]
     ) -> Tensor:
         del image
         samples = self._samples(segments, count)
-        answers = ask(samples.keep).double().cpu().numpy()
+        answers = ask(samples.coalitions).double().cpu().numpy()
         return torch.from_numpy(METHODS[self.method].fit(samples, answers[:, None]).scores[0])
 
 

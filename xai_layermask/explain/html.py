@@ -1,9 +1,8 @@
-"""An explanation as a page: one HTML text that holds its pictures and needs nothing else."""
+"""Explanations as HTML: the values that the templates in `data/templates` show."""
 
 from __future__ import annotations
 
-from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..plots import figure_bytes, overview
 from .serialization import png_url
@@ -11,66 +10,41 @@ from .serialization import png_url
 if TYPE_CHECKING:
     from .explanation import Explanation
 
-__all__ = ["fragment", "page"]
-
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-img { max-width: 100%; height: auto; }
-table { border-collapse: collapse; margin: 1rem 0; }
-th, td { padding: .25rem .75rem; text-align: left; border-bottom: 1px solid #ddd; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-"""
-_HEADS = ("class", "name", "probability", "intercept", "surrogate R²")
+__all__ = ["fragment", "page", "render"]
 
 
-def fragment(explained: Explanation) -> str:
-    """Show an explanation as a part of a page, as notebooks do.
+def render(template: str, **values: Any) -> str:
+    """Fill a template of `data/templates`; values are escaped.
 
-    Args:
-        explained: The explanation.
-
-    Returns:
-        HTML: the figure, and a table of the targets.
+    Example:
+        >>> render("page.html", title="a < b").splitlines()[1][:80]
+        '<html lang="en"><head><meta charset="utf-8"><title>a &lt; b</title>'
     """
-    png = figure_bytes(overview(explained), ".png")
-    names = ", ".join(explained.labels)
-    return (
-        f'<div><img src="{png_url(png)}" alt="What speaks for and against: {escape(names)}" '
-        f'style="max-width:100%">{_targets(explained)}</div>'
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("xai_layermask", "data/templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    return environment.get_template(template).render(values)
 
 
-def page(explained: Explanation) -> str:
-    """Show an explanation as a page of its own, with the settings that made it.
+def fragment(explanation: Explanation) -> str:
+    """An explanation as part of a page, as notebooks show it: the figure, and a table of the targets."""
+    return render("explanation.html", **_values(explanation))
 
-    Args:
-        explained: The explanation.
 
-    Returns:
-        A whole HTML document.
-    """
-    title = f"What the network saw as {explained.labels[0]}"
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>{escape(title)}</h1>\n"
-        "<p>Green segments speak for the prediction, red ones against it.</p>\n"
-        f"{fragment(explained)}\n<h2>Settings</h2>\n{_settings(explained)}</body></html>\n"
+def page(explanation: Explanation) -> str:
+    """An explanation as a whole HTML document, with the settings that made it."""
+    return render("explanation_page.html", **_values(explanation), settings=explanation.settings.record())
+
+
+def _values(explanation: Explanation) -> dict[str, Any]:
+    columns = (
+        explanation.targets, explanation.labels, explanation.probabilities, explanation.intercept, explanation.r2
     )
-
-
-def _targets(explained: Explanation) -> str:
-    rows = []
-    for row, (target, label) in enumerate(zip(explained.targets, explained.labels, strict=True)):
-        numbers = (explained.probabilities[row], explained.intercept[row], explained.r2[row])
-        cells = "".join(f'<td class="number">{number:.4f}</td>' for number in numbers)
-        rows.append(f'<tr><td class="number">{target}</td><td>{escape(label)}</td>{cells}</tr>')
-    heads = "".join(f"<th>{head}</th>" for head in _HEADS)
-    return f"<table><tr>{heads}</tr>{''.join(rows)}</table>"
-
-
-def _settings(explained: Explanation) -> str:
-    rows = [
-        f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
-        for name, value in explained.settings.record().items()
-    ]
-    return f"<table>{''.join(rows)}</table>"
+    return {
+        "figure": png_url(figure_bytes(overview(explanation), ".png")),
+        "labels": explanation.labels,
+        "rows": list(zip(*columns, strict=True)),
+    }

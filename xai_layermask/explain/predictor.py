@@ -1,34 +1,164 @@
-"""Questions to a masking: what does it answer when only these segments are present?
-
-Presence is made batch by batch from the rows that say which segments to keep, so that memory does not grow
-with the number of samples. A batch that does not fit into memory is halved.
-"""
+"""`Predictor`: probabilities of a masked model for coalitions of segments, and the model in the precision asked for."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ..engine.precision import LIMIT, noise
-from ..errors import InputError
+from ..catalog import PRECISIONS
+from ..engine.network import sample
+from ..engine.precision import LIMIT, noise, runs_bfloat16
+from ..errors import InputError, choose
+from ..images.preprocess import Preprocess
 from ..maskings.base import Masking
+from ..models import Classifier, load
 from ..segments import presence_of
 
-__all__ = ["Answers", "Query", "answering", "in_batches"]
+__all__ = ["LoadedModel", "Predictions", "Predictor", "answering", "in_batches", "load_model"]
 
 T = TypeVar("T")
 
+Coalitions = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
 
-class Answers(NamedTuple):
-    """What a masking answered.
+@dataclass(frozen=True)
+class LoadedModel:
+    """A network on its device, in its precision.
+
+    Attributes:
+        network: The network; the caller's own unless another precision was asked for.
+        preprocess: From pictures to its inputs.
+        labels: Names of its classes; empty if unknown.
+        name: Its name in records.
+        device: Where it is.
+        dtype: The type of its inputs.
+        autocast: Whether it runs under bfloat16 autocast.
+        tries_bfloat16: Whether `autocast` is still to be decided by [`Predictor.choose_precision`][].
+    """
+
+    network: nn.Module
+    preprocess: Preprocess
+    labels: tuple[str, ...]
+    name: str
+    device: torch.device
+    dtype: torch.dtype
+    autocast: bool
+    tries_bfloat16: bool = False
+
+    @property
+    def precision(self) -> str:
+        """The precision of its forward passes, such as "float32"."""
+        return "bfloat16" if self.autocast else str(self.dtype).removeprefix("torch.")
+
+
+def load_model(
+    model: str | nn.Module | Classifier, masking: Masking | None, precision: str, device: str | torch.device
+) -> LoadedModel:
+    """Load a model by name, or take the caller's, without moving or changing it.
+
+    Args:
+        model: A name, a classifier, or the network.
+        masking: The caller's masking of the network; None if it is still to be made.
+        precision: "auto", "float32", "bfloat16" or "float64".
+        device: "auto" or a device.
+
+    Raises:
+        InputError: If the model, precision or device is unknown, or they do not fit each other.
+
+    Example:
+        >>> load_model(nn.Conv2d(3, 8, 3), None, "auto", "auto").precision
+        'float32'
+    """
+    choose(precision, PRECISIONS, "precision")
+    wanted = _device(device)
+    if isinstance(model, str) and masking is None:
+        classifier = load(model, device=wanted or _best_device())
+    elif isinstance(model, nn.Module):
+        kind = type(model)
+        classifier = Classifier(model, Preprocess(), (), f"{kind.__module__}.{kind.__qualname__}")
+    elif isinstance(model, Classifier):
+        classifier = model
+    elif isinstance(model, str):
+        raise InputError.expected(
+            "the network of the masking for model", repr(model), "pass model=masking.model, or the masking by name"
+        )
+    else:
+        raise InputError.expected("a name, a Classifier or a torch.nn.Module for model", type(model).__name__)
+    network = classifier.model
+    if masking is not None and masking.model is not network:
+        raise InputError.expected("the network of the masking for model", "another one", "pass model=masking.model")
+    like = sample(network)
+    if wanted is not None and not _same(wanted, like.device):
+        raise InputError.expected(
+            f"the model's own device, {str(like.device)!r}, for device",
+            repr(str(wanted)),
+            "move the model with model.to(device), or leave device='auto'",
+        )
+    if precision == "float64" and like.device.type == "mps":
+        raise InputError.expected("a precision that 'mps' has", "'float64'", "use device='cpu'")
+    tries_bfloat16 = precision == "auto" and like.dtype == torch.float32 and runs_bfloat16(like.device)
+    network, dtype, autocast = _in_precision(network, like.dtype, precision, masking)
+    return LoadedModel(
+        network, classifier.preprocess, classifier.labels, classifier.name, like.device, dtype, autocast, tries_bfloat16
+    )
+
+
+def _device(device: str | torch.device) -> torch.device | None:
+    if device == "auto":
+        return None
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError.expected("'auto' or a device of torch, such as 'cuda:0', for device", repr(device)) from error
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _same(wanted: torch.device, found: torch.device) -> bool:
+    return wanted.type == found.type and wanted.index in (None, found.index)
+
+
+def _in_precision(
+    network: nn.Module, own: torch.dtype, precision: str, masking: Masking | None
+) -> tuple[nn.Module, torch.dtype, bool]:
+    """The network, the type of its inputs, and whether it runs under autocast."""
+    if precision == "auto" or own == getattr(torch, precision):
+        return network, own, False
+    if precision == "bfloat16":
+        if own == torch.float32:
+            return network, own, True
+        raise InputError.expected("a float32 model for precision 'bfloat16'", str(own), "convert it, or use 'auto'")
+    if masking is not None:
+        raise InputError.expected(
+            f"the precision of the masking's model, {own}, for precision",
+            repr(precision),
+            "make the masking of a converted model, or pass its name",
+        )
+    try:
+        return copy.deepcopy(network).to(getattr(torch, precision)), getattr(torch, precision), False
+    except Exception as error:  # anything that a module of the caller raises when it is copied
+        raise InputError.expected(
+            f"a model that can be copied for precision {precision!r}",
+            type(error).__name__,
+            "convert the model first, or use precision='auto'",
+        ) from error
+
+
+class Predictions(NamedTuple):
+    """Probabilities of coalitions.
 
     Attributes:
         probabilities: float64 `(M, T)`.
@@ -39,79 +169,23 @@ class Answers(NamedTuple):
     batch_size: int
 
 
-@contextmanager
-def answering(device: torch.device, autocast: bool) -> Iterator[None]:
-    """Run forward passes without gradients.
+class Predictor:
+    """From coalitions of the segments of one picture to probabilities.
+
+    Presence masks are made batch by batch, so that memory does not grow with the number of coalitions.
 
     Args:
-        device: Where they run.
-        autocast: Whether they run in bfloat16 wherever torch finds that safe.
-
-    Example:
-        >>> with answering(torch.device("cpu"), autocast=True):
-        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
-        torch.bfloat16
-    """
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-        yield
-
-
-def in_batches(
-    ask: Callable[[npt.NDArray[np.bool_]], T], keep: npt.NDArray[np.bool_], batch_size: int, device: torch.device
-) -> Iterator[tuple[T, int]]:
-    """Ask for row after row, in batches that are halved whenever they do not fit into memory.
-
-    Args:
-        ask: The question: from rows `(m, K)` to their answer.
-        keep: Bool `(M, K)`: which segments are present.
-        batch_size: How many rows come at once, as long as memory suffices.
-        device: Where the question is answered.
-
-    Yields:
-        The answer to a batch, and the batch size that fits.
-
-    Example:
-        >>> def ask(rows):
-        ...     if len(rows) > 2:
-        ...         raise MemoryError
-        ...     return len(rows)
-        >>> list(in_batches(ask, np.ones((5, 3), bool), 4, torch.device("cpu")))
-        [(2, 2), (2, 2), (1, 2)]
-    """
-    start = 0
-    while start < len(keep):
-        rows = keep[start : start + batch_size]
-        try:
-            found = [ask(rows)]
-        except (RuntimeError, MemoryError) as error:
-            if len(rows) == 1 or not _is_out_of_memory(error):
-                raise
-            found = []  # go on outside: the error's traceback would keep the failed batch in memory
-        if found:
-            start += len(rows)
-            yield found.pop(), batch_size
-            continue
-        batch_size = len(rows) // 2
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-class Query:
-    """A masking with a picture and its segments: from the segments to keep to probabilities.
-
-    Args:
-        masking: The masking to ask.
-        image: `(1, 3, H, W)`, normalised, where the model is.
+        masking: The masked model.
+        image: `(1, 3, H, W)`, normalised, on the model's device.
         segments: int64 `(H, W)`, ids 0..K-1.
-        autocast: Whether forward passes run in bfloat16 wherever torch finds that safe. As an attribute it also says
-            what [`settle`][xai_layermask.explain.predictor.Query.settle] decided.
+        autocast: Whether forward passes run under bfloat16 autocast; as an attribute also the decision of
+            [`choose_precision`][].
 
     Example:
         >>> from xai_layermask import LayerMask
         >>> model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
-        >>> halves = np.array([[0, 0, 1, 1]] * 4)
-        >>> query = Query(LayerMask(model), torch.ones(1, 3, 4, 4), halves)
-        >>> query.answers(np.array([[True, False], [False, True]]), [0], 16, lambda done: None).probabilities.round(3)
+        >>> predictor = Predictor(LayerMask(model), torch.ones(1, 3, 4, 4), np.array([[0, 0, 1, 1]] * 4))
+        >>> predictor.predict(np.array([[True, False], [False, True]]), [0], batch_size=16).probabilities.round(3)
         array([[0.333],
                [0.333]])
     """
@@ -124,94 +198,118 @@ class Query:
         self._device = image.device
         self.autocast = autocast
 
-    def whole(self) -> Floats:
+    def predict_whole(self) -> Floats:
         """The model's probabilities for the whole picture, float64 `(classes,)`.
 
         Raises:
-            InputError: If the model answers with anything but finite logits `(1, classes)`.
+            InputError: If the model does not return finite logits `(1, classes)`.
         """
         with answering(self._device, self.autocast):
-            found: Floats = _probabilities(self._bound.masking(self._bound.image), 1)[0]
-            return found
+            probabilities: Floats = _probabilities(self._bound.masking(self._bound.image), 1)[0]
+            return probabilities
 
-    def answers(
+    def predict(
         self,
-        keep: npt.NDArray[np.bool_],
+        coalitions: Coalitions,
         targets: Sequence[int],
         batch_size: int,
-        advance: Callable[[int], object],
-    ) -> Answers:
-        """Ask for every row.
+        advance: Callable[[int], object] = lambda done: None,
+    ) -> Predictions:
+        """Probabilities of the targets for each coalition.
 
         Args:
-            keep: Bool `(M, K)`: which segments are present.
+            coalitions: Bool `(M, K)`: which segments are present.
             targets: T class indices.
-            batch_size: How many rows go through the model at once, as long as memory suffices.
-            advance: Is told how many rows more are done, after every batch.
-
-        Returns:
-            Probabilities float64 `(M, T)`, and the batch size that fitted.
+            batch_size: Coalitions per forward pass; halved while they do not fit into memory.
+            advance: Called after each batch with the number of coalitions in it.
 
         Raises:
-            InputError: If the model answers with anything but finite logits `(N, classes)`.
+            InputError: If the model does not return finite logits `(N, classes)`.
         """
-        values = np.empty((len(keep), len(targets)))
+        values = np.empty((len(coalitions), len(targets)))
         start = 0
         with answering(self._device, self.autocast):
-            for found, fitting in in_batches(self._ask, keep, batch_size, self._device):
+            for found, fitting in in_batches(self._predict_batch, coalitions, batch_size, self._device):
                 batch_size = fitting
                 values[start : start + len(found)] = found[:, targets]
                 start += len(found)
                 advance(len(found))
-        return Answers(values, batch_size)
+        return Predictions(values, batch_size)
 
-    def settle(
-        self,
-        keep: npt.NDArray[np.bool_],
-        targets: Sequence[int],
-        batch_size: int,
-        advance: Callable[[int], object],
-    ) -> Answers:
-        """Ask in float32 and in bfloat16, and go on in bfloat16 if that hardly changes the answers.
+    def choose_precision(
+        self, coalitions: Coalitions, targets: Sequence[int], batch_size: int, advance: Callable[[int], object]
+    ) -> Predictions:
+        """Predict in float32 and in bfloat16, and set `autocast` if the difference is small.
 
-        It does not where the error is at most [`LIMIT`][xai_layermask.engine.precision.LIMIT] of the answers' spread.
+        It is if the error is at most [`LIMIT`][xai_layermask.engine.precision.LIMIT] of the spread of the predictions.
 
         Args:
-            keep: Bool `(M, K)`: the rows to ask for.
-            targets: T class indices.
-            batch_size: As for `answers`.
-            advance: As for `answers`.
+            coalitions: As in [`predict`][].
+            targets: As in [`predict`][].
+            batch_size: As in [`predict`][].
+            advance: As in [`predict`][].
 
         Returns:
-            The answers in float32. What was decided is `autocast`.
+            The predictions in float32.
         """
         self.autocast = True
-        rough = self.answers(keep, targets, batch_size, lambda done: None)
+        rough = self.predict(coalitions, targets, batch_size)
         self.autocast = False
-        exact = self.answers(keep, targets, rough.batch_size, advance)
+        exact = self.predict(coalitions, targets, rough.batch_size, advance)
         self.autocast = noise(exact.probabilities, rough.probabilities) <= LIMIT
         return exact
 
-    def _ask(self, rows: npt.NDArray[np.bool_]) -> Floats:
-        presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
-        return _probabilities(self._bound(presence), len(rows))
+    def _predict_batch(self, coalitions: Coalitions) -> Floats:
+        presence = presence_of(self._segments, torch.from_numpy(coalitions).to(self._device))
+        return _probabilities(self._bound(presence), len(coalitions))
 
 
 def _probabilities(logits: Any, count: int) -> Floats:
     if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != count or logits.shape[1] < 2:
-        came = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError(
-            f"model must answer {count} images with logits ({count}, classes) of at least 2 classes, but "
-            f"{came} came: wrap it in a module that returns them."
+        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
+        raise InputError.expected(
+            f"logits ({count}, classes) of at least 2 classes from the model for {count} images",
+            got,
+            "wrap it in a module that returns them",
         )
-    # On the processor, since not every accelerator has float64.
+    # On the CPU, since not every accelerator has float64.
     values: Floats = logits.cpu().double().softmax(1).numpy()
     if not np.isfinite(values).all():
-        raise InputError(
-            "model must answer with finite logits, but NaN or infinity came: "
-            "check its weights, and that the preprocessing is the model's own."
+        raise InputError.expected(
+            "finite logits from the model",
+            "NaN or infinity",
+            "check its weights, and that the preprocessing is the model's own",
         )
     return values
+
+
+@contextmanager
+def answering(device: torch.device, autocast: bool) -> Iterator[None]:
+    """Run forward passes without gradients, under bfloat16 autocast if asked for."""
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        yield
+
+
+def in_batches(
+    function: Callable[[Coalitions], T], coalitions: Coalitions, batch_size: int, device: torch.device
+) -> Iterator[tuple[T, int]]:
+    """Apply a function to batches of rows, halving the batch size when memory runs out; yields results and size."""
+    start = 0
+    while start < len(coalitions):
+        rows = coalitions[start : start + batch_size]
+        try:
+            found = [function(rows)]
+        except (RuntimeError, MemoryError) as error:
+            if len(rows) == 1 or not _is_out_of_memory(error):
+                raise
+            found = []  # retry outside: the error's traceback would keep the failed batch in memory
+        if found:
+            start += len(rows)
+            yield found.pop(), batch_size
+            continue
+        batch_size = len(rows) // 2
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -1,7 +1,7 @@
-"""An explanation as bytes: compressed numpy arrays, or JSON that any program can read.
+"""Serialization of explanations: compressed numpy arrays, or JSON that any program can read.
 
-Both hold the same fields and give back the same numbers, to the last bit. Nothing is pickled, so that a file
-from a stranger can do no harm.
+Both hold the same fields and restore the same numbers, to the last bit. Nothing is pickled, so that a file from an
+untrusted source is safe to load.
 """
 
 from __future__ import annotations
@@ -37,13 +37,7 @@ _DTYPES = {
 
 
 def png_bytes(picture: Picture) -> bytes:
-    """Write a picture as PNG.
-
-    Args:
-        picture: uint8 `(H, W, 3)`.
-
-    Returns:
-        The content of the file.
+    """Encode a picture, uint8 `(H, W, 3)`, as PNG.
 
     Example:
         >>> png_bytes(np.zeros((2, 2, 3), np.uint8))[1:4]
@@ -57,13 +51,7 @@ def png_bytes(picture: Picture) -> bytes:
 
 
 def png_url(png: bytes) -> str:
-    """Write a PNG as an address that holds the picture itself.
-
-    Args:
-        png: The content of the file.
-
-    Returns:
-        The address, for `<img src=...>`.
+    """Encode a PNG as a data URL, for `<img src=...>`.
 
     Example:
         >>> png_url(b"PNG")
@@ -87,7 +75,7 @@ def _from_npz(data: bytes) -> Fields:
 
 
 def _to_json(fields: Fields) -> bytes:
-    lists = {name: _without_nan(np.asarray(fields[name], dtype).tolist()) for name, dtype in _DTYPES.items()}
+    lists = {name: _nan_to_null(np.asarray(fields[name], dtype).tolist()) for name, dtype in _DTYPES.items()}
     content = {
         "format": _FORMAT,
         "settings": fields["settings"],
@@ -105,42 +93,35 @@ def _from_json(data: bytes) -> Fields:
     encoded = content["picture"].partition(",")[2]
     with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
         content["picture"] = image.convert("RGB")
-    # None becomes nan in a float array.
+    # numpy reads None as nan in a float array.
     return content | {name: np.array(content[name], dtype) for name, dtype in _DTYPES.items()}
 
 
 def _known(content: Any) -> Fields:
     found = content.get("format") if isinstance(content, dict) else None
     if found != _FORMAT:
-        raise InputError(f"file must hold {_FORMAT!r}, but {found!r} came: save the explanation again.")
+        raise InputError.expected(f"the format {_FORMAT!r} in the file", repr(found), "save the explanation again")
     return {key: value for key, value in content.items() if key != "format"}
 
 
-def _without_nan(value: Any) -> Any:
-    """JSON has no nan: null stands for it."""
+def _nan_to_null(value: Any) -> Any:
+    """JSON has no nan; null represents it."""
     if isinstance(value, list):
-        return [_without_nan(one) for one in value]
+        return [_nan_to_null(one) for one in value]
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def _reading(read: Callable[[bytes], Fields], suffix: str) -> Callable[[bytes], Fields]:
+def _reader(read: Callable[[bytes], Fields], suffix: str) -> Callable[[bytes], Fields]:
     def checked(data: bytes) -> Fields:
         try:
             return read(data)
         except InputError:
             raise
-        except (
-            OSError,
-            ValueError,
-            KeyError,
-            TypeError,
-            AttributeError,
-            EOFError,
-            zipfile.BadZipFile,
-        ) as error:
-            raise InputError(
-                f"file must be a saved explanation ({suffix}), but it cannot be read "
-                f"({type(error).__name__}): it may be cut short or something else, so save it again."
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+            raise InputError.expected(
+                f"a saved explanation ({suffix}) in the file",
+                f"unreadable data ({type(error).__name__})",
+                "it may be truncated or of another kind, so save the explanation again",
             ) from error
 
     return checked
@@ -148,6 +129,6 @@ def _reading(read: Callable[[bytes], Fields], suffix: str) -> Callable[[bytes], 
 
 #: By suffix: from fields to bytes, and back.
 FORMATS: dict[str, tuple[Callable[[Fields], bytes], Callable[[bytes], Fields]]] = {
-    ".npz": (_to_npz, _reading(_from_npz, ".npz")),
-    ".json": (_to_json, _reading(_from_json, ".json")),
+    ".npz": (_to_npz, _reader(_from_npz, ".npz")),
+    ".json": (_to_json, _reader(_from_json, ".json")),
 }

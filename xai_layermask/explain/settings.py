@@ -14,22 +14,22 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How an explanation was made: what it takes to make it again.
+    """How an explanation was made: all that it takes to make it again.
 
-    The explanation holds the cropped picture, so preprocess it without cropping it anew:
+    The explanation holds the cropped picture, so preprocess it without cropping it again:
     `dataclasses.replace(settings.preprocess, resize=None, crop=None)`.
 
     Attributes:
-        model: The model's name, or the class of a model that was passed itself.
+        model: The model's name, or the class of a network that was passed.
         method: "lime" or "shap".
         masking: The masking's name.
-        segments: How the picture was cut; "array" where a map was passed, which is `explanation.segments`.
-        n_samples: The number of samples asked for; of "auto", the number that it took.
-        seed: Where their randomness came from.
-        batch_size: How many samples went through the model at once.
-        precision: The arithmetic of the forward passes, such as "float32".
-        device: Where they ran, such as "cpu".
-        preprocess: How the picture was prepared for the model.
+        segments: The name of the segmentation; "array" for a map, which is `explanation.segments`.
+        n_samples: The number of samples asked for; for "auto", the number used.
+        seed: Seed of the samples.
+        batch_size: Samples per forward pass.
+        precision: Of the forward passes, such as "float32".
+        device: Of the forward passes, such as "cpu".
+        preprocess: From the picture to the model's input.
         versions: The versions of this package and of torch.
         sampling: How the samples depend on each other, such as "plain".
 
@@ -55,19 +55,19 @@ class Settings:
     sampling: str = "plain"
 
     def record(self) -> dict[str, Any]:
-        """The settings as plain numbers and words, such as JSON holds."""
+        """The settings as numbers, strings, lists and dictionaries, ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_record(cls, record: object) -> Settings:
-        """Take settings from what [`record`][] made of them.
+        """Read what [`record`][] returned.
 
         Args:
-            record: A mapping with a value for each attribute. Those of version 0.1 have no `sampling`; what
-                they were made with was plain for LIME and paired for KernelSHAP.
+            record: A mapping with a value for each attribute. A record without `sampling` used plain sampling for
+                LIME and paired sampling for KernelSHAP.
 
         Raises:
-            InputError: If it is something else.
+            InputError: If it is anything else.
         """
         names = {field.name for field in fields(cls)}
         if isinstance(record, Mapping) and "sampling" not in record:
@@ -76,7 +76,5 @@ class Settings:
             try:
                 return cls(**{**record, "preprocess": Preprocess(**record["preprocess"])})
             except TypeError:
-                pass  # a preprocessing with unknown parts: the sentence below says what to do
-        raise InputError(
-            f"settings must have {', '.join(sorted(names))}, but something else came: give what record() made."
-        )
+                pass  # unknown fields of the preprocessing
+        raise InputError.expected(f"a record of settings with {', '.join(sorted(names))}", "something else")

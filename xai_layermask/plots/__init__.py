@@ -1,28 +1,38 @@
-"""Figures: explanations, curves and bars with intervals, and a look at what a masked network sees.
+"""Figures: explanations, curves and bars with intervals, and what a masked network sees.
 
-Each function draws on the axes that it is given, or on a figure of its own, and returns them; `ax.figure` is the
-figure. Nothing touches pyplot or matplotlib's settings: whatever style sheet is in force is obeyed, and only pictures
-and maps are pixels in a vector file.
+Each function draws on the axes that it is given, or on a new figure, and returns them; `ax.figure` is the figure.
+pyplot and matplotlib's settings are left alone and the current style sheet applies. In vector formats only pictures and
+maps are pixels.
 """
 
 from __future__ import annotations
 
 from .activations import activations
-from .bars import mask_shape_bars
-from .curves import curve
-from .explanations import comparison, draw, overview
+from .bars import bars, error_lengths, mask_shape_bars
+from .curves import curve, curves
+from .explanations import SegmentScores, comparison, draw, overview
+from .figure import escape_mathtext, figure_bytes, new_figure, single_axes
 from .padding import rings
-from .panel import figure_bytes
 from .pictures import masked_picture
+from .style import Style, styles_of
 
 __all__ = [
+    "SegmentScores",
+    "Style",
     "activations",
+    "bars",
     "comparison",
     "curve",
+    "curves",
     "draw",
+    "error_lengths",
+    "escape_mathtext",
     "figure_bytes",
     "mask_shape_bars",
     "masked_picture",
+    "new_figure",
     "overview",
     "rings",
+    "single_axes",
+    "styles_of",
 ]

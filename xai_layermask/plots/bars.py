@@ -1,4 +1,4 @@
-"""Bars with intervals, in groups."""
+"""Grouped bars with intervals."""
 
 from __future__ import annotations
 
@@ -10,35 +10,32 @@ import numpy.typing as npt
 
 from ..catalog import title
 from ..errors import InputError
-from ..stats.intervals import Estimate, estimate, joined
-from ..stats.statistic import Floats, Mean
-from .looks import Look, looks
-from .panel import one
+from ..stats import Estimate, Floats, Mean, estimate, joined
+from .figure import single_axes
+from .style import Style, styles_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["MINUS", "bars", "ends", "mask_shape_bars"]
+__all__ = ["MINUS", "bars", "error_lengths", "mask_shape_bars"]
 
 MINUS = "\N{MINUS SIGN}"
 _WIDTH, _HEIGHT = 4.2, 3.0  # inches
-_WIDE = 3.1  # inches: the entries of the legend find room beside each other
+_WIDE = 3.1  # inches from which two legend entries fit beside each other
 _KINDS = ("object masked out", "broken mask")
 
 
-def mask_shape_bars(
-    accuracies: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], ax: Axes | None = None
-) -> Axes:
+def mask_shape_bars(accuracies: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]], ax: Axes | None = None) -> Axes:
     """Draw what the shape of the mask tells the model, as in figures 6 and 7 of the paper.
 
-    For each masking, accuracy with the object masked out stands beside accuracy with the same mask broken into
-    quarters; lines are 95 % bootstrap intervals over pictures, and the gap between the two is written above. The wider
-    it is, the less the model learns from the mask's shape.
+    For each masking, the accuracy with the object masked out is drawn beside the accuracy with the same mask broken
+    into quarters, with 95 % bootstrap intervals over pictures and the gap between the two above. The wider the gap,
+    the less the model learns from the mask's shape.
 
     Args:
-        accuracies: For each masking, under its name, which pictures keep their class: with the object masked out,
-            `(n,)`, and with the broken mask, `(n,)`, bool or 0/1, the same pictures in the same order.
-        ax: Where to draw; a figure of its own if None.
+        accuracies: By masking, which pictures keep their class: with the object masked out, `(n,)`, and with the
+            broken mask, `(n,)`, bool or 0/1, the same pictures in the same order.
+        ax: Where to draw; a new figure if None.
 
     Returns:
         The axes, with a legend.
@@ -52,18 +49,19 @@ def mask_shape_bars(
         ['gap +0.00', 'gap +0.50']
     """
     if not isinstance(accuracies, Mapping) or not accuracies:
-        came = f"an empty {type(accuracies).__name__}" if not accuracies else type(accuracies).__name__
-        raise InputError(
-            f"accuracies must be a mapping with at least one masking, but {came} came: give for example "
-            "{'layer': (object_correct, broken_correct)}."
+        got = f"an empty {type(accuracies).__name__}" if not accuracies else type(accuracies).__name__
+        raise InputError.expected(
+            "a mapping with at least one masking for accuracies",
+            got,
+            "pass for example {'layer': (object_correct, broken_correct)}",
         )
-    pairs = {name: _pair(name, pair) for name, pair in accuracies.items()}
-    ax = one(ax, max(_WIDTH, 1.2 * len(pairs) + 0.8), _HEIGHT)
-    found = {
+    pairs = {name: _checked_pair(name, pair) for name, pair in accuracies.items()}
+    ax = single_axes(ax, max(_WIDTH, 1.2 * len(pairs) + 0.8), _HEIGHT)
+    estimates = {
         kind: joined([estimate(Mean(pair[place]))[0] for pair in pairs.values()]) for place, kind in enumerate(_KINDS)
     }
-    bars([title(name).replace(" ", "\n") for name in pairs], found, ax=ax)
-    tops = np.fmax.reduce([np.fmax(one.value, one.high) for one in found.values()])
+    bars([title(name).replace(" ", "\n") for name in pairs], estimates, ax=ax)
+    tops = np.fmax.reduce([np.fmax(one.value, one.high) for one in estimates.values()])
     for place, (masked_out, broken) in enumerate(pairs.values()):
         gap = float(broken.mean() - masked_out.mean()) + 0.0
         ax.annotate(
@@ -77,16 +75,18 @@ def mask_shape_bars(
 
 
 def bars(
-    groups: Sequence[str], estimates: Mapping[str, Estimate], ax: Axes | None = None,
-    look: Mapping[str, Look] | None = None,
+    groups: Sequence[str],
+    estimates: Mapping[str, Estimate],
+    ax: Axes | None = None,
+    styles: Mapping[str, Style] | None = None,
 ) -> Axes:
-    """Draw groups of bars with their intervals; a bar without a number is left out.
+    """Draw groups of bars with their intervals; undefined values are left out.
 
     Args:
-        groups: The names below the groups, `(P,)`.
-        estimates: The P numbers of each series, under its name.
-        ax: Where to draw; a figure of its own if None.
-        look: How each series looks; by default as [`looks`][xai_layermask.plots.looks.looks] says.
+        groups: The labels below the groups, `(P,)`.
+        estimates: By series, P values.
+        ax: Where to draw; a new figure if None.
+        styles: By series; [`styles_of`][xai_layermask.plots.style.styles_of] if None.
 
     Returns:
         The axes.
@@ -96,57 +96,49 @@ def bars(
         >>> [float(bar.get_height()) for bar in ax.patches]
         [0.5, 1.0]
     """
-    ax = one(ax, _WIDTH, _HEIGHT)
-    look = looks(estimates) if look is None else look
+    ax = single_axes(ax, _WIDTH, _HEIGHT)
+    styles = styles_of(estimates) if styles is None else styles
     width = 0.8 / max(1, len(estimates))
-    for number, (name, found) in enumerate(estimates.items()):
+    for number, (name, series) in enumerate(estimates.items()):
         at = np.arange(len(groups)) + (number - (len(estimates) - 1) / 2) * width
-        known = np.isfinite(found.value)
+        known = np.isfinite(series.value)
         if not known.any():
-            continue  # an empty series would have a line in the legend, and nothing to show there
-        ax.bar(at[known], found.value[known], 0.92 * width, color=look[name].colour, label=title(name))
+            continue  # it would only add an entry to the legend
+        ax.bar(at[known], series.value[known], 0.92 * width, color=styles[name].colour, label=title(name))
         ax.errorbar(
-            at[known], found.value[known], yerr=ends(found)[:, known], fmt="none", capsize=2, linewidth=1,
-            ecolor=_ink(ax), zorder=3,
+            at[known], series.value[known], yerr=error_lengths(series)[:, known], fmt="none", capsize=2, linewidth=1,
+            ecolor=_line_colour(ax), zorder=3,
         )
     ax.set_xticks(range(len(groups)), groups)
     return ax
 
 
-def ends(found: Estimate) -> Floats:
-    """How far the ends of intervals are from the values, as `errorbar` wants it; a missing one has no length.
-
-    Args:
-        found: P numbers with their intervals.
-
-    Returns:
-        Lengths, `(2, P)`: below and above.
-    """
-    lengths = np.stack([found.value - found.low, found.high - found.value])
-    # A percentile interval of few pictures may just miss its own value.
+def error_lengths(series: Estimate) -> Floats:
+    """Distances of the interval ends from the P values, `(2, P)`, as `errorbar` takes them; 0 for a missing end."""
+    lengths = np.stack([series.value - series.low, series.high - series.value])
+    # A percentile interval of few pictures may not contain the value.
     return np.maximum(np.nan_to_num(lengths, nan=0.0), 0.0)
 
 
-def _ink(ax: Axes) -> str:
-    """What lines are drawn in on this background."""
+def _line_colour(ax: Axes) -> str:
     import matplotlib as mpl
 
     return str(mpl.rcParams["axes.edgecolor"]) if ax.patch.get_visible() else "black"
 
 
-def _pair(name: str, pair: Any) -> tuple[Floats, Floats]:
-    """Which pictures keep their class, twice, as 0 and 1."""
+def _checked_pair(name: str, pair: Any) -> tuple[Floats, Floats]:
     try:
         masked_out, broken = (np.asarray(kept, dtype=np.float64) for kept in pair)
     except (TypeError, ValueError) as error:
-        raise InputError(
-            f"accuracies must hold two arrays of 0 and 1 for each masking, but something else came for {name!r}: "
-            "give (object_correct, broken_correct)."
+        raise InputError.expected(
+            f"two arrays of 0 and 1 for {name!r} in accuracies", type(pair).__name__,
+            "pass (object_correct, broken_correct)",
         ) from error
     for kept in (masked_out, broken):
         if kept.ndim != 1 or not kept.size or kept.shape != masked_out.shape or not np.isin(kept, (0, 1)).all():
-            raise InputError(
-                "accuracies must hold two arrays of 0 and 1, of the same pictures, for each masking, but "
-                f"{masked_out.shape} and {broken.shape} came for {name!r}: give whether each picture keeps its class."
+            raise InputError.expected(
+                f"two arrays of 0 and 1 of the same pictures for {name!r} in accuracies",
+                f"{masked_out.shape} and {broken.shape}",
+                "pass whether each picture keeps its class",
             )
     return masked_out, broken

@@ -1,4 +1,4 @@
-"""Pictures of which a part is missing, and seen to be missing."""
+"""Pictures whose absent pixels are shown as transparent."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy.typing as npt
 from torch import Tensor
 
 from ..errors import InputError
-from ..images.read import read_image
-from .panel import PANEL, bare, board, one
+from ..images import read_image
+from .figure import PANEL, checkerboard, hide_ticks, single_axes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,12 +19,12 @@ __all__ = ["as_mask", "masked_picture", "transparent"]
 
 
 def masked_picture(picture: Any, presence: Any, ax: Axes | None = None) -> Axes:
-    """Draw a picture, and a checkerboard where its pixels are absent, as transparency is shown.
+    """Draw a picture with a checkerboard where its pixels are absent.
 
     Args:
-        picture: Whatever holds one, as [`read_image`][xai_layermask.images.read_image] takes it.
+        picture: Anything that [`read_image`][xai_layermask.images.read_image] takes.
         presence: Bool or 0/1, `(H, W)` or with leading dimensions of one, of the picture's size.
-        ax: Where to draw; a figure of its own if None.
+        ax: Where to draw; a new figure if None.
 
     Returns:
         The axes.
@@ -40,55 +40,38 @@ def masked_picture(picture: Any, presence: Any, ax: Axes | None = None) -> Axes:
     """
     colours = read_image(picture)
     mask = as_mask(presence, colours.shape[:2])
-    ax = one(ax, 1.4 * PANEL, 1.4 * PANEL)
-    board(ax, *mask.shape)
+    ax = single_axes(ax, 1.4 * PANEL, 1.4 * PANEL)
+    checkerboard(ax, *mask.shape)
     ax.imshow(transparent(colours, mask))
-    bare(ax)
+    hide_ticks(ax)
     return ax
 
 
 def transparent(picture: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-    """Put nothing where a picture is absent.
-
-    Args:
-        picture: uint8 `(H, W, 3)`.
-        mask: Bool `(H, W)`, True where it is present.
-
-    Returns:
-        uint8 `(H, W, 4)`; what stood at an absent pixel is gone, so that it cannot shine through.
-    """
-    shown = mask[..., None]
-    return np.concatenate([np.where(shown, picture, 128), np.where(shown, 255, 0)], axis=2).astype(np.uint8)
+    """Add an alpha channel, uint8 `(H, W, 4)`: absent pixels are transparent, and their colours are erased."""
+    present = mask[..., None]
+    return np.concatenate([np.where(present, picture, 128), np.where(present, 255, 0)], axis=2).astype(np.uint8)
 
 
 def as_mask(presence: Any, size: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Check presence for one picture.
+    """Check the presence of one picture, and make it bool `(H, W)`.
 
     Args:
-        presence: Bool or 0/1, `(H, W)` or with leading dimensions of one; an array or a tensor.
-        size: The H and W that it must have.
-
-    Returns:
-        Bool `(H, W)`.
+        presence: Array or tensor of bool or 0/1, `(H, W)` or with leading dimensions of one.
+        size: The required (H, W).
 
     Raises:
-        InputError: If it is of another size, or a value is neither 0 nor 1.
+        InputError: If the size is another, or a value is neither 0 nor 1.
 
     Example:
         >>> as_mask(np.ones((1, 1, 2, 3)), (2, 4))
         Traceback (most recent call last):
         ...
-        xai_layermask.errors.InputError: presence must be of the picture's size (2, 4), but (1, 1, 2, 3) came: \
-give one value for each pixel.
+        xai_layermask.errors.InputError: expected presence of the picture's size (2, 4), got (1, 1, 2, 3)
     """
     mask = presence.detach().cpu().numpy() if isinstance(presence, Tensor) else np.asarray(presence)
     if mask.ndim < 2 or mask.shape[-2:] != tuple(size) or any(side != 1 for side in mask.shape[:-2]):
-        raise InputError(
-            f"presence must be of the picture's size {tuple(size)}, but {mask.shape} came: give one value for each "
-            "pixel."
-        )
+        raise InputError.expected(f"presence of the picture's size {tuple(size)}", str(mask.shape))
     if mask.dtype != np.bool_ and not np.isin(mask, (0, 1)).all():
-        raise InputError(
-            "presence must hold only 0 and 1, but other values came: threshold it first, for example presence > 0.5."
-        )
+        raise InputError.expected("only 0 and 1 in presence", "other values", "threshold it, as in presence > 0.5")
     return mask.reshape(size).astype(np.bool_)

@@ -15,8 +15,7 @@ from ...engine.batches import usual_batch
 from ...errors import InputError
 from ...explain.explainer import LayerMaskExplainer
 from ...explain.explanation import Explanation
-from ...explain.predictor import Query, answering, in_batches
-from ...explain.subject import find_subject
+from ...explain.predictor import Predictor, answering, in_batches, load_model
 from ...maskings.base import Masking
 from ...maskings.registry import make
 from ...models import Classifier
@@ -68,7 +67,7 @@ class Asker:
     def __init__(self, classifier: Classifier, precision: str = "auto", batch_size: int | None = None) -> None:
         self.classifier = classifier
         self.preprocess = classifier.preprocess
-        self._subject = find_subject(classifier, None, precision, "auto")
+        self._loaded = load_model(classifier, None, precision, "auto")
         self._batch = batch_size
         self._maskings: dict[tuple[str, int], Masking] = {}
         self._headless: dict[tuple[int, int], nn.Module] = {}
@@ -80,7 +79,7 @@ class Asker:
     @property
     def precision(self) -> str:
         """The arithmetic of forward passes, such as "float32"."""
-        return self._subject.precision
+        return self._loaded.precision
 
     def view(self, item: Item) -> View:
         """What the model sees of a picture.
@@ -91,9 +90,9 @@ class Asker:
         self._turn_to(item)
         if self._view is None:
             prepared = self.preprocess(item.path)
-            image = prepared.tensor.to(self._subject.device, self._subject.dtype)
+            image = prepared.tensor.to(self._loaded.device, self._loaded.dtype)
             nothing = np.zeros(prepared.picture.shape[:2], np.int64)
-            whole = Query(self.masking("black"), image, nothing, self._subject.autocast).whole()
+            whole = Predictor(self.masking("black"), image, nothing, self._loaded.autocast).predict_whole()
             self._view = View(prepared.picture, image, whole)
         return self._view
 
@@ -153,7 +152,7 @@ class Asker:
         Raises:
             InputError: If the name is unknown.
         """
-        network = self._subject.model if model is None else model
+        network = self._loaded.network if model is None else model
         key = name, id(network)
         if key not in self._maskings:
             self._maskings[key] = make(name, network, self.preprocess)
@@ -175,9 +174,9 @@ class Asker:
             InputError: If the picture cannot be read, or there is no such masking.
         """
         view = self.view(item)
-        query = Query(self.masking(masking), view.image, segments, self._subject.autocast)
+        predictor = Predictor(self.masking(masking), view.image, segments, self._loaded.autocast)
         classes = range(len(view.whole))
-        return query.answers(keep, classes, self._size(view.image), lambda done: None).probabilities
+        return predictor.predict(keep, classes, self._size(view.image)).probabilities
 
     def features(self, image: Tensor, masking: str, segments: Ids, keep: Keep | None) -> Floats:
         """The features before the model's last layer when only these segments are present.
@@ -196,17 +195,17 @@ class Asker:
         """
         height, width = image.shape[2:]
         if (height, width) not in self._headless:
-            self._headless[height, width] = headless(self._subject.model, height, width)
+            self._headless[height, width] = headless(self._loaded.network, height, width)
         method = self.masking(masking, self._headless[height, width])
 
         def ask(rows: Keep) -> Floats:
-            shown = presence_of(segments, torch.from_numpy(rows).to(self._subject.device))
+            shown = presence_of(segments, torch.from_numpy(rows).to(self._loaded.device))
             return np.asarray(flat(method(image, shown), len(rows)).numpy())
 
-        with answering(self._subject.device, self._subject.autocast):
+        with answering(self._loaded.device, self._loaded.autocast):
             if keep is None:
                 return np.asarray(flat(method(image), 1).numpy())
-            batches = in_batches(ask, keep, self._size(image), self._subject.device)
+            batches = in_batches(ask, keep, self._size(image), self._loaded.device)
             return np.concatenate([found for found, _ in batches])
 
     def explain(
@@ -226,17 +225,17 @@ class Asker:
         Returns:
             The explanation.
         """
-        subject = self._subject
+        loaded = self._loaded
         # The picture is read and cropped once, for all maskings.
         cropped = replace(self.preprocess, resize=None, crop=None)
         explainer = LayerMaskExplainer(
-            Classifier(subject.model, cropped, subject.labels, subject.name),
+            Classifier(loaded.network, cropped, loaded.labels, loaded.name),
             masking=self.masking(masking),
             segments=segments,
             n_samples=samples,
             sampling=sampling,
             batch_size=self._batch or "auto",
-            precision=subject.precision,
+            precision=loaded.precision,
             seed=seed,
             progress=False,
         )
@@ -244,10 +243,10 @@ class Asker:
 
     def to_image(self, picture: npt.NDArray[np.uint8]) -> Tensor:
         """Turn a picture of the model's size, uint8 `(h, w, 3)`, into its input `(1, 3, h, w)`, where the model is."""
-        return self.preprocess.normalize(picture).to(self._subject.device, self._subject.dtype)
+        return self.preprocess.normalize(picture).to(self._loaded.device, self._loaded.dtype)
 
     def _size(self, image: Tensor) -> int:
-        return self._batch or usual_batch(image.shape[2], image.shape[3], self._subject.device)
+        return self._batch or usual_batch(image.shape[2], image.shape[3], self._loaded.device)
 
     def _turn_to(self, item: Item) -> None:
         if item != self._item:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from ...plots.looks import looks
+from ...plots import styles_of
 from ...stats.intervals import estimate
 from ...stats.statistic import Mean
 from .figures import curves, frame, panels, scatter
@@ -90,12 +90,12 @@ def _alignment(name: str, setup: Setup, cut: str) -> Drawing | None:
     starts = _starts(setup.cells())
     x = fractions(setup.cells(), *starts[0][0]) if starts else []
     figure, (line,) = panels(1, 3 if x[1:] else 2, shared=False)
-    look = looks(one.masking for one in series)
+    styles = styles_of(one.masking for one in series)
     counts: list[int] = []
     for ax, (kind, title) in zip(line, _kinds([setup]).items(), strict=False):
         found = {one.masking: estimate(_mean(kind, [_at(share) for share in removed], one, None)) for one in series}
         counts += [int(n) for one in found.values() for n in one.n]
-        curves(removed, found, ax=ax, look=look)
+        curves(removed, found, ax=ax, styles=styles)
         ax.set(title=title, xlabel="fraction that LIME removes", xticks=removed)
     if x[1:]:
         accuracy, middle = areas(*starts[0][0])[0], removed[len(removed) // 2]
@@ -103,7 +103,7 @@ def _alignment(name: str, setup: Setup, cut: str) -> Drawing | None:
         crosses = {
             one.masking: (estimate(accuracy.of(one, None))[0], estimate(aligned(one, None))[0]) for one in series
         }
-        scatter(crosses, ax=line[2], look=look)
+        scatter(crosses, ax=line[2], styles=styles)
         line[2].set(title=f"alignment at {middle:g}", xlabel="mean accuracy over removal")
     count = pictures(counts)
     frame(figure, ", ".join(part for part in (setup.name, cut, count) if part))

@@ -14,10 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...catalog import title
-from ...plots.bars import bars, ends
-from ...plots.curves import curves
-from ...plots.looks import Look, looks
-from ...plots.panel import new, one, plain
+from ...plots import (
+    Style,
+    bars,
+    curves,
+    error_lengths,
+    escape_mathtext,
+    new_figure,
+    single_axes,
+    styles_of,
+)
 from ...stats.intervals import Estimate, Interval
 
 if TYPE_CHECKING:
@@ -46,14 +52,14 @@ def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[l
         >>> len(grid), len(grid[0])
         (2, 3)
     """
-    figure = new(_WIDTH * max(columns, 1.6) + 0.4, _HEIGHT * max(rows, 1.4) + 0.6)
+    figure = new_figure(_WIDTH * max(columns, 1.6) + 0.4, _HEIGHT * max(rows, 1.4) + 0.6)
     grid = figure.subplots(rows, columns, sharex=shared, sharey="row" if shared else False, squeeze=False)
     return figure, [list(row) for row in grid]
 
 
 def dots(
     groups: Sequence[str], estimates: Mapping[str, Estimate], ax: Axes | None = None,
-    look: Mapping[str, Look] | None = None,
+    styles: Mapping[str, Style] | None = None,
 ) -> Axes:
     """Draw points with horizontal intervals, a line of the figure for each group, the first one at the top.
 
@@ -61,7 +67,7 @@ def dots(
         groups: The names beside the lines, `(P,)`.
         estimates: The P numbers of each series, under its name.
         ax: Where to draw; a figure of its own if None.
-        look: How each series looks; by default as [`looks`][xai_layermask.plots.looks.looks] says.
+        styles: By series; [`styles_of`][xai_layermask.plots.style.styles_of] if None.
 
     Returns:
         The axes.
@@ -73,16 +79,17 @@ def dots(
         >>> [label.get_text() for label in ax.get_yticklabels()]
         ['tabby', 'fox']
     """
-    ax = one(ax, 1.6 * _WIDTH, 0.7 + 0.25 * len(groups))
-    look = looks(estimates) if look is None else look
+    ax = single_axes(ax, 1.6 * _WIDTH, 0.7 + 0.25 * len(groups))
+    styles = styles_of(estimates) if styles is None else styles
     for number, (name, found) in enumerate(estimates.items()):
         at = np.arange(len(groups)) + (number - (len(estimates) - 1) / 2) * 0.6 / max(1, len(estimates))
         known = np.isfinite(found.value)
         if not known.any():
             continue
         ax.errorbar(
-            found.value[known], at[known], xerr=ends(found)[:, known], linestyle="none", marker=look[name].marker,
-            color=look[name].colour, markersize=4, linewidth=1.2, label=title(name),
+            found.value[known], at[known], xerr=error_lengths(found)[:, known], linestyle="none",
+                marker=styles[name].marker,
+            color=styles[name].colour, markersize=4, linewidth=1.2, label=title(name),
         )
     ax.set_yticks(range(len(groups)), groups)
     ax.set_ylim(len(groups) - 0.5, -0.5)
@@ -90,14 +97,14 @@ def dots(
 
 
 def scatter(
-    points: Mapping[str, tuple[Interval, Interval]], ax: Axes | None = None, look: Mapping[str, Look] | None = None
+    points: Mapping[str, tuple[Interval, Interval]], ax: Axes | None = None, styles: Mapping[str, Style] | None = None
 ) -> Axes:
     """Draw a point for each series, with the intervals of both coordinates as a cross.
 
     Args:
         points: Both coordinates, under the name of the series; points without one are left out.
         ax: Where to draw; a figure of its own if None.
-        look: How each series looks; by default as [`looks`][xai_layermask.plots.looks.looks] says.
+        styles: By series; [`styles_of`][xai_layermask.plots.style.styles_of] if None.
 
     Returns:
         The axes.
@@ -107,13 +114,14 @@ def scatter(
         >>> ax.lines[0].get_xydata().tolist()
         [[0.5, 0.2]]
     """
-    ax = one(ax, 1.6 * _WIDTH, 1.6 * _HEIGHT)
-    look = looks(points) if look is None else look
+    ax = single_axes(ax, 1.6 * _WIDTH, 1.6 * _HEIGHT)
+    styles = styles_of(points) if styles is None else styles
     for name, (across, up) in points.items():
         if np.isfinite([across.value, up.value]).all():
             ax.errorbar(
-                across.value, up.value, xerr=_arms(across), yerr=_arms(up), linestyle="none", marker=look[name].marker,
-                color=look[name].colour, markersize=5, linewidth=1.2, label=title(name),
+                across.value, up.value, xerr=_arms(across), yerr=_arms(up), linestyle="none",
+                marker=styles[name].marker,
+                color=styles[name].colour, markersize=5, linewidth=1.2, label=title(name),
             )
     return ax
 
@@ -125,7 +133,7 @@ def frame(figure: Figure, heading: str) -> None:
         figure: With axes on which something is drawn.
         heading: Whose figure it is, letter by letter.
     """
-    figure.suptitle(plain(heading))
+    figure.suptitle(escape_mathtext(heading))
     legend(figure)
 
 

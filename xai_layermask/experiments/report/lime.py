@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...catalog import masking_order
-from ...plots.looks import looks
+from ...plots import styles_of
 from ...stats.intervals import estimate, joined
 from ...stats.statistic import Mean
 from .figures import bars, frame, panels
@@ -93,7 +93,7 @@ def _drawing(name: str, setup: Setup) -> Drawing:
             for masking in maskings
         }
         counts += [int(n) for one in found.values() for n in one.n]
-        bars(setup.segments, found, ax=ax, look=looks(maskings))
+        bars(setup.segments, found, ax=ax, styles=styles_of(maskings))
         ax.set_title(measure.head)
     frame(figure, f"{setup.name}, {pictures(counts)}")
     total = len({picture for one in setup.series.values() for picture in one.pictures})

@@ -10,7 +10,7 @@ import numpy as np
 from ...catalog import title
 from ...errors import InputError
 from ...models import imagenet_labels
-from ...plots.looks import looks
+from ...plots import styles_of
 from ...stats.intervals import Estimate, estimate, joined
 from ...stats.statistic import ClassMean, Floats, Mean, Statistic
 from .figures import bars, dots, frame, panels
@@ -80,9 +80,9 @@ def _averages(name: str, setup: Setup) -> Drawing:
     figure, ((left, right),) = panels(1, 2, shared=False)
     groups = [title(one.masking).replace(" ", "\n").replace(":", ":\n") for one in series]
     figure.set_size_inches(max(6.0, 1.6 * len(groups) + 1), 3.2)
-    look = looks(_KINDS.values())
-    bars(groups, {_KINDS[kind]: found[kind] for kind in _ACCURACIES}, ax=left, look=look)
-    bars(groups, {_KINDS["gap"]: found["gap"]}, ax=right, look=look)
+    styles = styles_of(_KINDS.values())
+    bars(groups, {_KINDS[kind]: found[kind] for kind in _ACCURACIES}, ax=left, styles=styles)
+    bars(groups, {_KINDS["gap"]: found["gap"]}, ax=right, styles=styles)
     left.set(ylabel="accuracy", ylim=(0, 1))
     right.set(ylabel="difference in accuracy")
     frame(figure, f"{setup.name}, {count}")
@@ -132,13 +132,13 @@ def _class_figure(name: str, setup: Setup) -> list[Drawing]:
     series = setup.of("")
     figure, (line,) = panels(1, len(series))
     figure.set_size_inches(1.6 + 1.7 * len(series), 1.3 + 0.24 * len(shown))
-    look = looks(_KINDS.values())
+    styles = styles_of(_KINDS.values())
     groups = [f"{_class_name(label) or label} ({every[label]})" for label in shown]
     for ax, one in zip(line, series, strict=True):
         found = {
             _KINDS[kind]: joined([_of_class(kind, one, label)[0] for label in shown]) for kind in _ACCURACIES
         }
-        dots(groups, found, ax=ax, look=look)
+        dots(groups, found, ax=ax, styles=styles)
         ax.set(title=title(one.masking), xlim=(-0.05, 1.05), xlabel="accuracy")
     count = pictures(np.isfinite(_values("object_out", one, None)).sum() for one in series)
     frame(figure, f"{setup.name}, {count}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...metrics import wordnet_matrix
-from ...plots.looks import looks
+from ...plots import styles_of
 from ...stats.intervals import estimate
 from ...stats.statistic import Area, Entropy, Floats, Mean, Statistic
 from .figures import curves, frame, panels
@@ -214,10 +214,10 @@ def drawing(name: str, setup: Setup, segments: str, starts: Sequence[tuple[Cell,
     if not rows:
         return None
     figure, places = _layout(rows, [heading for _, heading in columns])
-    look = looks(one.masking for one in series)
+    styles = styles_of(one.masking for one in series)
     for place, ax in places.items():
         if place in found:
-            curves(*found[place], ax=ax, look=look)
+            curves(*found[place], ax=ax, styles=styles)
     for ax in places.values():
         ax.set_ylim(bottom=0)  # ends the search for the limits that panels share: all of them must be drawn by now
     count = pictures(int(n) for _, known in found.values() for one in known.values() for n in one.n)

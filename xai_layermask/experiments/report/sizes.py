@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ...plots.looks import looks
+from ...plots import styles_of
 from ...stats.intervals import estimate
 from ...stats.statistic import Statistic
 from .figures import curves, frame, panels
@@ -65,12 +65,12 @@ def drawing(name: str, setup: Setup, cut: str, kinds: Kinds, axis: str, shown: s
     series, sizes = setup.of(cut), sizes_of([setup])
     cells = [(size,) for size in sizes]
     figure, (line,) = panels(1, len(kinds), shared=False)
-    look = looks(one.masking for one in series)
+    styles = styles_of(one.masking for one in series)
     counts: list[int] = []
     for ax, (title, (of, _)) in zip(line, kinds.items(), strict=True):
         found = {one.masking: estimate(of(cells, one, None)) for one in series}
         counts += [int(n) for one in found.values() for n in one.n]
-        curves(sizes, found, ax=ax, look=look)
+        curves(sizes, found, ax=ax, styles=styles)
         if doubling:
             ax.set_xscale("log", base=2)
             ax.set_xticks(sizes, [f"{size:g}" for size in sizes])

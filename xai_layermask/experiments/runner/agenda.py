@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from ... import __version__
 from ...dataset import Dataset, Item
 from ...errors import InputError
-from ...explain.subject import find_subject
+from ...explain.predictor import load_model
 from ...images.read import sample_photograph
 from ...maskings.registry import make
 from ...models import Classifier
@@ -132,7 +132,7 @@ def agenda(
             segment(photograph, how)
         passes = {how: protocol.passes(*input_size(classifier), how) for _, how in variants}
         known = (source.name, digest(classifier))
-        arithmetic = find_subject(classifier, None, precision, "auto").precision
+        arithmetic = load_model(classifier, None, precision, "auto").precision
         found = [
             Entry(
                 Unit(protocol.name, protocol.settings(), *known, masking, how, item.name, fingerprint, seed, arithmetic,

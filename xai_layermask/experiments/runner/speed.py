@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from ...engine.batches import usual_batch
-from ...explain.predictor import Query
-from ...explain.subject import find_subject
+from ...explain.predictor import Predictor, load_model
 from ...maskings.registry import make
 from .agenda import Agenda, input_size
 from .source import Source
@@ -65,18 +64,18 @@ def speed(source: Source, masking: str, precision: str, device: str, batch_size:
         Forward passes per second, measured for about two seconds after a first batch.
     """
     classifier = source.load(device)
-    subject = find_subject(classifier, None, precision, "auto")
+    loaded = load_model(classifier, None, precision, "auto")
     generator = np.random.default_rng(0)
     height, width = input_size(classifier)
     picture = generator.integers(0, 255, (height, width, 3), np.uint8)
-    image = subject.preprocess.normalize(picture).to(subject.device, subject.dtype)
+    image = loaded.preprocess.normalize(picture).to(loaded.device, loaded.dtype)
     segments = np.arange(height)[:, None] * _SIDE // height * _SIDE + np.arange(width) * _SIDE // width
-    query = Query(make(masking, subject.model, subject.preprocess), image, segments, subject.autocast)
-    size = batch_size or usual_batch(height, width, subject.device)
+    predictor = Predictor(make(masking, loaded.network, loaded.preprocess), image, segments, loaded.autocast)
+    size = batch_size or usual_batch(height, width, loaded.device)
     done, start, elapsed = 0, 0.0, 0.0
     while elapsed < _SECONDS:
         keep = generator.random((size, _SIDE**2)) < 0.5
-        query.answers(keep, [0], size, lambda count: None)
+        predictor.predict(keep, [0], size)
         if not start:
             start = time.perf_counter()  # the first batch captures the model
             continue
