@@ -320,7 +320,7 @@ def test_precision():
     np.testing.assert_allclose(half.scores, single.scores, atol=0.02)
     with pytest.raises(InputError, match=r"^expected a float32 model for precision 'bfloat16', got torch"):
         explainer(copy.deepcopy(model).double(), precision="bfloat16")
-    with pytest.raises(InputError, match=r"^expected the precision of the masking's model, .* for precision, got 'float64'"):
+    with pytest.raises(InputError, match=r"^expected the precision of the masking's model, .*, got 'float64'"):
         explainer(model, masking=LayerMask(model), precision="float64")
 
 
