@@ -6,7 +6,7 @@ import torch
 
 from xai_layermask import LayerMask, LayerMaskExplainer, Preprocess
 from xai_layermask.engine.precision import LIMIT, noise, runs_bfloat16
-from xai_layermask.explain import subject as subjects
+from xai_layermask.explain import predictor as predictors
 from xai_layermask.explain.predictor import Predictor
 from xai_layermask.segments import patches
 
@@ -47,7 +47,7 @@ def network(scale):
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.0, "bfloat16"), (1000.0, "float32")])
 def test_auto_takes_bfloat16_only_where_the_answers_survive_it(scale, expected, monkeypatch):
-    monkeypatch.setattr(subjects, "runs_bfloat16", lambda device: True)
+    monkeypatch.setattr(predictors, "runs_bfloat16", lambda device: True)
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     options = {"segments": "patches:4", "n_samples": 300, "preprocess": Preprocess(32, 32), "progress": False}
     chosen = LayerMaskExplainer(network(scale), **options).explain(picture)
@@ -57,7 +57,7 @@ def test_auto_takes_bfloat16_only_where_the_answers_survive_it(scale, expected, 
 
 
 def test_auto_keeps_float32_where_bfloat16_is_not_fast(monkeypatch):
-    monkeypatch.setattr(subjects, "runs_bfloat16", lambda device: False)
+    monkeypatch.setattr(predictors, "runs_bfloat16", lambda device: False)
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     explainer = LayerMaskExplainer(
         network(0.0), segments="patches:4", n_samples=300, preprocess=Preprocess(32, 32), progress=False
