@@ -17,7 +17,7 @@ install:
 	pip install --editable '.[dev]'
 
 test:
-	pytest
+	pytest -n auto
 
 oldest:
 	bash .ci/oldest
