@@ -98,7 +98,7 @@ def test_weights_and_preprocessing_are_for_the_model_that_is_named(folder, capsy
         (["--set", "orders=salient"], r"expected one value of 'orders' for --set, got 2"),
         (["--set", "order=random"], r"for --set of robustness, got 'order': did you mean 'orders'"),
         (["--strict"], r"gone.png"),
-        (["--data", "nowhere"], r"data must be a folder, but there is none at 'nowhere'"),
+        (["--data", "nowhere"], r"expected an existing folder for data, got 'nowhere'"),
         (["--store", "nowhere/results.db"], r"store must be in a folder that exists"),
     ],
 )

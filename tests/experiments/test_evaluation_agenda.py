@@ -76,11 +76,11 @@ def test_wrong_pictures_are_left_out_by_name(tmp_path):
     assert [entry.unit.picture for entry in found.entries] == ["a.png", "a.png", "b.png", "b.png"]
     assert len(found.skipped) == 3
     assert found.skipped[0] == "'x.png' is no picture."
-    assert found.skipped[1].startswith("the files of 'gone.png' must be readable")
+    assert found.skipped[1].startswith("expected readable files for 'gone.png'")
     assert found.skipped[2] == "the name 'a.png' must be that of one picture, but several have it: rename them."
     with pytest.raises(InputError, match=r"'x.png' is no picture"):
         agenda(Fake(), data, [SOURCE], strict=True)
-    with pytest.raises(InputError, match=r"the files of 'gone.png' must be readable"):
+    with pytest.raises(InputError, match=r"expected readable files for 'gone.png'"):
         agenda(Fake(), dataclasses.replace(data, skipped=()), [SOURCE], strict=True)
 
 

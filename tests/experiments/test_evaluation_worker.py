@@ -47,7 +47,7 @@ def test_a_lost_picture_is_an_outcome(task):
     task.item.path.unlink()
     for outcome in work(task):
         assert outcome.rows is None
-        assert outcome.problem.startswith("the files of 'a.png' must be readable, but they are not")
+        assert outcome.problem.startswith("expected readable files for 'a.png'")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,7 @@ def test_area_of_an_entropy_is_recomputed_and_no_mean_of_areas():
 
 @pytest.mark.parametrize("x", [[0.5], [0.0, 0.0], [1.0, 0.5]])
 def test_an_area_needs_increasing_points(x):
-    with pytest.raises(InputError, match="x must be at least two increasing numbers, but"):
+    with pytest.raises(InputError, match="expected at least two increasing numbers for x, got"):
         Area(Mean(np.zeros((2, len(x)))), x)
 
 
@@ -118,7 +118,7 @@ def test_a_difference_weighs_both_sides_alike():
 
 
 def test_a_difference_is_of_the_same_pictures():
-    with pytest.raises(InputError, match="first and second must be of the same pictures, but 2 and 3 came"):
+    with pytest.raises(InputError, match="expected first and second of the same pictures, got 2 and 3"):
         Difference(Mean([0.0, 1.0]), Mean([0.0, 1.0, 1.0]))
 
 

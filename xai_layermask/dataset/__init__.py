@@ -1,4 +1,4 @@
-"""Pictures with labels and object masks, from the folders that people have."""
+"""Datasets: pictures with labels and object masks, in common folder layouts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes of ImageNet by whatever a dataset calls them."""
+"""ImageNet classes by the names that datasets use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _CLASSES = 1000
 
 @functools.cache
 def wnids() -> Mapping[str, int]:
-    """The WordNet ids of the 1000 ImageNet classes, each with its index.
+    """Class indices by WordNet id for the 1000 ImageNet classes.
 
     Example:
         >>> wnids()["n02123045"]  # tabby
@@ -29,13 +29,10 @@ def wnids() -> Mapping[str, int]:
 
 
 def find_class(word: str) -> int | None:
-    """Which ImageNet class a word means.
+    """The index of an ImageNet class, 0 to 999; None if no class, or more than one, has that name.
 
     Args:
-        word: A WordNet id, an index, or the class's name in torchvision's list, whatever its case, with "_" or " ".
-
-    Returns:
-        The index, 0 to 999; None if it means none, or more than one.
+        word: A WordNet id, an index, or the class's name in torchvision's list, in any case, with "_" or " ".
 
     Example:
         >>> find_class("n02123045"), find_class("281"), find_class("Egyptian_cat"), find_class("unicorn")
@@ -47,23 +44,17 @@ def find_class(word: str) -> int | None:
 
 
 def class_table(path: Path) -> dict[str, int]:
-    """Read which class each category of a dataset is.
-
-    Args:
-        path: A CSV file with the columns category and class_index.
-
-    Returns:
-        The index of each category.
+    """Read the class index of each category from a CSV file with the columns category and class_index.
 
     Raises:
-        InputError: If there is no such file, or it has other columns, or an index is none.
+        InputError: If the file cannot be read, lacks a column, or has a value that is no index.
     """
     found = {}
     for line, row in table(path, ("category", "class_index")):
         if not row["category"] or not row["class_index"].isdecimal():
-            raise InputError(
-                f"line {line} of {str(path)!r} must have a category and the index of its class, but "
-                f"{row['category']!r} and {row['class_index']!r} came: complete or remove it."
+            raise InputError.expected(
+                f"a category and the index of its class in line {line} of {str(path)!r}",
+                f"{row['category']!r} and {row['class_index']!r}",
             )
         found[row["category"]] = int(row["class_index"])
     return found
@@ -74,7 +65,7 @@ def _names() -> Mapping[str, int]:
     try:
         labels = [_plain(label) for label in imagenet_labels()]
     except InputError:
-        return {}  # names come with an optional package; ids and indices do without
+        return {}  # the names come with an optional package; ids and indices do not need it
     return {label: index for index, label in enumerate(labels) if labels.count(label) == 1}
 
 

@@ -1,4 +1,4 @@
-"""COCO: many objects in a picture, of which the largest category counts."""
+"""COCO: pictures with many objects, of which the largest category is used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ..errors import reason
+from ..errors import InputError, reason
 from .classes import class_table
 from .item import Item
 from .masks import Outlines
@@ -16,18 +16,15 @@ from .masks import Outlines
 __all__ = ["coco"]
 
 
-def coco(root: Path) -> Iterator[Item | str]:
+def coco(root: Path) -> Iterator[Item | InputError]:
     """`ROOT/annotations/instances_SPLIT.json` with `ROOT/SPLIT/*.jpg`, as torchvision's `CocoDetection` reads them.
 
-    A picture's mask is all objects of one category together: the one that covers most, by the sum of its areas. With
-    `ROOT/classes.csv` only the categories that it lists count, and pictures without them are left out; without it,
-    every label is None. Pictures without objects are left out.
-
-    Args:
-        root: The folder.
+    The mask of a picture is the union of all objects of one category, the one with the largest total area. With
+    `ROOT/classes.csv` only the categories listed there are used; without it, every label is None. Pictures without
+    objects are left out.
 
     Yields:
-        Items, named "SPLIT/NAME.jpg", and a sentence for each file of annotations, or object, that is wrong.
+        Items named "SPLIT/NAME.jpg", and an error for each invalid file of annotations or object.
     """
     table = root / "classes.csv"
     known = class_table(table) if table.is_file() else None
@@ -43,9 +40,10 @@ def coco(root: Path) -> Iterator[Item | str]:
                 if known is None or name in known:
                     objects[one["image_id"]][name].append((float(one["area"]), one["segmentation"]))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            yield (
-                f"{path.name!r} must hold COCO's categories, images and annotations, but it cannot be read so "
-                f"({reason(error)}): download it again."
+            yield InputError.expected(
+                f"COCO's categories, images and annotations in {path.name!r}",
+                f"other content ({reason(error)})",
+                "download it again",
             )
             continue
         for number, file in sorted(pictures.items(), key=lambda pair: pair[1]):
@@ -53,10 +51,10 @@ def coco(root: Path) -> Iterator[Item | str]:
                 yield _item(root / split / file, f"{split}/{file}", objects[number], known)
 
 
-def _item(path: Path, name: str, objects: dict[str, list[Any]], known: dict[str, int] | None) -> Item | str:
-    # Of equally large categories the first by name.
+def _item(path: Path, name: str, objects: dict[str, list[Any]], known: dict[str, int] | None) -> Item | InputError:
+    # The first by name of equally large categories.
     largest = max(sorted(objects), key=lambda category: sum(area for area, _ in objects[category]))
     shapes = [shape for _, shape in objects[largest]]
     if any(isinstance(shape, dict) and not isinstance(shape.get("counts"), list) for shape in shapes):
-        return f"the objects of {name!r} must be polygons or plain run lengths, but compressed ones came: convert them."
+        return InputError.expected(f"polygons or plain run lengths for the objects of {name!r}", "compressed ones")
     return Item(name, path, None if known is None else known[largest], Outlines(json.dumps(shapes)))

@@ -1,10 +1,11 @@
-"""Layouts that consist of folders: a list of labels, one folder for each class, Pixel ImageNet."""
+"""Folder layouts: a list of labels, a folder for each class, Pixel ImageNet."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..errors import InputError
 from .classes import find_class, wnids
 from .item import Item
 from .masks import Painted
@@ -15,14 +16,11 @@ __all__ = ["image_folder", "labels_csv", "pixel_imagenet"]
 _ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 
 
-def labels_csv(root: Path) -> Iterator[Item | str]:
+def labels_csv(root: Path) -> Iterator[Item | InputError]:
     """A folder with `labels.csv`.
 
-    Args:
-        root: The folder.
-
     Yields:
-        Items, and a sentence for each line that is wrong.
+        Items, and an error for each invalid line.
 
     Raises:
         InputError: If the table cannot be read, or lacks the column image or class_index.
@@ -30,10 +28,10 @@ def labels_csv(root: Path) -> Iterator[Item | str]:
     for line, row in table(root / "labels.csv", ("image", "class_index")):
         name, word = row["image"], row["class_index"]
         if not name:
-            yield f"line {line} of 'labels.csv' must name an image, but it does not: complete or remove it."
+            yield InputError.expected(f"an image in line {line} of 'labels.csv'", "none")
             continue
         if word and not word.isdecimal():
-            yield f"the class_index of {name!r} must be a whole number, but {word!r} came: mend or empty it."
+            yield InputError.expected(f"an integer or nothing for the class_index of {name!r}", repr(word))
             continue
         picture = root / name
         mask = picture.with_name(f"{picture.stem}_mask.png")
@@ -41,21 +39,19 @@ def labels_csv(root: Path) -> Iterator[Item | str]:
         yield Item(Path(name).as_posix(), picture, int(word) if word else None, source)
 
 
-def image_folder(root: Path) -> Iterator[Item | str]:
+def image_folder(root: Path) -> Iterator[Item | InputError]:
     """`ROOT/images/CLASS/...`, and masks in the parallel folder `ROOT/masks/CLASS/NAME.png`, white on black.
 
-    Args:
-        root: The folder. CLASS is what [`find_class`][] knows; pictures may lie deeper.
+    CLASS is anything that [`find_class`][] knows; pictures may be in subfolders.
 
     Yields:
-        Items, named "CLASS/NAME.jpg", and a sentence for each folder that names no class.
+        Items named "CLASS/NAME.jpg", and an error for each folder whose name is no class.
     """
     for folder in _folders(root / "images"):
         label = find_class(folder.name)
         if label is None:
-            yield (
-                f"the folder {folder.name!r} must be a WordNet id, an index or the name of an ImageNet class, but it "
-                "is none: rename it."
+            yield InputError.expected(
+                "folders named by the WordNet id, index or name of an ImageNet class", repr(folder.name), "rename it"
             )
             continue
         for picture in _pictures(folder):
@@ -64,24 +60,21 @@ def image_folder(root: Path) -> Iterator[Item | str]:
             yield Item(place.as_posix(), picture, label, Painted(mask) if mask.is_file() else None)
 
 
-def pixel_imagenet(root: Path) -> Iterator[Item | str]:
+def pixel_imagenet(root: Path) -> Iterator[Item | InputError]:
     """Pixel ImageNet: `ROOT/train/WNID/NAME.JPEG` with `ROOT/pixel-imagenet-v2/WNID/NAME.png`.
 
-    Its authors (Zhang et al., "Interactive Object Segmentation with Inside-Outside Guidance", CVPR 2020) have announced
-    it, and describe no layout where we could see it. This is how the layer masking paper's own code reads it: whatever
-    is not black is the object. ImageNet itself is not part of it: link its `train` folder.
-
-    Args:
-        root: The folder.
+    The authors (Zhang et al., "Interactive Object Segmentation with Inside-Outside Guidance", CVPR 2020) do not
+    describe its layout. This is how the layer masking paper's code reads it: all pixels that are not black are the
+    object. ImageNet is not part of it: link its `train` folder.
 
     Yields:
-        Items for the pictures that have a mask, and a sentence for each folder that is no class.
+        Items for the pictures that have a mask, and an error for each folder whose name is no class.
     """
     masks = root / "pixel-imagenet-v2"
     for folder in _folders(masks):
         label = wnids().get(folder.name)
         if label is None:
-            yield f"the folder {folder.name!r} must be one of ImageNet's WordNet ids, but it is none: remove it."
+            yield InputError.expected("folders named by a WordNet id of ImageNet", repr(folder.name), "remove it")
             continue
         for mask in _pictures(folder):
             place = mask.relative_to(masks).with_suffix(".JPEG")

@@ -1,4 +1,4 @@
-"""`Item` and `Dataset`: pictures with what is known about them."""
+"""`Item` and `Dataset`: pictures with their labels and object masks."""
 
 from __future__ import annotations
 
@@ -97,9 +97,9 @@ class OpenItem:
         height, width = self.picture.shape[:2]
         found = self.item.source.read(height, width, self._file)
         if found.shape != (height, width):
-            raise InputError(
-                f"the mask of {self.item.name!r} must have the picture's size, {height} x {width}, but "
-                f"{' x '.join(map(str, found.shape))} came: make it anew for this picture."
+            raise InputError.expected(
+                f"a mask of the picture's size, {height} x {width}, for {self.item.name!r}",
+                " x ".join(map(str, found.shape)),
             )
         return found
 
@@ -117,20 +117,18 @@ class OpenItem:
             try:
                 self._files[path] = path.read_bytes()
             except OSError as error:
-                raise InputError(
-                    f"the files of {self.item.name!r} must be readable, but they are not ({reason(error)}): check them."
-                ) from error
+                raise InputError.expected(f"readable files for {self.item.name!r}", reason(error)) from error
         return self._files[path]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Pictures, in a fixed order.
+    """Pictures in a fixed order.
 
     Attributes:
         name: The folder's name.
         items: The pictures.
-        skipped: A sentence for each item that is wrong: which, and what is wrong with it.
+        skipped: The error message of each invalid item.
     """
 
     name: str

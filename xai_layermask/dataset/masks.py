@@ -1,4 +1,4 @@
-"""Object masks, in the forms in which datasets keep them."""
+"""Object masks in the formats of datasets."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Floats = npt.NDArray[np.float64]
 ReadFile = Callable[[Path], bytes]
 
 _KINDS = ("grey", "any", "trimap")
-_COLOURED = 32  # levels between the channels of a pixel; what JPEG leaves in a grey picture is less
-_DARK = 16  # levels: a mask of numbers, such as 0 and 1, in place of greys
+_COLOURED = 32  # levels between the channels of a pixel; JPEG artefacts of a grey picture are smaller
+_DARK = 16  # levels: the mask holds numbers, such as 0 and 1, instead of greys
 
 
 @dataclass(frozen=True)
 class Painted:
-    """A picture of the mask, as large as the picture itself.
+    """A mask painted as a picture of the same size.
 
     Attributes:
         path: The file.
-        kind: What its values mean: "grey" (white is the object, greys are in between), "any" (whatever is not black),
-            or "trimap" (1 is the object, 2 is not, 3 is its edge, which counts as the object: a removed object should
-            not leave its outline behind).
+        kind: The meaning of its values: "grey" (white is the object, greys are soft), "any" (all pixels that are not
+            black are the object), or "trimap" (1 is the object, 2 is not, 3 is its edge, which counts as the object,
+            so that a removed object leaves no outline behind).
     """
 
     path: Path
@@ -63,7 +63,7 @@ class Painted:
 
 @dataclass(frozen=True)
 class Squares:
-    """Soft masks of the square at the picture's centre, of which the highest counts: Salient ImageNet's.
+    """The maximum of soft masks of the square at the picture's centre, as in Salient ImageNet.
 
     Attributes:
         paths: The files.
@@ -90,11 +90,11 @@ class Squares:
 
 @dataclass(frozen=True)
 class Outlines:
-    """Shapes as COCO writes them.
+    """Segmentations in COCO's format.
 
     Attributes:
         shapes: The JSON of a list of segmentations: lists of polygons `[x, y, x, y, ...]` in pixels, or uncompressed
-            run lengths `{"counts": [...], "size": [height, width]}`, column by column and beginning with a gap.
+            run lengths `{"counts": [...], "size": [height, width]}`, column by column, starting with background.
     """
 
     shapes: str
@@ -119,7 +119,7 @@ class Outlines:
 
 
 def _white_on_black(content: bytes, name: str) -> Floats:
-    """Read a mask of greys. What is painted in another way would be read as hardly any object, or as nothing else."""
+    """Read a mask of greys. Other kinds of masks are refused, since almost none or all of them would be object."""
     from PIL import Image
 
     values = decode_image(content, name)
@@ -132,8 +132,8 @@ def _white_on_black(content: bytes, name: str) -> Floats:
     }
     found = next((what for what, is_so in wrong.items() if is_so), None)
     if found:
-        raise InputError(
-            f"mask must be white on black, but {name!r} is {found}: write 255 where the object is, 0 elsewhere."
+        raise InputError.expected(
+            f"a mask that is white on black in {name!r}", f"one that is {found}", "paint the object 255, the rest 0"
         )
     greys: Floats = values.mean(axis=2) / 255
     return greys
@@ -142,9 +142,8 @@ def _white_on_black(content: bytes, name: str) -> Floats:
 def _runs(shape: dict[str, Any], height: int, width: int) -> npt.NDArray[np.bool_]:
     counts, size = shape.get("counts"), shape.get("size")
     if not isinstance(counts, list) or size != [height, width] or sum(counts) != height * width:
-        raise InputError(
-            f"run lengths must be whole numbers for a picture of {height} x {width} pixels, but others came: "
-            "write them uncompressed, or as polygons."
+        raise InputError.expected(
+            f"uncompressed run lengths for a picture of {height} x {width} pixels", "others", "convert them to polygons"
         )
     values = np.repeat(np.arange(len(counts)) % 2 == 1, counts)
     return values.reshape(width, height).T
@@ -157,8 +156,8 @@ def _trimap(content: bytes, name: str) -> Floats:
         with Image.open(io.BytesIO(content)) as image:
             values = np.asarray(image)
     except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"trimap must be a picture, but {name!r} is none: save it again.") from error
+        raise InputError.expected("a picture for trimap", f"{name!r}, which is none") from error
     if values.ndim != 2 or not np.isin(values, (1, 2, 3)).all():
-        raise InputError(f"trimap must hold 1, 2 and 3, but {name!r} holds something else: check the file.")
+        raise InputError.expected("only 1, 2 and 3 in trimap", f"other values in {name!r}")
     found: Floats = (values != 2).astype(np.float64)
     return found

@@ -1,4 +1,4 @@
-"""The Oxford-IIIT pets, as torchvision keeps them."""
+"""The Oxford-IIIT pets in torchvision's layout."""
 
 from __future__ import annotations
 
@@ -12,22 +12,19 @@ from .masks import Painted
 __all__ = ["pets"]
 
 
-def pets(root: Path) -> Iterator[Item | str]:
-    """What torchvision's `OxfordIIITPet(ROOT)` leaves: `oxford-iiit-pet/images` and `annotations/trimaps`.
+def pets(root: Path) -> Iterator[Item]:
+    """The files of torchvision's `OxfordIIITPet(ROOT)`: `oxford-iiit-pet/images` and `annotations/trimaps`.
 
-    All pictures that have a trimap come, of both splits. Their breed is their name up to the last "_". Its class is
-    what `ROOT/classes.csv` says, or else the ImageNet class of that name, such as "beagle"; where there is none, as for
-    "Egyptian_Mau", the label is None.
-
-    Args:
-        root: The folder that holds `oxford-iiit-pet`.
+    All pictures with a trimap are used, of both splits. The breed is the name up to the last "_". Its class is that of
+    `ROOT/classes.csv`, or else the ImageNet class of the same name, such as "beagle"; the label is None if there is
+    none, as for "Egyptian_Mau".
 
     Yields:
-        Items, named "NAME.jpg".
+        Items named "NAME.jpg".
     """
     folder, table = root / "oxford-iiit-pet", root / "classes.csv"
     known = class_table(table) if table.is_file() else None
-    # Mac OS has left files that begin with "._" in the archive.
+    # The archive contains files of macOS that begin with "._".
     for trimap in sorted((folder / "annotations" / "trimaps").glob("[!.]*.png")):
         breed = trimap.stem.rpartition("_")[0]
         label = known.get(breed) if known is not None else find_class(breed)

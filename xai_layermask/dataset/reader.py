@@ -1,9 +1,9 @@
-"""Read a folder of pictures in one of the layouts that people have."""
+"""`read_dataset`: read a folder of pictures in one of several layouts."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ..errors import InputError, choose
@@ -16,8 +16,8 @@ from .salient import salient_imagenet
 
 __all__ = ["LAYOUTS", "read_dataset"]
 
-#: Layouts by name, each with what tells it from the others: a function of the folder.
-LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Iterable[Item | str]]]] = {
+#: Layouts by name: whether a folder has the layout, and the reader of its items.
+LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Iterable[Item | InputError]]]] = {
     "labels.csv": (lambda root: (root / "labels.csv").is_file(), labels_csv),
     "salient-imagenet": (lambda root: (root / "salient_imagenet_dataset").is_dir(), salient_imagenet),
     "pixel-imagenet": (lambda root: (root / "pixel-imagenet-v2").is_dir(), pixel_imagenet),
@@ -32,30 +32,31 @@ def read_dataset(root: str | os.PathLike[str], layout: str = "auto", strict: boo
 
     Layouts:
 
-    - "labels.csv": `ROOT/labels.csv` with the columns image and class_index (others are left alone; class_index may be
-      empty), pictures beside it, and the mask of `NAME.jpg`, where there is one, as `NAME_mask.png`, white on black.
-    - "imagefolder": `ROOT/images/CLASS/NAME.*`, and masks, where there are any, as `ROOT/masks/CLASS/NAME.png`. CLASS
-      is a WordNet id, an index, or a class's name.
+    - "labels.csv": `ROOT/labels.csv` with the columns image and class_index (which may be empty; other columns are
+      ignored), pictures beside it, and optional masks, white on black: `NAME_mask.png` for `NAME.jpg`.
+    - "imagefolder": `ROOT/images/CLASS/NAME.*`, and optional masks `ROOT/masks/CLASS/NAME.png`. CLASS is a WordNet id,
+      an index, or a class's name.
     - "pixel-imagenet": `ROOT/train/WNID/NAME.JPEG`, ImageNet's own folder or a link to it, and
       `ROOT/pixel-imagenet-v2/WNID/NAME.png`. Pictures without a mask are left out.
-    - "salient-imagenet": `ROOT/train` likewise, and `ROOT/salient_imagenet_dataset` as its authors pack it. The union
-      of a class's core features is the mask.
-    - "oxford-iiit-pet": what torchvision's `OxfordIIITPet(ROOT)` leaves there.
+    - "salient-imagenet": the same `ROOT/train`, and `ROOT/salient_imagenet_dataset` as distributed by its authors. The
+      mask is the union of a class's core features.
+    - "oxford-iiit-pet": the files of torchvision's `OxfordIIITPet(ROOT)`.
     - "coco": `ROOT/annotations/instances_SPLIT.json` and `ROOT/SPLIT/*.jpg`.
 
-    The last two look for `ROOT/classes.csv`, with the columns category and class_index: which ImageNet class a category
-    is. [`image_folder`][], [`pixel_imagenet`][], [`salient_imagenet`][], [`pets`][] and [`coco`][] say more.
+    The last two look for `ROOT/classes.csv` with the columns category and class_index, the ImageNet class of each
+    category. Details are in [`image_folder`][], [`pixel_imagenet`][], [`salient_imagenet`][], [`pets`][] and
+    [`coco`][].
 
     Args:
         root: The folder.
         layout: One of these, or "auto", the first that fits.
-        strict: Whether a wrong item is an error, instead of a sentence in `skipped`.
+        strict: Whether an invalid item is an error, rather than listed in `skipped`.
 
     Returns:
         The pictures, sorted by name.
 
     Raises:
-        InputError: If there is no such folder or layout, no picture is left, or, where `strict`, an item is wrong.
+        InputError: If the folder or layout does not exist, no picture is left, or, if `strict`, an item is invalid.
 
     Example:
         >>> import tempfile
@@ -69,44 +70,41 @@ def read_dataset(root: str | os.PathLike[str], layout: str = "auto", strict: boo
     """
     folder = Path(root)
     if not folder.is_dir():
-        raise InputError(f"data must be a folder, but there is none at {str(folder)!r}: check the path.")
+        raise InputError.expected("an existing folder for data", repr(str(folder)))
     choose(layout, ("auto", *LAYOUTS), "layout")
     if layout == "auto":
         layout = next((name for name, (fits, _) in LAYOUTS.items() if fits(folder)), "")
     if not layout:
-        raise InputError(
-            f"data must be a folder in one of the layouts {', '.join(map(repr, LAYOUTS))}, but {str(folder)!r} fits "
-            "none: the simplest is a labels.csv with the columns image and class_index."
+        raise InputError.expected(
+            f"a folder in one of the layouts {', '.join(LAYOUTS)} for data",
+            repr(str(folder)),
+            "the simplest is a labels.csv with the columns image and class_index",
         )
-    items, skipped = [], []
-    seen: set[str] = set()
+    items: dict[str, Item] = {}
+    skipped: list[str] = []
     for found in LAYOUTS[layout][1](folder):
-        wrong = found if isinstance(found, str) else _wrong(found, seen)
-        if wrong and strict:
-            raise InputError(wrong)
-        if wrong:
-            skipped.append(wrong)
+        error = found if isinstance(found, InputError) else _problem(found, items)
+        if error and strict:
+            raise error
+        if error:
+            skipped.append(str(error))
         elif isinstance(found, Item):
-            seen.add(found.name)
-            items.append(found)
+            items[found.name] = found
     if not items:
-        count = f" and {len(skipped)} wrong ones" if skipped else ""
-        first = f" ({skipped[0]})" if skipped else ""
-        raise InputError(
-            f"data must hold pictures, but {str(folder)!r} holds none{count} in the layout {layout!r}{first}: check it."
-        )
-    return Dataset(folder.resolve().name, tuple(sorted(items, key=lambda item: item.name)), tuple(skipped))
+        invalid = f"and {len(skipped)} invalid ones, the first: {skipped[0]}" if skipped else ""
+        raise InputError.expected(f"pictures in the layout {layout!r} in {str(folder)!r}", f"none {invalid}".rstrip())
+    return Dataset(folder.resolve().name, tuple(items[name] for name in sorted(items)), tuple(skipped))
 
 
-def _wrong(item: Item, seen: set[str]) -> str:
-    """What is wrong with an item, as far as a look at its files' beginnings tells; empty if nothing."""
-    if item.name in seen:
-        return f"{item.name!r} must come once, but it comes again: remove the second line."
+def _problem(item: Item, items: Mapping[str, Item]) -> InputError | None:
+    """The error of an item that is there already, or whose files are no pictures according to their headers."""
+    if item.name in items:
+        return InputError.expected("each picture once", f"{item.name!r} again")
     for path in (item.path, *_mask_files(item)):
-        sentence = _unreadable(path)
-        if sentence:
-            return f"{item.name!r} must be readable, but {sentence}: mend or remove it."
-    return ""
+        problem = _file_problem(path)
+        if problem:
+            return InputError.expected(f"readable files for {item.name!r}", problem)
+    return None
 
 
 def _mask_files(item: Item) -> Iterator[Path]:
@@ -116,13 +114,13 @@ def _mask_files(item: Item) -> Iterator[Path]:
         yield item.source.path
 
 
-def _unreadable(path: Path) -> str:
+def _file_problem(path: Path) -> str:
     from PIL import Image, UnidentifiedImageError
 
     if not path.is_file():
-        return f"there is no file {path.name!r}"
+        return f"no file {path.name!r}"
     try:
         with Image.open(path) as image:
-            return "" if all(image.size) else f"{path.name!r} has no pixels"
+            return "" if all(image.size) else f"{path.name!r} without pixels"
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError):
-        return f"{path.name!r} is no picture"
+        return f"{path.name!r}, which is no picture"

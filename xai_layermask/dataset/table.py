@@ -1,4 +1,4 @@
-"""CSV files as people and spreadsheets write them."""
+"""CSV files written by hand or by spreadsheets."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["table"]
 def table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
     r"""Read some columns of a CSV file.
 
-    A byte order mark at its start, as spreadsheets write it, and blanks around names and values count for nothing.
+    A byte order mark, as spreadsheets write it, and blanks around names and values are ignored.
 
     Args:
         path: The file, in UTF-8, with the names of its columns in the first line.
-        columns: Those that it must have; others are left alone.
+        columns: Required columns; others are ignored.
 
     Returns:
-        For every row the line that it ends on, counted from 1, and its values in these columns, "" where it has none.
+        For each row the line on which it ends, counted from 1, and its values in these columns, "" if missing.
 
     Raises:
         InputError: If the file cannot be read, or lacks a column.
@@ -41,14 +41,12 @@ def table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]
             heads = [name.strip() for name in next(reader, [])]
             rows = [(reader.line_num, [value.strip() for value in row]) for row in reader if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"{str(path)!r} must be a CSV file with the columns {wanted}, but it cannot be read so ({reason(error)}): "
-            "save it again as CSV in UTF-8."
+        raise InputError.expected(
+            f"a CSV file in UTF-8 with the columns {wanted} at {str(path)!r}", f"an unreadable one ({reason(error)})"
         ) from error
     if not set(columns) <= set(heads):
-        raise InputError(
-            f"{str(path)!r} must have the columns {wanted}, but {', '.join(heads) or 'nothing'} came: name them in its "
-            "first line, with commas in between."
+        raise InputError.expected(
+            f"the columns {wanted} in the first line of {str(path)!r}", ", ".join(heads) or "nothing"
         )
     places = {name: heads.index(name) for name in columns}
     return [

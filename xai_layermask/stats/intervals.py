@@ -1,4 +1,4 @@
-"""Bootstrap intervals over pictures, and which pictures two series have in common."""
+"""Bootstrap intervals over pictures, and the pictures that two series have in common."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["LEVEL", "NOTHING", "Estimate", "Interval", "Paired", "estimate", "jo
 
 LEVEL = 0.95
 
-# Sets of many pictures are alike, and need fewer resamples than sets of few.
+# Large sets of pictures vary less, and need fewer resamples.
 _DRAWS, _LEAST, _MOST = 20_000_000, 400, 2000
 
 _Key = TypeVar("_Key", bound=Hashable)
-_NUMBERS = 1 << 22  # how many weights are held as floats at a time
+_NUMBERS = 1 << 22  # weights held as floats at a time
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Interval:
     """A number with its bootstrap interval.
 
     Attributes:
-        value: What the pictures give; nan where it is not defined.
-        low: The lower end of the interval, of 95 % unless another level was asked for; nan for fewer than two pictures.
-        high: Its upper end.
-        n: How many pictures the value is of.
+        value: The number; nan if undefined.
+        low: Lower end of the interval, of 95 % by default; nan for fewer than two pictures.
+        high: Upper end.
+        n: Number of pictures.
     """
 
     value: float
@@ -40,19 +40,19 @@ class Interval:
     n: int
 
 
-#: What no picture has a say in.
+#: The interval of no pictures.
 NOTHING = Interval(float("nan"), float("nan"), float("nan"), 0)
 
 
 @dataclass(frozen=True, eq=False)
 class Estimate:
-    """Several numbers of the same pictures, such as the points of a curve, each with its interval.
+    """Several numbers of the same pictures with their intervals, such as the points of a curve.
 
     Attributes:
-        value: What the pictures give, `(P,)`.
-        low: The lower ends, `(P,)`.
-        high: The upper ends, `(P,)`.
-        n: How many pictures each value is of, `(P,)`.
+        value: The numbers, `(P,)`.
+        low: Lower ends, `(P,)`.
+        high: Upper ends, `(P,)`.
+        n: Number of pictures of each, `(P,)`.
     """
 
     value: Floats
@@ -70,19 +70,18 @@ class Estimate:
 def estimate(
     statistic: Statistic, resamples: int | None = None, seed: int = 0, level: float = LEVEL
 ) -> Estimate:
-    """Compute a statistic and its percentile bootstrap intervals, resampling pictures with replacement.
+    """A statistic with percentile bootstrap intervals: pictures are resampled with replacement.
 
     Args:
-        statistic: What to compute.
-        resamples: How often to draw as many pictures as there are; by default 2000 times, and less often above 10,000
-            pictures, down to 400 times.
-        seed: Makes two calls the same.
-        level: How much of the resamples lies inside an interval, as a fraction.
+        statistic: The statistic.
+        resamples: Number of resamples; by default 2000, and fewer above 10,000 pictures, down to 400.
+        seed: Seed of the resamples.
+        level: Coverage of an interval, a fraction.
 
     Returns:
-        The numbers. The ends of an interval are nan where fewer than two pictures have a say, as there is nothing to
-        resample. Resamples in which a number is not defined are left out. Where resampling itself shifts a number,
-        as it lowers an entropy, the resamples are shifted back to the value.
+        The numbers. The ends of an interval are nan for fewer than two pictures. Resamples in which a number is
+        undefined are left out. If resampling itself shifts a number, as it lowers an entropy, the resamples are
+        shifted back to the value.
 
     Example:
         >>> from .statistic import Mean
@@ -101,7 +100,7 @@ def estimate(
         parts = [statistic(drawn[at : at + step].astype(np.float64)) for at in range(0, resamples, step)]
         numbers = np.concatenate(parts)[:, enough]
         if statistic.limits:
-            # What is asked is how much other sets of pictures spread, so a shift is no part of the answer.
+            # The interval shows the spread between sets of pictures, without the bias of resampling.
             numbers = np.clip(numbers - np.nanmean(numbers, axis=0) + value[enough], *statistic.limits)
         tail = (1 - level) / 2
         low[enough], high[enough] = np.nanquantile(numbers, [tail, 1 - tail], axis=0)
@@ -109,13 +108,7 @@ def estimate(
 
 
 def joined(intervals: Sequence[Interval | None]) -> Estimate:
-    """Put single numbers, of pictures that may differ, side by side.
-
-    Args:
-        intervals: P of them; None where there is no number.
-
-    Returns:
-        An estimate of P numbers.
+    """An estimate of P numbers, whose pictures may differ, from single intervals; None stands for a missing one.
 
     Example:
         >>> joined([Interval(0.5, 0.4, 0.6, 9), None]).value.tolist()
@@ -128,13 +121,13 @@ def joined(intervals: Sequence[Interval | None]) -> Estimate:
 
 @dataclass(frozen=True)
 class Paired:
-    """Which pictures two series have in common.
+    """The pictures that two series have in common.
 
     Attributes:
-        first: Their places in the first series.
-        second: Their places in the second one.
-        only_first: How many pictures only the first series has.
-        only_second: How many only the second one has.
+        first: Their indices in the first series.
+        second: Their indices in the second series.
+        only_first: Number of pictures only in the first series.
+        only_second: Number of pictures only in the second series.
     """
 
     first: tuple[int, ...]
@@ -144,14 +137,7 @@ class Paired:
 
 
 def paired(first: Sequence[_Key], second: Sequence[_Key]) -> Paired:
-    """Find the pictures that both series have.
-
-    Args:
-        first: The pictures of the first series, each once.
-        second: Those of the second one.
-
-    Returns:
-        Their places in both, in the order of the first.
+    """The pictures that both series have, in the order of the first; no series may have a picture twice.
 
     Example:
         >>> paired(["cat", "dog", "fox"], ["fox", "cat"])
@@ -169,7 +155,7 @@ def paired(first: Sequence[_Key], second: Sequence[_Key]) -> Paired:
 
 @lru_cache(maxsize=16)
 def _weights(pictures: int, resamples: int, seed: int) -> npt.NDArray[np.uint16]:
-    """How often each picture is drawn in each resample, `(resamples, pictures)`."""
+    """The number of times each picture is drawn in each resample, `(resamples, pictures)`."""
     generator = np.random.default_rng(seed)
     drawn = np.empty((resamples, pictures), dtype=np.uint16)
     step = max(1, _NUMBERS // pictures)

@@ -1,8 +1,8 @@
-"""Statistics of a set of pictures, as functions of how often each picture counts.
+"""Statistics of a set of pictures as functions of the weight of each picture.
 
-Once each gives the value; the numbers of a resample (pictures drawn with replacement) give what another set might have
-given. So a mean, an entropy, an area under a curve and the difference of two of them on the same pictures are all
-bootstrapped in the same way: by recomputing them.
+With weights of one a statistic has its value; with the counts of a resample (pictures drawn with replacement) it has a
+value that another set might have had. A mean, an entropy, an area under a curve and the difference of two of them on
+the same pictures are all bootstrapped in this way.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ Flags: TypeAlias = npt.NDArray[np.bool_]
 
 
 class Statistic(Protocol):
-    """What can be bootstrapped: `(B, n)` weights of n pictures in, `(B, P)` numbers out."""
+    """A statistic that can be bootstrapped: from B weightings of n pictures `(B, n)` to P numbers each `(B, P)`."""
 
     @property
     def counts(self) -> Counts:
-        """How many pictures have a say in each number, `(P,)`."""
+        """The number of pictures behind each number, `(P,)`."""
         ...
 
     @property
     def defined(self) -> Flags:
-        """Which pictures have a say in every number, `(n,)`."""
+        """Which pictures have all numbers defined, `(n,)`."""
         ...
 
     @property
     def limits(self) -> tuple[float, float] | None:
-        """Between which numbers it must be, if resampling shifts it; None if it does not."""
+        """The range of the statistic, if resampling is biased; None if it is not."""
         ...
 
     def __call__(self, weights: Floats) -> Floats:
-        """The numbers for pictures that count so often."""
+        """The numbers under these weights."""
         ...
 
 
@@ -70,7 +70,7 @@ class Mean:
 
 
 class ClassMean:
-    """The mean over classes of the mean over the pictures of a class, so that every class counts the same.
+    """The mean over classes of the mean over the pictures of a class: all classes have the same weight.
 
     Args:
         values: One row for each picture, `(n, P)`, or one number, `(n,)`; nan leaves a picture out.
@@ -99,7 +99,7 @@ class ClassMean:
 class Entropy:
     """The entropy of the predicted classes, in nats, column by column; nan leaves a picture out.
 
-    A resample repeats pictures, so it has fewer classes, and its entropy is lower: hence the limits.
+    A resample repeats pictures, so that it has fewer classes and a lower entropy: hence the limits.
 
     Args:
         predictions: Class indices, `(n, P)` or `(n,)`.
@@ -132,10 +132,10 @@ class Entropy:
 class Pairs:
     """The mean over pairs of different pictures, table by table; nan leaves a pair out.
 
-    A picture that was drawn twice makes no pair with itself.
+    A picture that is drawn twice makes no pair with itself.
 
     Args:
-        tables: P numbers of every two pictures, each `(n, n)` and symmetric.
+        tables: P numbers for each pair of pictures, each `(n, n)` and symmetric.
 
     Example:
         >>> Pairs([[[1.0, 0.5], [0.5, 1.0]]])(np.array([[1.0, 1.0], [2.0, 0.0]])).tolist()
@@ -169,7 +169,7 @@ class Area:
 
     Args:
         curve: The statistic whose numbers are the curve's points.
-        x: Where the points are, `(P,)`, P >= 2, increasing.
+        x: Their abscissae, `(P,)`, P >= 2, increasing.
 
     Raises:
         InputError: If there are fewer than two points, or x does not increase.
@@ -182,7 +182,7 @@ class Area:
     def __init__(self, curve: Statistic, x: Sequence[float]) -> None:
         widths = np.diff(np.asarray(x, dtype=np.float64))
         if widths.size < 1 or (widths <= 0).any():
-            raise InputError(f"x must be at least two increasing numbers, but {list(x)} came: sort the points first.")
+            raise InputError.expected("at least two increasing numbers for x", str(list(x)))
         self._share = widths / widths.sum()
         self._curve = curve
         # A picture may lack a point of the curve.
@@ -197,14 +197,14 @@ class Area:
 
 
 class Difference:
-    """What one statistic gives above another one of the very same pictures, in the same order.
+    """The difference of two statistics of the same pictures, in the same order.
 
     Args:
         first: The minuend.
         second: The subtrahend.
 
     Raises:
-        InputError: If they are not of equally many pictures.
+        InputError: If they have different numbers of pictures.
 
     Example:
         >>> Difference(Mean([1.0, 1.0]), Mean([1.0, 0.0]))(np.ones((1, 2)))
@@ -213,9 +213,8 @@ class Difference:
 
     def __init__(self, first: Statistic, second: Statistic) -> None:
         if len(first.defined) != len(second.defined):
-            raise InputError(
-                "first and second must be of the same pictures, but "
-                f"{len(first.defined)} and {len(second.defined)} came: pair them first."
+            raise InputError.expected(
+                "first and second of the same pictures", f"{len(first.defined)} and {len(second.defined)}"
             )
         self._first, self._second = first, second
         self.counts: Counts = np.minimum(first.counts, second.counts)
@@ -230,14 +229,14 @@ class Difference:
 
 
 def _groups(column: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The pictures with a class, sorted by it, and where each class starts."""
+    """The pictures with a class, sorted by class, and the start of each class."""
     known = np.flatnonzero(np.isfinite(column))
     order = known[np.argsort(column[known], kind="stable")]
     return order, np.unique(column[order], return_index=True)[1]
 
 
 def _every(known: Flags) -> Flags:
-    """Which pictures are known in every column."""
+    """Which pictures are defined in every column."""
     found: Flags = np.asarray(known.all(axis=1))
     return found
 
@@ -248,7 +247,7 @@ def _columns(values: npt.ArrayLike) -> Floats:
 
 
 def _ratio(above: Floats, below: Floats) -> Floats:
-    """The quotient, and nan where nothing is there to be divided."""
+    """The quotient; nan where the denominator is 0."""
     nothing = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
     found: Floats = np.divide(above, below, out=nothing, where=below > 0)
     return found
