@@ -228,6 +228,20 @@ def test_compare_draws_a_column_for_each_masking(folder, capsys):
     assert three[0] > two[0]
 
 
+@pytest.mark.parametrize("command", ["explain", "compare"])
+def test_a_picture_is_decoded_once(folder, capsys, monkeypatch, command):
+    opened = []
+
+    def counted(path, *args, **kwargs):
+        opened.append(path)
+        return pil_open(path, *args, **kwargs)
+
+    pil_open = Image.open
+    monkeypatch.setattr(Image, "open", counted)
+    assert run(capsys, command, "photo.png", "--model", "tiny_models:make", *FAST)[0] == 0
+    assert len(opened) == 1
+
+
 def test_compare_explains_the_same_targets_everywhere(folder, capsys):
     words = ["compare", "photo.png", "--model", "tiny_models:make", *FAST, "--json"]
     code, out, _ = run(capsys, *words)
