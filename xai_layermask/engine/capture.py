@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..errors import CaptureError, reason
 from .constants import Constants
 from .graph import Graph, Shape, tensors
+from .lowering import lower
 
 __all__ = ["capture", "evaluating"]
 
@@ -62,6 +63,7 @@ def capture(
             exported = _export(twin, example(shape[0]), None)
         except Exception:
             raise CaptureError(_sentence(failure, model, example(shape[0]))) from failure
+    lower(exported.graph_module)
     return Graph(exported, model, constants.reads)
 
 

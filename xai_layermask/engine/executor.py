@@ -96,10 +96,12 @@ def run(
         plan.end(values)
     for step in program.steps:
         call = plan.calls.get(step.index)
-        if call is None:
-            value = step(values)
-        else:
-            value = program.masked[step.index].value(call, [values[index] for index in step.inputs])
+        with step.context():
+            if call is None:
+                value = step(values)
+            else:
+                value = program.masked[step.index].value(call, [values[index] for index in step.inputs])
+        if call is not None:
             geometry = plan.fills.get(step.index)
             if geometry:
                 value = fill_rings(value, geometry)

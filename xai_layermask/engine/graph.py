@@ -6,6 +6,7 @@ user's model, so that training, loading weights and moving the model to a device
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -45,6 +46,7 @@ class Step:
         shape: Shape of the result; a tuple of shapes where the operator returns several tensors.
         path: The module that called it, such as `layer1.0.conv1`.
         hidden: It writes to a value that is read again through another view of the same memory.
+        autocast: Device type, number type, whether it is on, and whether it caches, where the model sets autocast.
     """
 
     index: int
@@ -55,6 +57,7 @@ class Step:
     shape: Any
     path: str
     hidden: bool = False
+    autocast: tuple[Any, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -69,6 +72,13 @@ class Step:
         schema = self.operator._schema.arguments
         given = {one.name: value for one, value in zip(schema, self.args, strict=False)}
         return {one.name: one.default_value for one in schema} | given | self.kwargs
+
+    def context(self) -> contextlib.AbstractContextManager[object]:
+        """The autocast setting that the model puts around the operator."""
+        if self.autocast is None:
+            return contextlib.nullcontext()
+        device, dtype, enabled, cached = self.autocast
+        return torch.autocast(device, dtype, enabled, cached)
 
     def __call__(self, values: Sequence[Any] | dict[int, Any], operator: Operator | None = None) -> Any:
         """Apply the operator (or another one with the same arguments) to the values in its slots."""
@@ -196,7 +206,8 @@ class Graph:
                 for old, new in list(renamed.items()):
                     renamed[old] = index if new == slots[0] else new
                 renamed[slots[0]] = index
-            found.append(Step(index, node.target, args, kwargs, tuple(slots), shape, _path(node), hidden))
+            autocast = node.meta.get("autocast")
+            found.append(Step(index, node.target, args, kwargs, tuple(slots), shape, _path(node), hidden, autocast))
         return tuple(found)
 
     def _argument(self, arg: Any, batch: int, slots: list[int], renamed: dict[int, int]) -> Any:

@@ -25,10 +25,13 @@ import torch
 from .mask import PresenceMask
 from .ops.attention import Attention, Dense, Flat, Softmax
 from .ops.base import Call, Leading, MaskedOperator, Pointwise, Unrelated
+from .ops.index import Index, Stack
 from .ops.pointwise import POINTWISE, overloads
 from .ops.product import Product, of_equation
 from .ops.reduce import Reduce
 from .ops.reduction import Norm, Regions, Resize
+from .ops.transposed import Transposed
+from .ops.unfold import Columns, Fold, Unfold
 from .ops.view import Concat, Permute, Pick, Reshape
 from .ops.window import Border, Window
 from .registry import masked_operator, operators, rule, scoped, version
@@ -80,10 +83,12 @@ def layer_norm(call: Call, normalized_shape: list[int], weight: Any, bias: Any, 
 
 
 @rule(aten.rms_norm.default)
-def rms_norm(call: Call, normalized_shape: list[int]) -> MaskedOperator | None:
+def rms_norm(call: Call, normalized_shape: list[int], weight: Any, eps: float | None) -> MaskedOperator:
     rank = len(call.shapes[0])
-    varies = any(call.cells().varies(dim) for dim in range(rank - len(normalized_shape), rank))
-    return None if varies else Pointwise()
+    dims = tuple(range(rank - len(normalized_shape), rank))
+    if not any(call.cells().varies(dim) for dim in dims):
+        return Pointwise()
+    return Norm(0, dims, eps, *_places(weight, None), centered=False)
 
 
 _NEW = "empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like".split()
@@ -115,9 +120,40 @@ def conv2d_named_padding(call: Call, stride: Any, padding: str, dilation: Any) -
     return Window(kernel, _pair(stride), _pair(before), spacing)
 
 
+@rule(aten.conv_transpose2d.input)
+def conv_transpose2d(call: Call, stride: Any, padding: Any, dilation: Any) -> MaskedOperator | str:
+    found = Transposed(_pair(call.shapes[1][2:]), _pair(stride), _pair(padding), _pair(dilation))
+    gaps = len(call.shapes[0]) == 4 and found.leaves_gaps(call)
+    return "no input cell reaches some of the cells between others" if gaps else found
+
+
 @rule(aten.convolution.default)
-def convolution(call: Call, stride: Any, padding: Any, dilation: Any, transposed: bool) -> MaskedOperator | None:
-    return None if transposed or len(call.shapes[0]) != 4 else conv2d(call, stride, padding, dilation)
+def convolution(call: Call, stride: Any, padding: Any, dilation: Any, transposed: bool) -> MaskedOperator | str:
+    return (conv_transpose2d if transposed else conv2d)(call, stride, padding, dilation)
+
+
+@rule(aten.im2col.default)
+def unfold(call: Call, kernel_size: Any, dilation: Any, padding: Any, stride: Any) -> MaskedOperator:
+    kernel, step, around, spacing = _pair(kernel_size), _pair(stride), _pair(padding), _pair(dilation)
+    if kernel == step and around == (0, 0) and spacing == (1, 1):
+        return Columns()
+    size = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, k, s, p, d in zip(call.shapes[0][2:], kernel, step, around, spacing, strict=True)
+    ]
+    return Unfold(kernel, step, around, spacing, size=_pair(size))
+
+
+@rule(aten.col2im.default)
+def fold(call: Call) -> MaskedOperator | str:
+    return Fold() if len(call.shapes[0]) == 3 else "columns are added up for (N, C, L) batches only"
+
+
+@rule(aten.avg_pool3d.default)
+def avg_pool3d(call: Call, kernel_size: Any) -> MaskedOperator | str:
+    sizes = [kernel_size] * 3 if isinstance(kernel_size, int) else kernel_size
+    varies = any(size > 1 and call.cells().varies(dim) for size, dim in zip(sizes, (-3, -2, -1), strict=True))
+    return "windows slide over (N, C, H, W) maps only" if varies else Pointwise()
 
 
 @rule(aten.max_pool2d.default)
@@ -151,13 +187,30 @@ def repeated_pad(call: Call, padding: list[int]) -> MaskedOperator:
 # --- views and rearrangements ---
 
 
+@rule(aten.stack.default)
+def stack(dim: int) -> MaskedOperator:
+    return Stack(dim)
+
+
+@rule(aten.index.Tensor)
+def index(call: Call, indices: list[Any]) -> MaskedOperator | str:
+    dims = [dim for dim, numbers in enumerate(indices) if numbers is not None]
+    return Index.refusal(call, dims) or Index()
+
+
+@rule(aten.index_select.default, aten.gather.default)
+def pick(call: Call, dim: int) -> MaskedOperator | str:
+    return Index.refusal(call, [dim]) or Index()
+
+
 _VIEWS = """
-    _unsafe_view channel_shuffle chunk expand flatten flip narrow pixel_shuffle pixel_unshuffle repeat reshape roll
-    select slice split split_with_sizes squeeze unbind unflatten unsqueeze view
+    _unsafe_view broadcast_to channel_shuffle chunk diagonal dsplit expand flatten flip fliplr flipud hsplit narrow
+    pixel_shuffle pixel_unshuffle ravel repeat reshape roll rot90 select slice split split_with_sizes squeeze
+    tensor_split tile unbind unflatten unfold unsqueeze view vsplit
 """.split()
 
 
-@rule(*overloads(*_VIEWS))
+@rule(*overloads(*_VIEWS), aten.repeat_interleave.self_int)
 def reshape(call: Call) -> MaskedOperator | None:
     return Reshape() if len(call.found) == 1 else None
 
@@ -173,7 +226,10 @@ def permute(call: Call, dims: list[int]) -> MaskedOperator:
     return Permute(tuple(dim % rank for dim in dims))
 
 
-@rule(*(one for one in overloads("transpose", "swapaxes", "swapdims", "t", "movedim") if "dimname" not in str(one)))
+_TRANSPOSES = "mT moveaxis movedim numpy_T swapaxes swapdims t transpose".split()
+
+
+@rule(*(one for one in overloads(*_TRANSPOSES) if "dimname" not in str(one)))
 def transpose(call: Call) -> MaskedOperator:
     # Dimensions of sizes 0, 1, 2 ... on no memory: where they end up is the order.
     rank = len(call.shapes[0])
@@ -293,5 +349,5 @@ def cdist(call: Call) -> MaskedOperator | str:
 
 
 @rule(aten.scaled_dot_product_attention.default)
-def attention(is_causal: bool) -> MaskedOperator | None:
-    return None if is_causal else Attention()
+def attention() -> MaskedOperator:
+    return Attention()

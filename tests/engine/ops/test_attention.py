@@ -132,9 +132,33 @@ def test_a_query_that_is_ordinary_attends_to_present_tokens():
         torch.testing.assert_close(y[b], expected[0])
 
 
-def test_causal_attention_has_no_masked_form():
-    model = Function(lambda x: F.scaled_dot_product_attention(*[tokens_of(x)] * 3, is_causal=True))
-    assert LayerMask(model).unsupported((1, 3, 4, 4)) == [("aten.scaled_dot_product_attention.default", "")]
+def test_causal_attention_sees_present_tokens_before_it():
+    x, presence = maps(7)
+    y = LayerMask(Function(lambda x: F.scaled_dot_product_attention(*[tokens_of(x)] * 3, is_causal=True)))(x, presence)
+    for b in range(2):
+        kept = presence[b].flatten()
+        tokens = tokens_of(x[b : b + 1])[:, kept]
+        expected = F.scaled_dot_product_attention(tokens, tokens, tokens, is_causal=True)
+        torch.testing.assert_close(y[b][kept], expected[0])
+
+
+def test_attention_with_fewer_keys_than_queries():
+    class Grouped(nn.Module):
+        def forward(self, x):
+            tokens = tokens_of(x)[:, None]
+            keys = torch.cat([tokens, tokens.cos()], 1)
+            return F.scaled_dot_product_attention(keys.repeat(1, 2, 1, 1), keys, keys, enable_gqa=True)
+
+    x, presence = maps(8)
+    masked = LayerMask(Grouped())
+    torch.testing.assert_close(masked(x, torch.ones_like(presence)), Grouped()(x))
+    y = masked(x, presence)
+    for b in range(2):
+        kept = presence[b].flatten()
+        tokens = tokens_of(x[b : b + 1])[:, kept][:, None]
+        keys = torch.cat([tokens, tokens.cos()], 1)
+        expected = F.scaled_dot_product_attention(keys.repeat(1, 2, 1, 1), keys, keys, enable_gqa=True)
+        torch.testing.assert_close(y[b][:, kept], expected[0])
 
 
 def test_softmax_over_channels_is_untouched_and_over_space_leaves_absent_cells_out():

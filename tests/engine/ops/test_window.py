@@ -343,11 +343,6 @@ def test_filling_for_a_window_does_not_disturb_other_readers():
     torch.testing.assert_close(LayerMask(model)(x, presence).double(), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_transposed_convolution_has_no_masked_form():
-    masked = LayerMask(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ConvTranspose2d(4, 2, 2)))
-    assert masked.unsupported((1, 3, 8, 8)) == [("aten.conv_transpose2d.input", "1")]
-
-
 def test_maps_without_a_batch_are_named_unsupported():
     class Sums(nn.Module):
         def forward(self, x):

@@ -81,21 +81,21 @@ class Attention(MaskedOperator):
         if not seen_at:
             return call.run(values)
         seen = intersection(*seen_at.values()) if len(seen_at) == 2 else next(iter(seen_at.values()))
-        mask = seen.mask.transpose(-2, -1)
+        mask, named = seen.mask.transpose(-2, -1), call.step.arguments
+        if named["is_causal"]:
+            mask = mask & mask.new_ones(values[0].shape[-2], values[1].shape[-2]).tril()
         if len(values) > 3:
             given = values[3]
             lowest = torch.finfo(values[0].dtype).min
             mask = given & mask if given.dtype == torch.bool else torch.where(mask, given, lowest)
         # Zero, not garbage: a weight of exactly 0 times an infinite value would be NaN.
         keys, tokens = (fill_absent(0.0, values[i], seen_at[i]) if i in seen_at else values[i] for i in (1, 2))
-        named = call.step.arguments
         return F.scaled_dot_product_attention(
             values[0],
             keys,
             tokens,
             attn_mask=mask,
             dropout_p=named["dropout_p"],
-            is_causal=named["is_causal"],
             scale=named["scale"],
             enable_gqa=named["enable_gqa"],
         )

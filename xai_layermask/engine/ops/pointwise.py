@@ -18,7 +18,8 @@ _EXCLUDED = {
 }
 #: Pointwise, but not tagged: they are composed of tagged operators, move data, or do nothing in evaluation mode.
 _UNTAGGED = """
-    _to_copy absolute absolute_ alias arccos arccosh arcsin arcsinh arctan arctan2 arctanh clip clip_ contiguous detach
+    __and__ __iand__ __ior__ __or__ _to_copy absolute absolute_ alias arccos arccosh arcsin arcsinh arctan arctan2
+    arctanh clip clip_ contiguous detach
     divide divide_ fix fix_ greater greater_equal hardswish hardswish_ isclose isreal less less_equal log_sigmoid
     masked_fill masked_fill_ multiply multiply_ negative negative_ not_equal prelu rsub special_erf special_erfc
     special_exp2 special_expit special_expm1 special_log1p special_logit special_round special_sinc special_xlogy
@@ -52,4 +53,8 @@ def _tagged() -> Iterator[OpOverload]:
 
 
 #: Every pointwise overload, functional and in place.
-POINTWISE: tuple[OpOverload, ...] = tuple(dict.fromkeys([*_tagged(), *overloads(*_UNTAGGED)]))
+POINTWISE: tuple[OpOverload, ...] = tuple(
+    one
+    for one in dict.fromkeys([*_tagged(), *overloads(*_UNTAGGED)])
+    if [str(returned.type) for returned in one._schema.returns] == ["Tensor"]
+)

@@ -29,18 +29,25 @@ class Product(MaskedOperator):
     equation: str
 
     def presence(self, call: Call) -> Found:
-        found = [one for one in call.found if isinstance(one, PresenceMask)]
-        key = ("product", self.equation, *map(id, call.found))
-        # The owners of the identities in the key are kept alive.
-        return found[0].cached(key, lambda: (self._presence(call), found))[0]
+        return self._cached(call)[1]
 
-    def _presence(self, call: Call) -> Found:
-        one = next(cells for cells in call.found if isinstance(cells, PresenceMask)).mask.new_ones(())
+    def _cached(self, call: Call) -> tuple[Tensor, Found]:
+        """Where any term is present, as a mask and as a presence."""
+        found = [one for one in call.found if isinstance(one, PresenceMask)]
+
+        def make() -> tuple[Tensor, Found, list[PresenceMask]]:
+            mask = self._mask(call, found[0].mask.new_ones(()))
+            # The owners of the identities in the key are kept alive.
+            return mask, leaves(mask), found
+
+        return found[0].cached(("product", self.equation, *map(id, call.found)), make)[:2]
+
+    def _mask(self, call: Call, one: Tensor) -> Tensor:
         masks = [
             cells.mask if isinstance(cells, PresenceMask) else one.expand([1] * len(shape))
             for cells, shape in zip(call.found, call.shapes, strict=True)
         ]
-        return leaves(torch.einsum(self.equation, [mask.float() for mask in masks]) > 0)
+        return torch.einsum(self.equation, [mask.float() for mask in masks]) > 0
 
     def value(self, call: Call, values: list[Any]) -> Any:
         # A tensor that is multiplied with itself is zeroed in both places.
@@ -50,7 +57,8 @@ class Product(MaskedOperator):
             fill_absent(0.0, x, call.with_borders(place)) if inputs[place] in summed else x
             for place, x in enumerate(values)
         ]
-        return call.run(zeroed)
+        y = call.run(zeroed)
+        return y if call.out is not None else torch.where(self._cached(call)[0], y, y.new_zeros(()))
 
     def _is_summed(self, call: Call, place: int) -> bool:
         """Whether the sum runs over a dimension along which presence of an operand varies."""

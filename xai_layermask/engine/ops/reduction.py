@@ -33,18 +33,13 @@ class Regions(MaskedOperator):
 
     def value(self, call: Call, values: list[Any]) -> Any:
         cells, x = call.with_borders(), values[0]
-        y = self._pooled(cells, x)
-        # Adaptive max pooling also returns where its maxima lie, which no masked operator uses.
-        return (y, None) if call.step.shape and isinstance(call.step.shape[0], tuple) else y
-
-    def _pooled(self, cells: PresenceMask, x: Tensor) -> Tensor:
         if self.size == (1, 1) and self.kind == "mean":
             total = fill_absent(0.0, x, cells).sum((-2, -1), keepdim=True)
             return total / cells.mask.sum((-2, -1), keepdim=True).clamp(min=1)
         share = F.adaptive_avg_pool2d(cells.mask.to(_wide(x)), self.size)
         if self.kind == "max":
-            y = F.adaptive_max_pool2d(fill_absent(-math.inf, x, cells), self.size)
-            return torch.where(share > 0, y, y.new_zeros(()))
+            found = F.adaptive_max_pool2d(fill_absent(-math.inf, x, cells), self.size, return_indices=True)
+            return tuple(torch.where(share > 0, one, one.new_zeros(())) for one in found)
         mean = F.adaptive_avg_pool2d(fill_absent(0.0, x, cells), self.size)
         return mean * torch.where(share > 0, 1 / share, 0.0).to(x.dtype)
 
@@ -59,13 +54,15 @@ class Norm(MaskedOperator):
         eps: Added to the variance.
         weight: Place of the scale among the tensor inputs, or None.
         bias: Place of the shift, or None.
+        centered: Whether the mean is subtracted; a root mean square norm leaves it.
     """
 
     groups: int
     dims: tuple[int, ...]
-    eps: float
+    eps: float | None
     weight: int | None
     bias: int | None
+    centered: bool = True
 
     def presence(self, call: Call) -> Found:
         return call.cells()
@@ -82,9 +79,10 @@ class Norm(MaskedOperator):
         share = math.prod(y.shape[dim] for dim in dims if mask.shape[dim] == 1)
         count = mask.sum(dims, keepdim=True).clamp(min=1) * share
         zero = y.new_zeros(())
-        mean = torch.where(mask, y, zero).sum(dims, keepdim=True) / count
+        mean = torch.where(mask, y, zero).sum(dims, keepdim=True) / count if self.centered else zero
         spread = torch.where(mask, y - mean, zero)
-        scale = torch.rsqrt(spread.square().sum(dims, keepdim=True) / count + self.eps)
+        eps = torch.finfo(values[0].dtype).eps if self.eps is None else self.eps
+        scale = torch.rsqrt(spread.square().sum(dims, keepdim=True) / count + eps)
         y = (spread * scale).reshape(x.shape)
         around = (1, -1, *[1] * (x.dim() - 2)) if self.groups else None
         if self.weight is not None:

@@ -1,0 +1,230 @@
+"""Operators that a captured graph replaces by others which have rules."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import fx
+from torch.fx.node import map_arg
+from torch.fx.proxy import GraphAppendingTracer
+
+from .ops.pointwise import overloads
+
+__all__ = ["LOWERINGS", "lower"]
+
+aten = torch.ops.aten
+#: The function takes the operator's arguments; where the operator returns several tensors, None stands for those that
+#: the replacement does not make.
+LOWERINGS: dict[Any, Callable[..., Any]] = {}
+
+
+def lower(module: fx.GraphModule) -> None:
+    """Replace operators by ones with rules, and calls of nested graphs by what they hold.
+
+    Args:
+        module: A captured graph, which is changed.
+    """
+    graph = module.graph
+    while _inline(module, graph):
+        pass
+    for node in list(graph.nodes):
+        if node.target is aten._assert_tensor_metadata.default:
+            # It holds for the image that was traced: under autocast types differ.
+            graph.erase_node(node)
+        elif node.op == "call_function" and node.target in LOWERINGS:
+            _replace(node, LOWERINGS[node.target])
+
+
+def _inline(module: fx.GraphModule, graph: fx.Graph) -> bool:
+    """Put the nodes of nested graphs, as context managers make them, in place of their calls."""
+    calls = [node for node in graph.nodes if getattr(node.target, "__name__", "") in _NESTED]
+    for call in calls:
+        settings = call.args[: _NESTED[call.target.__name__]]
+        nested, *operands = call.args[len(settings) :]
+        inner = module.get_submodule(nested.target)
+        places = [node for node in inner.graph.nodes if node.op == "placeholder"]
+        known: dict[fx.Node, Any] = dict(zip(places, operands, strict=True))
+        with graph.inserting_before(call):
+            for node in inner.graph.nodes:
+                if node.op == "get_attr":
+                    setattr(module, f"{nested.target}_{node.target}", getattr(inner, node.target))
+                    known[node] = graph.get_attr(f"{nested.target}_{node.target}")
+                elif node.op == "call_function":
+                    known[node] = graph.node_copy(node, known.__getitem__)
+                    if len(settings) > 1:
+                        known[node].meta.setdefault("autocast", settings)
+        (results,) = next(node for node in inner.graph.nodes if node.op == "output").args
+        _hand_over(call, [known[one] for one in results])
+    return bool(calls)
+
+
+#: Higher-order operators that run a nested graph, and how many settings stand before it.
+_NESTED = {"wrap_with_autocast": 4, "wrap_with_set_grad_enabled": 1}
+
+
+class _Tracer(GraphAppendingTracer):
+    """Appends nodes that know, as exported ones do, what their result looks like and which module they belong to."""
+
+    def __init__(self, node: fx.Node) -> None:
+        super().__init__(node.graph)
+        self._origin = {key: value for key, value in node.meta.items() if key != "val"}
+
+    def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
+        node = super().create_node(*args, **kwargs)
+        fakes = map_arg((node.args, node.kwargs), lambda one: one.meta["val"])
+        node.meta = {**self._origin, "val": node.target(*fakes[0], **fakes[1])}
+        return node
+
+
+def _replace(node: fx.Node, function: Callable[..., Any]) -> None:
+    tracer = _Tracer(node)
+    with node.graph.inserting_before(node):
+        args, kwargs = map_arg((node.args, node.kwargs), lambda one: fx.Proxy(one, tracer))
+        result = function(*args, **kwargs)
+    if isinstance(result, fx.Proxy):
+        node.replace_all_uses_with(result.node)
+        node.graph.erase_node(node)
+    elif result is not NotImplemented:
+        _hand_over(node, [None if one is None else one.node for one in result])
+
+
+def _hand_over(node: fx.Node, results: list[fx.Node | None]) -> None:
+    """Let those who pick a part of a node's result take the replacement, if there is one for each."""
+    picks = [user for user in node.users if user.target is operator.getitem]
+    if any(results[pick.args[1]] is None and pick.users for pick in picks):  # type: ignore[index]
+        return
+    for pick in picks:
+        replacement = results[pick.args[1]]  # type: ignore[index]
+        if replacement is not None:
+            pick.replace_all_uses_with(replacement)
+        node.graph.erase_node(pick)
+    node.graph.erase_node(node)
+
+
+def _lowering(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        LOWERINGS.update(dict.fromkeys(overloads(*names), function))
+        return function
+
+    return register
+
+
+# --- one dimension is two, of which the first has size 1 ---
+
+
+def _widened(two: Any, tensors: int) -> Callable[..., Any]:
+    """An operator on lines as the one on maps of one row.
+
+    Args:
+        two: The overload for maps.
+        tensors: How many leading arguments are tensors with a dimension for the line.
+    """
+
+    def one(*args: Any, **kwargs: Any) -> Any:
+        arguments = []
+        for place, argument in enumerate(two._schema.arguments):
+            value = kwargs.get(argument.name, argument.default_value)
+            value = args[place] if place < len(args) else value
+            if place < tensors:
+                value = aten.unsqueeze.default(value, -2)
+            elif str(argument.type) == "List[int]" and value:
+                line = value[-1] if isinstance(value, list | tuple) else value
+                value = [0 if "padding" in argument.name else 1, line]
+            arguments.append(value)
+        result = two(*arguments)
+        parts = len(two._schema.returns)
+        if parts == 1:
+            return aten.squeeze.dim(result, -2)
+        return [aten.squeeze.dim(result[part], -2) for part in range(parts)]
+
+    return one
+
+
+for _one, _two, _tensors in (
+    (aten.conv1d.default, aten.conv2d.default, 2),
+    (aten.conv1d.padding, aten.conv2d.padding, 2),
+    (aten.conv_transpose1d.default, aten.conv_transpose2d.input, 2),
+    (aten.avg_pool1d.default, aten.avg_pool2d.default, 1),
+    (aten.max_pool1d.default, aten.max_pool2d.default, 1),
+    (aten.adaptive_avg_pool1d.default, aten.adaptive_avg_pool2d.default, 1),
+    (aten.adaptive_max_pool1d.default, aten.adaptive_max_pool2d.default, 1),
+):
+    LOWERINGS[_one] = _widened(_two, _tensors)
+
+
+# --- sums and products of operators with rules ---
+
+
+@_lowering("glu")
+def _glu(self: Any, dim: int = -1) -> Any:
+    half = self.node.meta["val"].shape[dim] // 2
+    first, second = aten.slice.Tensor(self, dim, 0, half), aten.slice.Tensor(self, dim, half, 2 * half)
+    return aten.mul.Tensor(first, aten.sigmoid.default(second))
+
+
+def _added(product: Any) -> Callable[..., Any]:
+    def function(self: Any, one: Any, two: Any, beta: float = 1, alpha: float = 1) -> Any:
+        return aten.add.Tensor(aten.mul.Tensor(self, beta), product(one, two), alpha=alpha)
+
+    return function
+
+
+LOWERINGS[aten.addmm.default] = _added(aten.mm.default)
+LOWERINGS[aten.addmv.default] = _added(aten.mv.default)
+LOWERINGS[aten.baddbmm.default] = _added(aten.bmm.default)
+
+
+@_lowering("cosine_similarity")
+def _cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any:
+    ranks = [len(x.node.meta["val"].shape) for x in (x1, x2)]
+    if ranks[0] != ranks[1]:
+        return NotImplemented
+    labels = "abcdefgh"[: ranks[0]]
+    rest = labels.replace(labels[dim], "")
+    units = []
+    for x in (x1, x2):
+        length = aten.linalg_vector_norm.default(x, 2, [dim], True)
+        units.append(aten.div.Tensor(x, aten.clamp_min.default(length, eps)))
+    return aten.einsum.default(f"{labels},{labels}->{rest}", units)
+
+
+@_lowering("pairwise_distance")
+def _pairwise_distance(x1: Any, x2: Any, p: float = 2, eps: float = 1e-6, keepdim: bool = False) -> Any:
+    apart = aten.add.Scalar(aten.sub.Tensor(x1, x2), eps)
+    return aten.linalg_vector_norm.default(apart, p, [-1], keepdim)
+
+
+# --- operators that return more than one tensor, of which the first is used ---
+
+
+@_lowering("max_pool2d_with_indices")
+def _max_pool2d(*args: Any) -> Any:
+    return aten.max_pool2d.default(*args), None
+
+
+@_lowering("native_layer_norm")
+def _layer_norm(*args: Any) -> Any:
+    return aten.layer_norm.default(*args), None, None
+
+
+@_lowering("native_group_norm")
+def _group_norm(x: Any, weight: Any, bias: Any, _n: Any, _c: Any, _hw: Any, groups: int, eps: float) -> Any:
+    return aten.group_norm.default(x, groups, weight, bias, eps), None, None
+
+
+@_lowering("_native_batch_norm_legit_no_training")
+def _batch_norm(*args: Any) -> Any:
+    return aten.batch_norm.default(*args[:5], False, *args[5:], False), None, None
+
+
+@_lowering("native_batch_norm")
+def _native_batch_norm(*args: Any) -> Any:
+    return aten.batch_norm.default(*args, False), None, None
+
+
+@_lowering("_fused_rms_norm")
+def _rms_norm(*args: Any) -> Any:
+    return aten.rms_norm.default(*args), None

@@ -1,0 +1,65 @@
+"""Masked operator of transposed convolutions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..graph import Shape
+from ..mask import PresenceMask
+from ..padding import window_sum
+from .base import Call, Found
+from .window import Window
+
+__all__ = ["Transposed"]
+
+
+@dataclass(frozen=True)
+class Transposed(Window):
+    """A transposed convolution: the window of an output cell is the input cells that reach it.
+
+    With these windows it is a convolution like any other: an output cell is present where any input cell of its window
+    is, and absent input cells are filled. Output cells that no input cell reaches hold the bias and are a border.
+    """
+
+    def leaves_gaps(self, call: Call) -> bool:
+        """Whether there are output cells that no input cell reaches between ones that are reached."""
+        reached = self._reached(call, torch.ones(1, 1, *call.shapes[0][2:]))[0, 0] > 0
+        places = [reached.any(dim).nonzero().flatten() for dim in (0, 1)]
+        return any(len(line) > 0 and int(line[-1] - line[0]) >= len(line) for line in places)
+
+    def presence(self, call: Call) -> Found:
+        return self._windows(call, call.cells().one_channel())
+
+    def _windows(self, call: Call, cells: PresenceMask) -> PresenceMask:
+        threshold = call.settings.threshold
+
+        def make() -> PresenceMask:
+            if not threshold:
+                return PresenceMask(self._reached(call, cells.mask))
+            share = self._reached(call, cells.mask.float()) / self._inside(call).clamp(min=1)
+            return PresenceMask((share >= threshold - 1e-6) & (share > 0))
+
+        return cells.cached(("transposed", *self._geometry(call), threshold), make)
+
+    def _reached(self, call: Call, mask: Tensor) -> Tensor:
+        """For each output cell the input cells that reach it: any for booleans, their sum for numbers."""
+        k, s, p, d = self.kernel, self.stride, self.padding, self.dilation
+        spread = mask.new_zeros(*mask.shape[:2], *(s[i] * (mask.shape[2 + i] - 1) + 1 for i in (0, 1)))
+        spread[:, :, :: s[0], :: s[1]] = mask
+        before = (d[0] * (k[0] - 1) - p[0], d[1] * (k[1] - 1) - p[1])
+        return window_sum(spread, k, (1, 1), before, d, (call.step.shape[2], call.step.shape[3]))
+
+    def _inside(self, call: Call) -> Tensor:
+        whole = call.inside[0]
+        mask = whole.one_channel().mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
+        return self._reached(call, mask.float()).to(call.cells().mask.device)
+
+    def _touched(self, out: PresenceMask, shape: Shape) -> PresenceMask:
+        return out.window(self.kernel, self.stride, self.padding, self.dilation, (shape[2], shape[3]))
+
+    def _rescaling(self, call: Call, cells: PresenceMask) -> Tensor:
+        inside = self._inside(call)
+        return torch.where(inside > 0, inside / self._reached(call, cells.mask.float()).clamp(min=1), 1.0)

@@ -1,0 +1,84 @@
+"""Masked operators that take windows apart into columns and add columns up into maps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..mask import PresenceMask
+from ..padding import Pair
+from .base import Call, Demand, Found, MaskedOperator, fill_absent
+from .view import Reshape
+from .window import Window
+
+__all__ = ["Columns", "Fold", "Unfold"]
+
+
+class Columns(Reshape):
+    """Windows that do not overlap, as columns: every cell is moved, and its presence with it."""
+
+    @staticmethod
+    def _apply(call: Call, tensor: Tensor) -> Any:
+        return call.step({call.step.inputs[0]: tensor if tensor.dtype == torch.bool else tensor.double()})
+
+
+@dataclass(frozen=True)
+class Unfold(Window):
+    """Windows that overlap, as columns, to which weights come later: absent cells are filled as for a convolution.
+
+    Args:
+        size: Number of windows, rows and columns.
+    """
+
+    size: Pair = (0, 0)
+
+    def _geometry(self, call: Call) -> tuple[Pair, Pair, Pair, Pair, Pair]:
+        return self.kernel, self.stride, self.padding, self.dilation, self.size
+
+    def _maps(self, call: Call) -> PresenceMask:
+        found = super().presence(call)
+        return found if isinstance(found, PresenceMask) else call.cells()
+
+    def presence(self, call: Call) -> Found:
+        maps = self._maps(call)
+        return maps.cached(("columns",), lambda: PresenceMask(maps.mask.flatten(2)))
+
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+        return super().demand(replace(call, out=self._maps(call)), None, wanted)
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        if call.settings.padding != "partial":
+            return super().value(call, values)
+        cells = call.cells().one_channel()
+        values[0] = fill_absent(0.0, values[0], call.with_borders().one_channel())
+        return call.run(values) * self._rescaling(call, cells).flatten(2).to(values[0].dtype)
+
+
+class Fold(MaskedOperator):
+    """Columns added up into a map: the mean over present entries times all entries, and present where there is one."""
+
+    def presence(self, call: Call) -> Found:
+        cells = call.cells()
+        key = ("fold", repr(call.step.args[1:]), *call.step.shape[1:])
+        return cells.cached(key, lambda: PresenceMask(self._summed(call, cells.mask) > 0))
+
+    def _summed(self, call: Call, mask: Tensor) -> Tensor:
+        """For each cell its number of present entries; one channel where all have the same presence."""
+        kernel = call.step.arguments["kernel_size"]
+        entries = call.shapes[0][-2] if mask.shape[-2] > 1 else kernel[0] * kernel[1]
+        columns = mask.expand(-1, entries, call.shapes[0][-1]).float()
+        return call.step({call.step.inputs[0]: columns})
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        cells = call.with_borders()
+        values[0] = fill_absent(0.0, values[0], cells)
+
+        def make() -> Tensor:
+            everything = self._summed(call, torch.ones_like(cells.mask[:1]))
+            return everything / self._summed(call, cells.mask).clamp(min=1)
+
+        factor = cells.cached(("fold factor", repr(call.step.args[1:]), *call.step.shape[1:]), make)
+        return call.run(values) * factor.to(values[0].dtype)
