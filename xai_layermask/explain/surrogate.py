@@ -133,8 +133,8 @@ def shap_regression(samples: Samples, predictions: Floats) -> Regression:
     Example:
         >>> from .sampling import shap_samples
         >>> samples = shap_samples(3, 8, np.random.default_rng(0))
-        >>> shap_regression(samples, samples.coalitions.sum(axis=1, keepdims=True) / 3).values.round(9).any()
-        np.False_
+        >>> shap_regression(samples, samples.coalitions.sum(axis=1, keepdims=True) / 3).values.round(9).any().item()
+        False
     """
     even, empty = _even_shares(samples, predictions)
     sizes = samples.coalitions.sum(axis=1, keepdims=True)

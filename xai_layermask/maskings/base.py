@@ -231,8 +231,8 @@ def as_pictures(images: npt.ArrayLike | Tensor) -> tuple[Picture, Tensor]:
 
     Example:
         >>> pictures, presence = as_pictures(np.full((1, 2, 2, 4), 0.2))
-        >>> pictures.shape, pictures.max(), presence.all().item()
-        ((1, 2, 2, 3), np.uint8(51), True)
+        >>> pictures.shape, pictures.max().item(), presence.all().item()
+        ((1, 2, 2, 3), 51, True)
     """
     if isinstance(images, Tensor):
         images = images.detach().cpu()
