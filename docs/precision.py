@@ -3,7 +3,7 @@
 IMAGES is a folder with `labels.csv` (column image). LIME explains the top class of each image in float32 and in
 bfloat16 with the same samples. The script prints one JSON line per image: the rank correlation between the scores,
 the overlap of the top 20 segments, the noise on the first 8, 16 and 32 masked samples and on all samples (as
-`xai_layermask.engine.precision` measures it), and the ratio of the times.
+`xai_layermask.engine.runtime` measures it), and the ratio of the times.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from xai_layermask import maskings
-from xai_layermask.engine.precision import noise
+from xai_layermask.engine.runtime import noise
 from xai_layermask.experiments.runner.source import Source
 from xai_layermask.explain.predictor import Predictor
 from xai_layermask.explain.sampling import lime_samples

@@ -10,7 +10,7 @@ from torch import nn
 
 from xai_layermask import Fill, InputError, LayerMask, Preprocess
 from xai_layermask.lime import LayerMaskImageExplainer, as_rgba, segmentation
-from xai_layermask.maskings.base import as_pictures
+from xai_layermask.maskings import as_pictures
 
 SIDE = 16
 QUARTERS = np.arange(SIDE)[:, None] // 8 * 2 + np.arange(SIDE) // 8
@@ -195,9 +195,9 @@ def test_grey_pictures(masked):
     ("change", "message"),
     [
         ({"image": np.zeros((4, 4, 5), np.uint8)}, r"^image must be a picture .* but uint8 \(4, 4, 5\) came"),
-        ({"image": np.full((16, 16, 3), 200.0)}, r"^images must be uint8 or floats from 0 to 1, but 200 to 200 came"),
-        ({"image": np.full((16, 16, 3), np.nan)}, r"^images must be uint8 or floats from 0 to 1, but nan to nan came"),
-        ({"image": np.zeros((16, 16, 3), np.int32)}, r"^images must be uint8 or floats from 0 to 1, but int32 came"),
+        ({"image": np.full((16, 16, 3), 200.0)}, r"^expected uint8 or floats .* for images, got values from 200"),
+        ({"image": np.full((16, 16, 3), np.nan)}, r"^expected uint8 or floats .* for images, got values from nan"),
+        ({"image": np.zeros((16, 16, 3), np.int32)}, r"^expected uint8 or floats from 0 to 1 for images, got int32"),
         ({"hide_color": (1, 2, 3)}, r"^hide_color must be None or 0, since .*, but \(1, 2, 3\)"),
         ({"hide_color": 128}, r"^hide_color must be None or 0"),
         ({"num_samples": 1}, r"^expected an integer of at least 2 for num_samples, got 1"),
@@ -211,7 +211,7 @@ def test_grey_pictures(masked):
         ({"top_labels": None, "labels": (5,)}, r"^expected an integer from 0 to 4 for labels, got 5"),
         ({"top_labels": None, "labels": ("cat",)}, r"^expected an integer from 0 to 4 for labels, got 'cat'"),
         ({"classifier_fn": 3}, r"^classifier_fn must be a masking, a network or a function, but int came"),
-        ({"classifier_fn": lambda x: np.ones(len(x))}, r"^classifier_fn must return .* \(10, K\), but \(10,\) came"),
+        ({"classifier_fn": lambda x: np.ones(len(x))}, r"^expected probabilities \(10, K\) from classifier_fn, got"),
     ],
 )
 def test_bad_arguments_are_one_sentence(change, message, masked, picture):
@@ -277,11 +277,11 @@ def test_alpha_is_absent_only_at_zero():
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.zeros((4, 4, 3), np.uint8), r"^images must be pictures .* but uint8 \(4, 4, 3\) came: give a batch"),
-        (np.zeros((1, 5, 4, 2), np.uint8), r"^images must be pictures"),
-        (np.zeros((0, 4, 4, 3), np.uint8), r"^images must be pictures"),
-        (np.full((1, 4, 4, 3), -0.5), r"^images must be uint8 or floats from 0 to 1, but -0\.5 to -0\.5 came"),
-        (np.zeros((1, 4, 4, 3), bool), r"^images must be uint8 or floats from 0 to 1, but bool came"),
+        (np.zeros((4, 4, 3), np.uint8), r"^expected pictures .* for images, got uint8 \(4, 4, 3\): pass a batch"),
+        (np.zeros((1, 5, 4, 2), np.uint8), r"^expected pictures .* for images, got"),
+        (np.zeros((0, 4, 4, 3), np.uint8), r"^expected pictures .* for images, got"),
+        (np.full((1, 4, 4, 3), -0.5), r"^expected uint8 or floats .* for images, got values from -0\.5 to -0\.5"),
+        (np.zeros((1, 4, 4, 3), bool), r"^expected uint8 or floats from 0 to 1 for images, got bool"),
     ],
 )
 def test_bad_pictures_are_one_sentence(images, message, masked):
@@ -290,5 +290,5 @@ def test_bad_pictures_are_one_sentence(images, message, masked):
 
 
 def test_models_without_logits_are_one_sentence(picture):
-    with pytest.raises(InputError, match=r"^model must answer with logits .*, but \(1, 3, 16, 16\) came: wrap"):
+    with pytest.raises(InputError, match=r"^expected logits \(N, K\) .* from the model, got \(1, 3, 16, 16\): wrap"):
         LayerMask(nn.Conv2d(3, 3, 1)).predict_proba(picture[None])

@@ -9,7 +9,7 @@ from torch import nn
 
 from xai_layermask.dataset import Item
 from xai_layermask.dataset.masks import Painted
-from xai_layermask.images.preprocess import Preprocess
+from xai_layermask.images import Preprocess
 from xai_layermask.models import Classifier
 
 SIDE, CLASSES = 32, 6

@@ -17,9 +17,10 @@ from lime.lime_base import LimeBase
 from lime.lime_image import ImageExplanation, LimeImageExplainer
 from torch import nn
 
+from .engine.runtime import batched_predict
 from .errors import InputError, check_integer, choose
-from .maskings.base import Masking, Normalizer, as_pictures
-from .maskings.layer import LayerMask
+from .images import Preprocess
+from .maskings import LayerMask, Masking, as_pictures
 from .segments import Segments, presence_of, quickshift, segment
 
 __all__ = ["LayerMaskImageExplainer", "as_rgba", "segmentation"]
@@ -119,7 +120,7 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
         verbose: bool = False,
         feature_selection: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
-        preprocess: Normalizer | None = None,
+        preprocess: Preprocess | None = None,
     ) -> None:
         choose(feature_selection, _SELECTIONS, "feature_selection")
         self._seed = random_state
@@ -240,18 +241,16 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
     ) -> Probabilities:
         from tqdm.auto import tqdm
 
-        found = []
+        def predict(rows: npt.NDArray[Any]) -> Probabilities:
+            answer = np.asarray(ask(presence_of(segments, rows)))
+            if answer.ndim != 2 or len(answer) != len(rows):
+                raise InputError.expected(
+                    f"probabilities ({len(rows)}, K) from classifier_fn", answer.shape, "return a row for each picture"
+                )
+            return answer
+
         with tqdm(total=len(data), disable=not bar) as progress:
-            for start in range(0, len(data), batch_size):
-                presence = presence_of(segments, data[start : start + batch_size])
-                found.append(np.asarray(ask(presence)))
-                if found[-1].ndim != 2 or len(found[-1]) != len(presence):
-                    raise InputError(
-                        f"classifier_fn must return probabilities ({len(presence)}, K), but "
-                        f"{found[-1].shape} came: return one row for each picture."
-                    )
-                progress.update(len(presence))
-        return np.concatenate(found)
+            return batched_predict(predict, data, batch_size, progress.update)[0]
 
 
 def _checked(picture: Picture) -> tuple[Picture, npt.NDArray[np.bool_]]:

@@ -18,7 +18,7 @@ from .engine.ops.window import Border
 from .engine.padding import Rings
 from .engine.program import Program, find_cut
 from .errors import InputError
-from .maskings.layer import LayerMask
+from .maskings import LayerMask
 
 __all__ = ["Activation", "Trace", "trace"]
 

@@ -131,7 +131,7 @@ def test_images_are_never_mixed_up_in_silence(masked, images):
     bound = masked.bind(images)
     for method in (Lime(bound, SkLearnRidge(alpha=1)), KernelShap(bound)):
         for at_once in (1, 3, 6):
-            with pytest.raises(InputError, match=r"^presence must say which of the 3 bound images .*: pass bound"):
+            with pytest.raises(InputError, match=r"^expected the same presence for each of the 3 bound .*: pass"):
                 method.attribute(
                     bound.presence, target=1, feature_mask=MASK, n_samples=12, perturbations_per_eval=at_once
                 )
@@ -148,7 +148,7 @@ def test_images_are_never_mixed_up_in_silence(masked, images):
 )
 def test_a_bad_index_is_one_sentence(index, masked, images):
     bound = masked.bind(images)
-    with pytest.raises(InputError, match=r"^index must hold one integer from 0 to 2 for each of 1 .*, but .*\.$"):
+    with pytest.raises(InputError, match=r"^expected an integer from 0 to 2 .* for index, got .*: pass bound.index$"):
         bound(torch.ones(1, 1, SIDE, SIDE), index)
 
 
@@ -271,7 +271,7 @@ def test_perturbation_keeps_absent_pixels_absent(masked, images):
         (lambda p: p(torch.ones(1, 1, 4, 4)), r"^feature_mask must say which segment a pixel .*, but None came"),
         (lambda p: p.to_input(torch.ones(1, 3), ONES, torch.eye(4).int(), 2), r"^sample must have 2 columns"),
         (lambda p: p.to_input(torch.ones(1, 3), ONES, torch.eye(4).int()), r"^keep must have the shape"),
-        (lambda p: p(torch.ones(4, 4)), r"^image must be a tensor of shape \(N, C, H, W\)"),
+        (lambda p: p(torch.ones(4, 4)), r"^expected a tensor \(N, C, H, W\) for image, got "),
         (lambda p: LayerMaskPerturbation(kernel_width=0), r"^expected a number above 0 for kernel_width, got 0"),
     ],
 )
@@ -483,8 +483,8 @@ def test_outputs_with_more_dimensions_and_single_numbers(masked, images):
         ({"n_samples": 1}, r"^expected an integer of at least 2 for n_samples, got 1"),
         ({"n_samples": 2.5}, r"^expected an integer .* for n_samples, got 2.5"),
         ({"perturbations_per_eval": 0}, r"^expected an integer of at least 1 for perturbations_per_eval, got 0"),
-        ({"inputs": torch.ones(3, 12, 12)}, r"^image must be a tensor of shape \(N, C, H, W\), but 3x12x12 came"),
-        ({"inputs": (torch.ones(1, 3, 12, 12),)}, r"^image must be a tensor .* but tuple came"),
+        ({"inputs": torch.ones(3, 12, 12)}, r"^expected a tensor \(N, C, H, W\) for image, got \(3, 12, 12\)"),
+        ({"inputs": (torch.ones(1, 3, 12, 12),)}, r"^expected a tensor \(N, C, H, W\) for image, got tuple"),
     ],
 )
 @pytest.mark.parametrize("kind", [LayerMaskLime, LayerMaskKernelShap])

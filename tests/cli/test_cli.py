@@ -22,7 +22,7 @@ FACTORY = """
 import torch
 from torch import nn
 from xai_layermask.models import Classifier
-from xai_layermask.images.preprocess import Preprocess
+from xai_layermask.images import Preprocess
 
 def make():
     torch.manual_seed(0)
@@ -130,12 +130,12 @@ def test_help_names_every_masking_method_and_precision(capsys):
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ("explain missing.jpg", "there is none at 'missing.jpg'"),
+        ("explain missing.jpg", "expected an existing file for image, got 'missing.jpg'"),
         ("explain photo.png --model nowhere:make", "model 'nowhere:make' must be a function"),
         ("explain photo.png --target bea --model tiny_models:make", "did you mean 'bee'?"),
-        ("explain photo.png --target 7 --model tiny_models:make", "one of 3 classes, but 7 came"),
+        ("explain photo.png --target 7 --model tiny_models:make", "expected an integer from 0 to 2 or a class name"),
         ("explain photo.png --device mps --model nowhere:make", "expected an available device for --device, got 'mps'"),
-        ("explain photo.png --weights no.pt --model tiny_models:make", "there is none at 'no.pt'"),
+        ("explain photo.png --weights no.pt --model tiny_models:make", "existing file for weights, got 'no.pt'"),
         ("explain photo.png --out a.gif", "for the suffix of 'a.gif', got '.gif'"),
         ("explain photo.png --out nowhere/a.png", "an existing folder for --out, got 'nowhere/a.png'"),
         ("compare photo.png --out a.npz", "for the suffix of 'a.npz', got '.npz'"),

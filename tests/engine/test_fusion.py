@@ -11,7 +11,7 @@ from torch import nn
 
 from xai_layermask.engine.capture import capture
 from xai_layermask.engine.fusion import fuse
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 PRESENCE = torch.rand(2, 1, 8, 8, generator=torch.Generator().manual_seed(1)) < 0.4

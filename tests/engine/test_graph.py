@@ -10,7 +10,7 @@ from torch import nn
 from xai_layermask.engine.capture import capture
 from xai_layermask.engine.graph import operator_name, same, tensors
 from xai_layermask.errors import CaptureError
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 CPU = torch.device("cpu")
 SHAPE = (2, 3, 8, 8)

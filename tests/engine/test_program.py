@@ -12,7 +12,7 @@ from xai_layermask.engine.graph import Slot, Step
 from xai_layermask.engine.ops.base import MaskingSettings
 from xai_layermask.engine.program import Program, find_cut
 from xai_layermask.errors import InputError
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 WEIGHT = torch.randn(4, 4, 3, 3)
 POINT = torch.randn(4, 4, 1, 1)

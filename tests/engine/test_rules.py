@@ -15,7 +15,7 @@ from torch import nn
 from xai_layermask.engine.ops.base import Leading, Pointwise
 from xai_layermask.engine.rules import operators, rule, scoped, version
 from xai_layermask.errors import InputError, UnsupportedOperator
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 POINTWISE = {
     "relu": F.relu,

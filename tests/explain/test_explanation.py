@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from xai_layermask.errors import InputError
 from xai_layermask.explain.explanation import Explanation
 from xai_layermask.explain.settings import Settings
-from xai_layermask.images.preprocess import Preprocess
+from xai_layermask.images import Preprocess
 from xai_layermask.metrics import alignment_score, topk_jaccard
 
 SETTINGS = Settings(

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from xai_layermask.errors import InputError
-from xai_layermask.images import sample_photograph
-from xai_layermask.images.preprocess import Preprocess
+from xai_layermask.images import Preprocess, sample_photograph
 
 CAFFE = Preprocess(256, 227, (104, 117, 123), (1, 1, 1), channels="BGR", scale=255)
 
@@ -154,16 +153,16 @@ def test_it_is_frozen_and_lists_become_tuples():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resize": 0}, "resize must be a number of pixels, .* but 0 came"),
-        ({"resize": 2.5}, "resize must be a number of pixels, .* but 2.5 came"),
-        ({"crop": True}, "crop must be a number of pixels, .* but True came"),
-        ({"crop": (1, 2, 3)}, r"crop must be a number of pixels, .* but \(1, 2, 3\) came"),
-        ({"mean": 0.5}, "mean must be three numbers, but 0.5 came"),
-        ({"mean": (0, 0, float("nan"))}, "mean must be three numbers"),
-        ({"std": (1, 1)}, r"std must be three numbers, but \(1, 1\) came"),
-        ({"std": (1, 0, 1)}, r"std must be above 0, but \(1.0, 0.0, 1.0\) came"),
-        ({"scale": 0}, "scale must be a number above 0, but 0 came"),
-        ({"scale": "255"}, "scale must be a number above 0, but '255' came"),
+        ({"resize": 0}, r"expected pixels, \(height, width\) or None for resize, got 0"),
+        ({"resize": 2.5}, r"expected pixels, \(height, width\) or None for resize, got 2.5"),
+        ({"crop": True}, r"expected pixels, \(height, width\) or None for crop, got True"),
+        ({"crop": (1, 2, 3)}, r"expected pixels, \(height, width\) or None for crop, got \(1, 2, 3\)"),
+        ({"mean": 0.5}, "expected three numbers for mean, got 0.5"),
+        ({"mean": (0, 0, float("nan"))}, "expected three numbers for mean, got"),
+        ({"std": (1, 1)}, r"expected three numbers for std, got \(1, 1\)"),
+        ({"std": (1, 0, 1)}, r"expected numbers above 0 for std, got \(1.0, 0.0, 1.0\)"),
+        ({"scale": 0}, "expected a number above 0 for scale, got 0"),
+        ({"scale": "255"}, "expected a number above 0 for scale, got '255'"),
         ({"channels": "rgb"}, "expected one of RGB, BGR for channels, got 'rgb'"),
         ({"interpolation": "cubic"}, "got 'cubic': did you mean 'bicubic'"),
     ],
@@ -176,20 +175,20 @@ def test_bad_options_are_named(options, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: p("missing.png"), "there is none at 'missing.png'"),
-        (lambda p: p.normalize(np.zeros((4, 4, 3))), r"uint8 array \(h, w, 3\), but float64 \(4, 4, 3\)"),
-        (lambda p: p.normalize(np.zeros((4, 4), np.uint8)), r"but uint8 \(4, 4\) came"),
-        (lambda p: p.normalize([0]), "but <class 'list'> came"),
-        (lambda p: p.denormalize(torch.zeros(3, 4, 4)), r"\(N, 3, h, w\), but \(3, 4, 4\) came"),
-        (lambda p: p.color((1, 2)), r"colour must be three numbers, but \(1, 2\) came"),
-        (lambda p: p.color((1, 2, 256)), r"from 0 to 255, but \(1, 2, 256\) came"),
-        (lambda p: p.color("red"), "colour must be three numbers, but 'red' came"),
-        (lambda p: p.from_torchvision("IMAGENET1K_V1"), "torchvision classifier, but 'IMAGENET1K_V1' came"),
+        (lambda p: p("missing.png"), "expected an existing file for image, got 'missing.png'"),
+        (lambda p: p.normalize(np.zeros((4, 4, 3))), r"uint8 array \(h, w, 3\) for picture, got float64 \(4, 4, 3\)"),
+        (lambda p: p.normalize(np.zeros((4, 4), np.uint8)), r"got uint8 \(4, 4\)"),
+        (lambda p: p.normalize([0]), "for picture, got list"),
+        (lambda p: p.denormalize(torch.zeros(3, 4, 4)), r"expected a tensor \(N, 3, h, w\), got \(3, 4, 4\)"),
+        (lambda p: p.color((1, 2)), r"expected three numbers for colour, got \(1, 2\)"),
+        (lambda p: p.color((1, 2, 256)), r"from 0 to 255 for colour, got \(1, 2, 256\)"),
+        (lambda p: p.color("red"), "expected three numbers for colour, got 'red'"),
+        (lambda p: p.from_torchvision("IMAGENET1K_V1"), "weights of a torchvision classifier, got 'IMAGENET1K_V1'"),
         (
             lambda p: p.from_torchvision(SimpleNamespace(transforms=lambda: object())),
-            "torchvision classifier, but namespace",
+            "torchvision classifier, got namespace",
         ),
-        (lambda p: p.from_timm({"mean": 0, "std": 1}), "but input_size, crop_pct, interpolation is missing"),
+        (lambda p: p.from_timm({"mean": 0, "std": 1}), "got none of input_size, crop_pct, interpolation"),
     ],
 )
 def test_bad_calls_are_named(call, message):
@@ -200,9 +199,9 @@ def test_bad_calls_are_named(call, message):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"input_size": (1, 28, 28)}, "3 channels, but 1 came"),
+        ({"input_size": (1, 28, 28)}, "3 input channels, got 1"),
         ({"crop_mode": "border"}, "expected one of center, squash for crop_mode, got 'border'"),
-        ({"input_size": (3, 200, 100)}, "needs a square, but 200 x 100 came"),
+        ({"input_size": (3, 200, 100)}, "expected a square for crop_mode 'center', got 200 x 100"),
         ({"interpolation": "random"}, "expected one of .* for interpolation, got"),
     ],
 )

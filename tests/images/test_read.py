@@ -161,29 +161,29 @@ def test_rounding_noise_around_zero_and_one_is_forgiven():
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        (np.full((4, 4, 3), np.nan), "finite numbers, but NaN or infinity came"),
-        (np.full((4, 4, 3), np.inf, np.float32), "finite numbers, but NaN or infinity came"),
-        (np.full((4, 4, 3), 200.0), r"lie in \[0, 1\], but values from 200 to 200 came: divide by 255"),
-        (torch.full((3, 4, 4), -1.5), r"lie in \[0, 1\], but values from -1.5 to -1.5 came"),
-        (np.zeros((4, 4, 3), np.int64), "uint8, uint16 or floating-point numbers, but int64 came"),
-        (np.zeros((4, 4), bool), "but bool came"),
-        (np.zeros((4, 4), complex), "but complex128 came"),
-        (np.full((4, 4), "a"), "but <U1 came"),
-        (torch.zeros(3, 4, 4, dtype=torch.int32), "but int32 came"),
-        (np.zeros((5, 5, 2), np.uint8), r"1, 3 or 4 channels, but an array \(5, 5, 2\) came"),
-        (np.zeros(5, np.uint8), r"\(H, W, C\) or \(C, H, W\), but \(5,\) came"),
-        (np.zeros((1, 5, 5, 3), np.uint8), r"but \(1, 5, 5, 3\) came: give one picture"),
-        (np.zeros((0, 5, 3), np.uint8), r"at least one pixel, but the shape \(0, 5, 3\) came"),
-        (torch.zeros(3, 0, 5), "at least one pixel"),
-        (torch.zeros(5, 5, 3), r"1, 3 or 4 channels, but \(5, 5, 3\) came: move the channels"),
-        (torch.zeros(5, 5), r"but \(5, 5\) came"),
-        (torch.zeros(2, 3, 5, 5), r"one picture, but a tensor \(2, 3, 5, 5\) came: give one at a time"),
-        (None, "a path, a PIL image, an array or a tensor, but NoneType came"),
-        (b"bytes", "but bytes came"),
-        (io.BytesIO(), "but BytesIO came"),
-        (Image.new("RGB", (0, 3)), "at least one pixel, but the PIL image is 0 x 3"),
-        (Image.fromarray(np.array([[-4, 9]], np.int32)), "greys from 0 to 65535, but values from -4 to 9"),
-        (Image.fromarray(np.array([[3.0]], np.float32)), r"lie in \[0, 1\], but values from 3 to 3 came"),
+        (np.full((4, 4, 3), np.nan), "expected finite numbers in image, got NaN or infinity"),
+        (np.full((4, 4, 3), np.inf, np.float32), "expected finite numbers in image, got NaN or infinity"),
+        (np.full((4, 4, 3), 200.0), "expected floats from 0 to 1 in image, got values from 200 to 200: divide by 255"),
+        (torch.full((3, 4, 4), -1.5), "expected floats from 0 to 1 in image, got values from -1.5 to -1.5"),
+        (np.zeros((4, 4, 3), np.int64), "expected uint8, uint16 or floating-point numbers in image, got int64"),
+        (np.zeros((4, 4), bool), "in image, got bool"),
+        (np.zeros((4, 4), complex), "in image, got complex128"),
+        (np.full((4, 4), "a"), "in image, got <U1"),
+        (torch.zeros(3, 4, 4, dtype=torch.int32), "in image, got int32"),
+        (np.zeros((5, 5, 2), np.uint8), r"expected 1, 3 or 4 channels in image, got an array \(5, 5, 2\)"),
+        (np.zeros(5, np.uint8), r"\(H, W, C\) or \(C, H, W\) for image, got \(5,\)"),
+        (np.zeros((1, 5, 5, 3), np.uint8), r"for image, got \(1, 5, 5, 3\)"),
+        (np.zeros((0, 5, 3), np.uint8), r"expected at least one pixel in image, got an array \(0, 5, 3\)"),
+        (torch.zeros(3, 0, 5), "at least one pixel in image"),
+        (torch.zeros(5, 5, 3), r"1, 3 or 4 channels for image, got \(5, 5, 3\): move the channels"),
+        (torch.zeros(5, 5), r"for image, got \(5, 5\)"),
+        (torch.zeros(2, 3, 5, 5), r"expected one picture for image, got a tensor \(2, 3, 5, 5\): pass one at a time"),
+        (None, "expected a path, a PIL image, an array or a tensor for image, got NoneType"),
+        (b"bytes", "for image, got bytes"),
+        (io.BytesIO(), "for image, got BytesIO"),
+        (Image.new("RGB", (0, 3)), "expected at least one pixel in image, got the PIL image of 0 x 3"),
+        (Image.fromarray(np.array([[-4, 9]], np.int32)), "greys from 0 to 65535 in image, got values from -4 to 9"),
+        (Image.fromarray(np.array([[3.0]], np.float32)), "floats from 0 to 1 in image, got values from 3 to 3"),
     ],
 )
 def test_bad_pictures_are_named(image, message):
@@ -196,18 +196,18 @@ def test_a_closed_pil_image_is_named(tmp_path):
     Image.fromarray(RGB).save(tmp_path / "x.png")
     image = Image.open(tmp_path / "x.png")
     image.close()
-    with pytest.raises(InputError, match="the PIL image could not be decoded"):
+    with pytest.raises(InputError, match="complete picture for image, got the PIL image that cannot be decoded"):
         read_image(image)
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (None, "there is none at '.*broken.png': check the path"),
-        (b"", "the file '.*broken.png' is empty"),
-        (b"hello, I am no picture", "Pillow can read, but the file '.*broken.png' is not"),
-        ("png", "a whole picture, but the file '.*broken.png' could not be decoded"),
-        ("jpeg", "a whole picture, but the file '.*broken.png' could not be decoded"),
+        (None, "expected an existing file for image, got '.*broken.png'"),
+        (b"", "expected a picture for image, got the empty file '.*broken.png'"),
+        (b"hello, I am no picture", "Pillow can read for image, got the file '.*broken.png': convert"),
+        ("png", "expected a complete picture for image, got the file '.*broken.png' that cannot be"),
+        ("jpeg", "expected a complete picture for image, got the file '.*broken.png' that cannot be"),
         ("tiff", "broken.png"),
     ],
 )
@@ -225,7 +225,7 @@ def test_bad_files_are_named(tmp_path, content, message):
 
 
 def test_a_folder_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"must be a file, but .* is none: give the path of one picture"):
+    with pytest.raises(InputError, match=r"expected a file for image, got the folder"):
         read_image(tmp_path)
 
 
@@ -252,5 +252,5 @@ def test_damaged_files_end_in_a_picture_or_in_an_input_error(tmp_path_factory, n
 def test_a_picture_that_is_too_large_is_named(tmp_path, monkeypatch):
     Image.fromarray(RGB).save(tmp_path / "bomb.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)
-    with pytest.raises(InputError, match=r"can be opened, but the file .* is not \(Image size"):
+    with pytest.raises(InputError, match=r"expected a readable picture for image, got the file .* \(Image size"):
         read_image(tmp_path / "bomb.png")

@@ -7,8 +7,7 @@ import pytest
 from PIL import Image
 
 from xai_layermask.errors import InputError
-from xai_layermask.images.preprocess import Preprocess
-from xai_layermask.images.resize import framed, resized
+from xai_layermask.images import Preprocess, framed, resized
 
 
 @pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic"])
@@ -33,11 +32,11 @@ def test_a_mask_may_be_bool():
 
 
 @pytest.mark.parametrize(
-    ("mask", "came"), [(np.zeros((2, 2, 3)), r"shape \(2, 2, 3\)"), (np.full((2, 2), 255), "other numbers"),
+    ("mask", "got"), [(np.zeros((2, 2, 3)), r"shape \(2, 2, 3\)"), (np.full((2, 2), 255), "other numbers"),
                        (np.full((2, 2), np.nan), "other numbers"), (np.zeros((0, 2)), r"shape \(0, 2\)")]
 )  # fmt: skip
-def test_what_is_no_mask_is_refused(mask, came):
-    with pytest.raises(InputError, match=rf"mask must be \(H, W\) with numbers from 0 to 1, but {came} came"):
+def test_what_is_no_mask_is_refused(mask, got):
+    with pytest.raises(InputError, match=rf"expected numbers from 0 to 1 of shape \(H, W\) for mask, got {got}"):
         Preprocess().mask(mask)
 
 

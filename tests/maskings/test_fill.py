@@ -12,8 +12,8 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from xai_layermask.errors import InputError
-from xai_layermask.images.preprocess import Preprocess
-from xai_layermask.maskings.fill import COLOURS, Fill
+from xai_layermask.images import Preprocess
+from xai_layermask.maskings import COLOURS, Fill
 
 MEAN, STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
 NAMES = [*COLOURS, "mean", "blur", "neighbor", "road", "inpaint", (12.0, 200, 0.5)]
@@ -139,14 +139,14 @@ def test_an_unknown_colour():
     "colour", [(1, 2), (1, 2, 3, 4), (0, 0, 256), (-1, 0, 0), (0, 0, float("nan")), 7, None, ("a", 0, 0)]
 )
 def test_colours_that_are_none(colour):
-    message = f"colour must be a name or (r, g, b) from 0 to 255, but {colour!r} came: for example (255, 0, 0) for red."
+    message = f"expected a name or (r, g, b) from 0 to 255 for colour, got {colour!r}"
     with pytest.raises(InputError, match=re.escape(message)):
         Fill(Shows(), colour)
 
 
 def test_a_colour_has_three_channels():
     x, presence = torch.rand(2, 1, 4, 4), torch.eye(4)
-    with pytest.raises(InputError, match=re.escape("image must be a tensor of shape (N, 3, H, W)")):
+    with pytest.raises(InputError, match=re.escape("expected a tensor (N, 3, H, W) for image, got")):
         Fill(Shows(), "grey")(x, presence)
     assert Fill(Shows(), "mean")(x, presence).shape[1] == 1
 
@@ -155,5 +155,5 @@ def test_a_colour_has_three_channels():
 def test_a_fill_made_of_absent_pixels_needs_them(colour):
     x, presence = draw()
     x = torch.where(presence, x, float("nan"))
-    with pytest.raises(InputError, match="image must be finite everywhere, since this fill is made of absent pixels"):
+    with pytest.raises(InputError, match="expected a finite image, since this fill is computed from absent pixels too"):
         Fill(Shows(), colour)(x, presence)

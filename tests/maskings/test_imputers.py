@@ -9,7 +9,7 @@ import pytest
 import torch
 from skimage.restoration import inpaint_biharmonic
 
-from xai_layermask.maskings.imputers import inpaint, road
+from xai_layermask.maskings import inpaint, road
 
 
 def draw(seed=0, n=2, c=3, size=(6, 7), fraction=0.5):

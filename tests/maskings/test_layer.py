@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from xai_layermask import InputError, LayerMask, UnsupportedOperator, with_presence
-from xai_layermask.maskings.reference import Reference
+from xai_layermask.maskings import Reference
 
 SLOW = settings(
     max_examples=6,
@@ -226,7 +226,7 @@ def test_wrong_arguments(arguments, message):
 
 
 def test_a_model_that_is_none():
-    with pytest.raises(InputError, match=r"model must be a torch.nn.Module, but str came"):
+    with pytest.raises(InputError, match=r"expected a torch.nn.Module for model, got str"):
         LayerMask("resnet50")
 
 

@@ -9,10 +9,8 @@ import torch
 from torch import nn
 
 from xai_layermask.errors import InputError
-from xai_layermask.images.preprocess import Preprocess
-from xai_layermask.maskings import NAMES, make
-from xai_layermask.maskings.fill import Fill
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.images import Preprocess
+from xai_layermask.maskings import NAMES, Fill, LayerMask, make
 
 
 def network():

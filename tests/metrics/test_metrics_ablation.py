@@ -126,22 +126,22 @@ class Wrong:
         ({"masking": nameless}, r"^masking must be callable .* but function came"),
         (
             {"masking": Wrong({})},
-            r"^masking must answer with logits \(1, classes\), but dict came: wrap the model",
+            r"^expected logits \(1, classes\) from the masking, got dict: return the logits alone",
         ),
         (
             {"masking": Wrong(torch.zeros(1, 3, 2, 2))},
-            r"^masking must answer with logits .* but 1x3x2x2 came",
+            r"^expected logits \(1, classes\) from the masking, got 1x3x2x2",
         ),
         (
             {"masking": Wrong(torch.zeros(2, 3))},
-            r"^masking must answer with logits \(1, classes\), but 2x3 came",
+            r"^expected logits \(1, classes\) from the masking, got 2x3",
         ),
         (
             {"image": picture(1, 2, 3)},
             r"^segments must cover the image of 2x3 pixels, but 2x4 came: segment the picture",
         ),
-        ({"image": np.zeros((1, 3, 2, 4))}, r"^image must be a tensor of shape"),
-        ({"image": picture(9, 5, 7, 1)[0]}, r"^image must be a tensor of shape .* add a batch dimension"),
+        ({"image": np.zeros((1, 3, 2, 4))}, r"^expected a tensor \(N, C, H, W\) for image, got ndarray"),
+        ({"image": picture(9, 5, 7, 1)[0]}, r"^expected a tensor \(N, C, H, W\) for image, .* add a batch dimension"),
         (
             {"image": picture(9, 5, 7, 1).repeat(2, 1, 1, 1)},
             r"^scores must come for each of the 2 pictures, but 1 came",

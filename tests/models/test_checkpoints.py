@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from xai_layermask.errors import InputError
-from xai_layermask.models.checkpoints import fill, read_state, reason
+from xai_layermask.errors import InputError, reason
+from xai_layermask.models import load_weights, read_state
 
 
 def network():
@@ -59,7 +59,7 @@ def test_a_file_of_safetensors(tmp_path):
 def test_safetensors_that_is_not_installed_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "safetensors.torch", None)
     (tmp_path / "x.safetensors").write_bytes(b"anything")
-    with pytest.raises(InputError, match=r"could not be read .*safetensors"):
+    with pytest.raises(InputError, match=r"expected a state dict .* for weights, got .*x.safetensors' \(import of saf"):
         read_state(tmp_path / "x.safetensors")
 
 
@@ -70,7 +70,7 @@ class Bomb:
 
 def test_code_in_a_file_is_not_run(tmp_path):
     torch.save({"weight": Bomb()}, tmp_path / "bomb.pt")
-    with pytest.raises(InputError, match=r"weights must be a state dict .*bomb.pt.* could not be read"):
+    with pytest.raises(InputError, match=r"expected a state dict by torch.save .* for weights, got .*bomb.pt"):
         read_state(tmp_path / "bomb.pt")
 
 
@@ -80,7 +80,7 @@ def test_files_of_something_else_are_named(tmp_path, name, content):
     if name.endswith("safetensors"):
         pytest.importorskip("safetensors")
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"weights must be a state dict.*{name}") as caught:
+    with pytest.raises(InputError, match=rf"expected a state dict .*for weights, got .*{name}") as caught:
         read_state(tmp_path / name)
     assert "\n" not in str(caught.value)
 
@@ -94,7 +94,7 @@ def test_tensors_without_names_are_named(tmp_path, content):
 
 def test_a_folder_and_a_missing_file_are_named(tmp_path):
     for path in (tmp_path, tmp_path / "missing.pt"):
-        with pytest.raises(InputError, match="weights must be a file, but there is none at"):
+        with pytest.raises(InputError, match="expected an existing file for weights, got"):
             read_state(path)
 
 
@@ -103,7 +103,7 @@ def test_the_model_keeps_its_own_precision(dtype):
     state = {key: value.to(dtype) if value.is_floating_point() else value
              for key, value in random_network().state_dict().items()}
     model = network()
-    fill(model, state, "x.pt", "x")
+    load_weights(model, state, "x.pt", "x")
     assert all(parameter.dtype == torch.float32 for parameter in model.parameters())
     assert all(torch.equal(model.state_dict()[key], value.to(model.state_dict()[key].dtype))
                for key, value in state.items())
@@ -113,17 +113,17 @@ def test_counters_that_are_not_in_the_file_are_not_missed():
     state = random_network().state_dict()
     del state["1.num_batches_tracked"]
     model = network()
-    fill(model, state, "x.pt", "x")
+    load_weights(model, state, "x.pt", "x")
     assert torch.equal(model[1].running_mean, state["1.running_mean"])
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda state: state.pop("0.bias"), "1 tensors are missing, 0 unknown and 0 of .*'0.bias'"),
-        (lambda state: state.update(more=torch.zeros(1)), "0 tensors are missing, 1 unknown .* 'more'"),
+        (lambda state: state.pop("0.bias"), "1 tensors missing, 0 unknown and 0 of .*'0.bias'"),
+        (lambda state: state.update(more=torch.zeros(1)), "0 tensors missing, 1 unknown .* 'more'"),
         (lambda state: state.update({"0.bias": torch.zeros(5)}), "1 of another shape, such as '0.bias'"),
-        (lambda state: state.clear(), "6 tensors are missing"),
+        (lambda state: state.clear(), "6 tensors missing"),
     ],
 )
 def test_weights_that_do_not_fit_are_named_and_change_nothing(change, message):
@@ -131,8 +131,8 @@ def test_weights_that_do_not_fit_are_named_and_change_nothing(change, message):
     before = {key: value.clone() for key, value in model.state_dict().items()}
     state = random_network().state_dict()
     change(state)
-    with pytest.raises(InputError, match=f"weights must fit the model 'tiny', but in 'x.pt' .*{message}"):
-        fill(model, state, "x.pt", "tiny")
+    with pytest.raises(InputError, match=f"expected weights of the model 'tiny', got 'x.pt' with .*{message}"):
+        load_weights(model, state, "x.pt", "tiny")
     assert same(model.state_dict(), before)
 
 

@@ -66,7 +66,7 @@ def test_draws_on_the_axes_that_it_is_given_and_without_ticks():
         ((PICTURE, PRESENCE[1:]), r"expected presence of the picture's size \(12, 17\), got \(11, 17\)"),
         ((PICTURE, np.ones((2, 1, 12, 17))), r"expected presence of the picture's size"),
         ((PICTURE, PRESENCE / 2), "expected only 0 and 1 in presence, got other values"),
-        (("no.png", PRESENCE), "image must be a file that exists"),
+        (("no.png", PRESENCE), "expected an existing file for image, got"),
         ((PICTURE, PRESENCE, Figure()), "expected matplotlib Axes for ax, got Figure"),
     ],
 )

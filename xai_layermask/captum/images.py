@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from ..catalog import check_sampling
+from ..engine.runtime import batched_predict
 from ..errors import InputError, check_integer
 from ..explain.sampling import Samples, cosine_kernel
 from ..explain.surrogate import METHODS
-from ..maskings.base import Masking
-from ..maskings.layer import LayerMask
-from ..maskings.presence import as_image, split_presence, with_presence
+from ..maskings import LayerMask, Masking, as_image, split_presence, with_presence
 from ..segments import Segments, presence_of
 from .inputs import One, Target, as_extras, as_segments, as_targets, picked
 
@@ -116,14 +115,14 @@ class _OnImages:
         step: int, bar: Any, keep: Keep,
     ) -> Tensor:
         """What the model says of each choice of segments `(M, K)`: `(M,)`."""
-        answers = []
-        for start in range(0, len(keep), step):
-            shown = presence_of(segments, keep[start : start + step]).to(image.device)
+
+        def predict(rows: Keep) -> Tensor:
+            shown = presence_of(segments, rows).to(image.device)
             if present is not None:
                 shown = shown & present
-            answers.append(picked(self._answers(image, shown, extras), target, len(shown)))
-            bar.update(len(shown))
-        return torch.cat(answers)
+            return picked(self._answers(image, shown, extras), target, len(shown))
+
+        return batched_predict(predict, keep, step, bar.update)[0]
 
     def _answers(self, image: Tensor, shown: Tensor, extras: tuple[Any, ...]) -> Any:
         if isinstance(self.forward_func, Masking):

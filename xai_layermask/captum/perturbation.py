@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..errors import InputError, check_number
 from ..explain.sampling import cosine_kernel
-from ..maskings.presence import as_image, split_presence, with_presence
+from ..maskings import as_image, split_presence, with_presence
 from ..segments import Segments, presence_of
 from .inputs import as_segments
 

@@ -65,9 +65,9 @@ def run(args: argparse.Namespace) -> int:
     with status("starting", args):
         import torch
 
+        from ..engine.runtime import find_device
         from ..experiments.benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, race
-        from .inputs import best_device
-    setting = (args.model, args.weights, best_device(args.device), args.segments, args.batch)
+    setting = (args.model, args.weights, str(find_device(args.device)), args.segments, args.batch)
     with status(f"loading {args.model}", args):
         trial = _trial(*setting)
     result: dict[str, Any] = {

@@ -40,9 +40,9 @@ def run(args: argparse.Namespace) -> int:
     """
     with status("starting", args):
         from ..engine.graph import operator_name
-        from ..engine.network import sample
         from ..engine.rules import operators
-        from ..maskings.layer import LayerMask
+        from ..engine.runtime import first_parameter
+        from ..maskings import LayerMask
     with status(f"loading {args.model}", args):
         network, size = architecture(args.model, args.weights)
     input_shape = args.shape or (1, 3, *size)
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         for operator, path in masked.unsupported(input_shape):
             missing[operator].append(path or "the model itself")
         # The same shape, type and device: the graph that `unsupported` has captured.
-        graph = masked.graph(sample(network).new_empty(input_shape))
+        graph = masked.graph(first_parameter(network).new_empty(input_shape))
     calls = Counter(step.name for step in graph.steps(input_shape[0]))
     ruled = {operator_name(operator) for operator in operators()}
     # Without a rule, but only after the last masked activation.

@@ -48,11 +48,11 @@ def run(args: argparse.Namespace) -> int:
     paths = args.out or ([] if args.json else ["comparison.png"])
     check_outputs(paths, _SUFFIXES)
     with status("starting", args):
+        from ..engine.runtime import find_device
         from ..explain import Explanation
         from ..plots import comparison
-        from .inputs import best_device
     picture = read_picture(args.image)
-    device = best_device(args.device)
+    device = str(find_device(args.device))
     with status(f"loading {args.model}", args):
         classifier = load_model(args.model, args.weights, device)
     # Make them all before the first one runs, so that an invalid option is reported at once.

@@ -115,12 +115,12 @@ def run(args: argparse.Namespace) -> int:
     """
     with status("starting", args):
         from ..dataset import read_dataset
+        from ..engine.runtime import find_device
         from ..experiments.protocols import PROTOCOLS
         from ..experiments.runner import Crew, agenda, chosen, estimate, evaluate
-        from .inputs import best_device
     add_working_directory()
     if args.scheduler is None:
-        best_device(args.device)  # fail before reading anything; the workers of a cluster have devices of their own
+        find_device(args.device)  # fail before reading anything; the workers of a cluster have devices of their own
     protocol = PROTOCOLS[args.protocol].configured(dict(args.settings))
     sources = _sources(args)
     with status(f"reading {args.data}", args) as show:

@@ -55,10 +55,10 @@ def run(args: argparse.Namespace) -> int:
     paths = args.out or ([] if args.json else ["explanation.png"])
     check_outputs(paths, _SUFFIXES)
     with status("starting", args):
+        from ..engine.runtime import find_device
         from ..models import class_index
-        from .inputs import best_device
     picture = read_picture(args.image)
-    device = best_device(args.device)
+    device = str(find_device(args.device))
     with status(f"loading {args.model}", args):
         classifier = load_model(args.model, args.weights, device)
     for target in (args.target or []) if classifier.labels else []:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from ..errors import InputError, choose, reason
+from ..errors import InputError, choose
 
 if TYPE_CHECKING:
     from torch import nn
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..images import Picture
     from ..models import Classifier
 
-__all__ = ["add_working_directory", "architecture", "best_device", "check_outputs", "load_model", "read_picture"]
+__all__ = ["add_working_directory", "architecture", "check_outputs", "load_model", "read_picture"]
 
 _LIBRARIES = {"torchvision": "torchvision.models", "timm": "timm.models"}
 
@@ -33,25 +33,6 @@ def read_picture(path: str | None) -> Picture:
     from ..images import read_image, sample_photograph
 
     return sample_photograph() if path is None else read_image(path)
-
-
-def best_device(name: str) -> str:
-    """Resolve "auto" to the accelerator, if torch has one, and check that a named device is available.
-
-    Raises:
-        InputError: If the device is not available.
-    """
-    import torch
-
-    if name != "auto":
-        try:
-            torch.empty(0, device=name)
-        except (RuntimeError, AssertionError, NotImplementedError) as error:
-            raise InputError.expected(
-                "an available device for --device", f"{name!r} ({reason(error)})", "use auto or cpu"
-            ) from error
-        return name
-    return str(torch.accelerator.current_accelerator()) if torch.accelerator.is_available() else "cpu"
 
 
 def add_working_directory() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, reason
-from ..images.read import decode_image, read_file
+from ..images import decode_image, read_file
 from .masks import ReadFile
 
 __all__ = ["Dataset", "Item", "Mask", "OpenItem"]

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError, choose
-from ..images.read import decode_image, read_file
+from ..images import decode_image, read_file
 
 __all__ = ["Outlines", "Painted", "ReadFile", "Squares"]
 

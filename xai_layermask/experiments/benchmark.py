@@ -22,13 +22,10 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.capture import evaluating
-from ..engine.network import sample
+from ..engine.runtime import first_parameter
 from ..explain.explainer import LayerMaskExplainer
-from ..images.preprocess import Preprocess
-from ..images.read import sample_photograph
-from ..maskings.fill import COLOURS, Fill
-from ..maskings.layer import LayerMask
-from ..maskings.reference import Reference
+from ..images import Preprocess, sample_photograph
+from ..maskings import COLOURS, Fill, LayerMask, Reference
 from ..segments import presence_of, segment
 
 __all__ = ["EXPLANATIONS", "FORWARDS", "REFERENCE", "STOCK", "Race", "Trial", "peak_memory", "race", "trial"]
@@ -227,7 +224,7 @@ def trial(model: nn.Module, size: tuple[int, int], segments: str, batch: int) ->
     preprocess = Preprocess(min(size), size)
     image, picture = preprocess(sample_photograph())
     cut = segment(picture, segments)
-    image = image.to(sample(model).device)
+    image = image.to(first_parameter(model).device)
     return Trial(evaluating(model), preprocess, image, picture, cut, batch, np.random.default_rng(0))
 
 

@@ -13,11 +13,10 @@ from torch import nn
 
 from .. import __version__
 from ..catalog import check_sampling
-from ..engine.batches import usual_batch
+from ..engine.runtime import auto_batch_size
 from ..errors import InputError, check_integer, choose
-from ..images.preprocess import Preprocess
-from ..maskings.base import Masking
-from ..maskings.registry import make
+from ..images import Preprocess
+from ..maskings import Masking, make
 from ..models import Classifier, class_index, imagenet_labels
 from ..segments import segment
 from .convergence import MAX_SAMPLES, ROUNDS, has_converged, standard_errors
@@ -132,7 +131,7 @@ class LayerMaskExplainer:
         names = self._class_names(len(whole))
         rows = _target_rows(whole, names, targets, top)
         batch_size = (
-            usual_batch(picture.shape[0], picture.shape[1], model.device)
+            auto_batch_size(picture.shape[0], picture.shape[1], model.device)
             if self.batch_size == "auto"
             else int(self.batch_size)
         )

@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..catalog import PRECISIONS
-from ..engine.network import sample
-from ..engine.precision import LIMIT, noise, runs_bfloat16
-from ..errors import InputError, choose
-from ..images.preprocess import Preprocess
-from ..maskings.base import Masking
+from ..engine.runtime import NOISE_LIMIT, batched_predict, convert, find_device, first_parameter, forward_mode, noise
+from ..errors import InputError
+from ..images import Preprocess
+from ..maskings import Masking
 from ..models import Classifier, load
 from ..segments import presence_of
 
-__all__ = ["LoadedModel", "Predictions", "Predictor", "answering", "in_batches", "load_model"]
-
-T = TypeVar("T")
+__all__ = ["LoadedModel", "Predictions", "Predictor", "load_model"]
 
 Coalitions = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -78,10 +72,9 @@ def load_model(
         >>> load_model(nn.Conv2d(3, 8, 3), None, "auto", "auto").precision
         'float32'
     """
-    choose(precision, PRECISIONS, "precision")
-    wanted = _device(device)
+    wanted = None if device == "auto" else find_device(device)
     if isinstance(model, str) and masking is None:
-        classifier = load(model, device=wanted or _best_device())
+        classifier = load(model, device=wanted or find_device())
     elif isinstance(model, nn.Module):
         kind = type(model)
         classifier = Classifier(model, Preprocess(), (), f"{kind.__module__}.{kind.__qualname__}")
@@ -96,65 +89,28 @@ def load_model(
     network = classifier.model
     if masking is not None and masking.model is not network:
         raise InputError.expected("the network of the masking for model", "another one", "pass model=masking.model")
-    like = sample(network)
+    like = first_parameter(network)
     if wanted is not None and not _same(wanted, like.device):
         raise InputError.expected(
             f"the model's own device, {str(like.device)!r}, for device",
             repr(str(wanted)),
             "move the model with model.to(device), or leave device='auto'",
         )
-    if precision == "float64" and like.device.type == "mps":
-        raise InputError.expected("a precision that 'mps' has", "'float64'", "use device='cpu'")
-    tries_bfloat16 = precision == "auto" and like.dtype == torch.float32 and runs_bfloat16(like.device)
-    network, dtype, autocast = _in_precision(network, like.dtype, precision, masking)
+    run = convert(network, precision)
+    if masking is not None and run.model is not network:
+        raise InputError.expected(
+            f"the precision of the masking's model, {like.dtype}, for precision",
+            repr(precision),
+            "make the masking of a converted model, or pass its name",
+        )
     return LoadedModel(
-        network, classifier.preprocess, classifier.labels, classifier.name, like.device, dtype, autocast, tries_bfloat16
-    )
-
-
-def _device(device: str | torch.device) -> torch.device | None:
-    if device == "auto":
-        return None
-    try:
-        return torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise InputError.expected("'auto' or a device of torch, such as 'cuda:0', for device", repr(device)) from error
-
-
-def _best_device() -> torch.device:
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        run.model, classifier.preprocess, classifier.labels, classifier.name, like.device, run.dtype, run.autocast,
+        run.tries_bfloat16,
+    )  # fmt: skip
 
 
 def _same(wanted: torch.device, found: torch.device) -> bool:
     return wanted.type == found.type and wanted.index in (None, found.index)
-
-
-def _in_precision(
-    network: nn.Module, own: torch.dtype, precision: str, masking: Masking | None
-) -> tuple[nn.Module, torch.dtype, bool]:
-    """The network, the type of its inputs, and whether it runs under autocast."""
-    if precision == "auto" or own == getattr(torch, precision):
-        return network, own, False
-    if precision == "bfloat16":
-        if own == torch.float32:
-            return network, own, True
-        raise InputError.expected("a float32 model for precision 'bfloat16'", str(own), "convert it, or use 'auto'")
-    if masking is not None:
-        raise InputError.expected(
-            f"the precision of the masking's model, {own}, for precision",
-            repr(precision),
-            "make the masking of a converted model, or pass its name",
-        )
-    try:
-        return copy.deepcopy(network).to(getattr(torch, precision)), getattr(torch, precision), False
-    except Exception as error:  # anything that a module of the caller raises when it is copied
-        raise InputError.expected(
-            f"a model that can be copied for precision {precision!r}",
-            type(error).__name__,
-            "convert the model first, or use precision='auto'",
-        ) from error
 
 
 class Predictions(NamedTuple):
@@ -204,7 +160,7 @@ class Predictor:
         Raises:
             InputError: If the model does not return finite logits `(1, classes)`.
         """
-        with answering(self._device, self.autocast):
+        with forward_mode(self._device, self.autocast):
             probabilities: Floats = _probabilities(self._bound.masking(self._bound.image), 1)[0]
             return probabilities
 
@@ -226,22 +182,19 @@ class Predictor:
         Raises:
             InputError: If the model does not return finite logits `(N, classes)`.
         """
-        values = np.empty((len(coalitions), len(targets)))
-        start = 0
-        with answering(self._device, self.autocast):
-            for found, fitting in in_batches(self._predict_batch, coalitions, batch_size, self._device):
-                batch_size = fitting
-                values[start : start + len(found)] = found[:, targets]
-                start += len(found)
-                advance(len(found))
-        return Predictions(values, batch_size)
+        columns = list(targets)
+        with forward_mode(self._device, self.autocast):
+            found = batched_predict(
+                lambda rows: self._predict_batch(rows)[:, columns], coalitions, batch_size, advance
+            )
+        return Predictions(*found)
 
     def choose_precision(
         self, coalitions: Coalitions, targets: Sequence[int], batch_size: int, advance: Callable[[int], object]
     ) -> Predictions:
         """Predict in float32 and in bfloat16, and set `autocast` if the difference is small.
 
-        It is if the error is at most [`LIMIT`][xai_layermask.engine.precision.LIMIT] of the spread of the predictions.
+        It is if the error is at most [`NOISE_LIMIT`][xai_layermask.engine.runtime] of the spread of the predictions.
 
         Args:
             coalitions: As in [`predict`][].
@@ -256,7 +209,7 @@ class Predictor:
         rough = self.predict(coalitions, targets, batch_size)
         self.autocast = False
         exact = self.predict(coalitions, targets, rough.batch_size, advance)
-        self.autocast = noise(exact.probabilities, rough.probabilities) <= LIMIT
+        self.autocast = noise(exact.probabilities, rough.probabilities) <= NOISE_LIMIT
         return exact
 
     def _predict_batch(self, coalitions: Coalitions) -> Floats:
@@ -281,39 +234,3 @@ def _probabilities(logits: Any, count: int) -> Floats:
             "check its weights, and that the preprocessing is the model's own",
         )
     return values
-
-
-@contextmanager
-def answering(device: torch.device, autocast: bool) -> Iterator[None]:
-    """Run forward passes without gradients, under bfloat16 autocast if asked for."""
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
-        yield
-
-
-def in_batches(
-    function: Callable[[Coalitions], T], coalitions: Coalitions, batch_size: int, device: torch.device
-) -> Iterator[tuple[T, int]]:
-    """Apply a function to batches of rows, halving the batch size when memory runs out; yields results and size."""
-    start = 0
-    while start < len(coalitions):
-        rows = coalitions[start : start + batch_size]
-        try:
-            found = [function(rows)]
-        except (RuntimeError, MemoryError) as error:
-            if len(rows) == 1 or not _is_out_of_memory(error):
-                raise
-            found = []  # retry outside: the error's traceback would keep the failed batch in memory
-        if found:
-            start += len(rows)
-            yield found.pop(), batch_size
-            continue
-        batch_size = len(rows) // 2
-        if device.type == "cuda":
-            torch.cuda.empty_cache()
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    words = str(error)
-    return "out of memory" in words.lower() or "DefaultCPUAllocator" in words

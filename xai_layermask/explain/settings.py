@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ..errors import InputError
-from ..images.preprocess import Preprocess
+from ..images import Preprocess
 
 __all__ = ["Settings"]
 

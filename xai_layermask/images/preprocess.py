@@ -1,4 +1,4 @@
-"""Preprocess: from a picture to the tensor that a model wants, and the picture that it then sees."""
+"""`Preprocess`: from a picture to the input of a model."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..errors import InputError, choose
+from ..errors import InputError, check_number, choose
 from .read import read_image
 from .resize import Size, framed
 
@@ -24,7 +24,7 @@ _INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos")
 
 
 class Prepared(NamedTuple):
-    """A picture, ready for a model and for display.
+    """A picture as the model sees it, as a tensor and for display.
 
     Attributes:
         tensor: float32 `(1, 3, h, w)`, normalised as the model wants it.
@@ -39,18 +39,18 @@ class Prepared(NamedTuple):
 class Preprocess:
     """Resize, crop at the centre and normalise a picture, as torchvision and timm do for ImageNet.
 
-    A picture that would be smaller than the crop, whatever `resize` says, is enlarged at its own aspect ratio
-    until it covers the crop: a border of padding would be explained as if it had been photographed.
+    A picture smaller than the crop is enlarged, with its aspect ratio, until it covers the crop: a padded border would
+    be explained as if it were part of the photograph.
 
     Attributes:
-        resize: Length of the shorter side in pixels, or `(height, width)` whatever the aspect ratio; None
-            keeps the size.
+        resize: Length of the shorter side in pixels, or `(height, width)` regardless of aspect ratio; None keeps the
+            size.
         crop: Side in pixels of the square at the centre, or its `(height, width)`; None keeps everything.
-        mean: Subtracted, for each channel in the order that the model takes, in units of `scale`.
-        std: Divided by afterwards, for each channel likewise.
-        channels: The order of channels that the model takes, "RGB" or "BGR".
-        scale: What white is before the mean is subtracted: 1 for most models, 255 for Caffe's.
-        interpolation: "nearest", "bilinear", "bicubic" or "lanczos", with antialiasing where there is any.
+        mean: Subtracted per channel, in the model's order of channels and in units of `scale`.
+        std: The divisor per channel.
+        channels: The model's order of channels, "RGB" or "BGR".
+        scale: The value of white before the mean is subtracted: 1 for most models, 255 for Caffe's.
+        interpolation: "nearest", "bilinear", "bicubic" or "lanczos", with antialiasing.
 
     Raises:
         InputError: If one of them is out of range.
@@ -79,9 +79,8 @@ class Preprocess:
         for field in ("mean", "std"):
             object.__setattr__(self, field, _as_triple(getattr(self, field), field))
         if min(self.std) <= 0:
-            raise InputError(f"std must be above 0, but {self.std} came: give 1 to leave a channel as it is.")
-        if not isinstance(self.scale, (int, float)) or not 0 < self.scale < math.inf:
-            raise InputError(f"scale must be a number above 0, but {self.scale!r} came: give 1 or 255.")
+            raise InputError.expected("numbers above 0 for std", self.std, "use 1 to leave a channel unscaled")
+        check_number(self.scale, "scale", above=0)
         choose(self.channels, ("RGB", "BGR"), "channels")
         choose(self.interpolation, _INTERPOLATIONS, "interpolation")
 
@@ -95,22 +94,22 @@ class Preprocess:
             The tensor float32 `(1, 3, h, w)` and the cropped picture uint8 `(h, w, 3)`.
 
         Raises:
-            InputError: If there is no picture in `img`.
+            InputError: If `img` is not a picture.
         """
         picture: Picture = self._framed(read_image(img))
         return Prepared(self.normalize(picture), picture)
 
     def mask(self, mask: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Resize and crop the object mask of a picture as the picture itself is.
+        """Resize and crop an object mask like its picture.
 
         Args:
-            mask: `(H, W)`, over the whole picture, bool or from 0 to 1.
+            mask: `(H, W)` over the whole picture, bool or from 0 to 1.
 
         Returns:
-            float64 `(h, w)`, from 0 to 1, over the cropped picture.
+            float64 `(h, w)` over the cropped picture, from 0 to 1.
 
         Raises:
-            InputError: If it is no such mask.
+            InputError: If it is something else.
 
         Example:
             >>> Preprocess(resize=4, crop=2).mask(np.eye(4)).round(1)
@@ -119,13 +118,13 @@ class Preprocess:
         """
         values = np.asarray(mask, dtype=np.float32)
         if values.ndim != 2 or values.size == 0 or not (values.min() >= 0 and values.max() <= 1):
-            came = f"shape {values.shape}" if values.ndim != 2 or values.size == 0 else "other numbers"
-            raise InputError(f"mask must be (H, W) with numbers from 0 to 1, but {came} came: divide 8 bits by 255.")
+            got = f"shape {values.shape}" if values.ndim != 2 or values.size == 0 else "other numbers"
+            raise InputError.expected("numbers from 0 to 1 of shape (H, W) for mask", got, "divide 8 bits by 255")
         seen: npt.NDArray[np.float64] = self._framed(values).astype(np.float64)
         return seen.clip(0, 1)  # bicubic overshoots
 
     def normalize(self, picture: Picture) -> Tensor:
-        """Turn a cropped picture into the model's input.
+        """Convert a cropped picture to the model's input.
 
         Args:
             picture: uint8 `(h, w, 3)`, RGB.
@@ -134,21 +133,19 @@ class Preprocess:
             float32 `(1, 3, h, w)`.
 
         Raises:
-            InputError: If the picture is no such array.
+            InputError: If the picture is something else.
         """
         if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape[2:] != (3,):
-            came = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture)
-            raise InputError(
-                f"picture must be a uint8 array (h, w, 3), but {came} came: read it by read_image."
-            )
+            got = f"{picture.dtype} {picture.shape}" if isinstance(picture, np.ndarray) else type(picture).__name__
+            raise InputError.expected("a uint8 array (h, w, 3) for picture", got, "read it with read_image")
         channels_first = np.ascontiguousarray(picture.transpose(2, 0, 1))
         return self._to_model(torch.from_numpy(channels_first)[None].float() / 255)
 
     def denormalize(self, tensor: Tensor) -> Tensor:
-        """Turn the model's input back into colours.
+        """Convert the model's input back to colours.
 
         Args:
-            tensor: `(N, 3, h, w)` as `normalize` makes it.
+            tensor: `(N, 3, h, w)`, as `normalize` returns it.
 
         Returns:
             `(N, 3, h, w)`, RGB, clipped to [0, 1].
@@ -162,15 +159,13 @@ class Preprocess:
             [0.485, 0.456, 0.406]
         """
         if tensor.dim() != 4 or tensor.shape[1] != 3:
-            raise InputError(
-                f"tensor must have the shape (N, 3, h, w), but {tuple(tensor.shape)} came: give model input."
-            )
+            raise InputError.expected("a tensor (N, 3, h, w)", tuple(tensor.shape))
         mean, std = (tensor.new_tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
         colours = (tensor * std + mean) / self.scale
         return (colours.flip(1) if self.channels == "BGR" else colours).clamp(0, 1)
 
     def color(self, rgb: Sequence[float]) -> Tensor:
-        """Say what a colour is in the model's input.
+        """Convert a colour to the model's input.
 
         Args:
             rgb: Red, green and blue, 0 to 255.
@@ -187,30 +182,25 @@ class Preprocess:
         """
         triple = _as_triple(rgb, "colour")
         if min(triple) < 0 or max(triple) > 255:
-            raise InputError(
-                f"colour must be three numbers from 0 to 255, but {tuple(rgb)} came: give red, green, blue."
-            )
+            raise InputError.expected("red, green and blue from 0 to 255 for colour", tuple(rgb))
         return self._to_model(torch.tensor(triple).view(1, 3, 1, 1) / 255)
 
     @classmethod
     def from_torchvision(cls, weights: Any) -> Preprocess:
-        """Take over what torchvision says about one of its sets of weights.
+        """The preprocessing of torchvision's weights.
 
         Args:
             weights: A member of a weights enum, such as `torchvision.models.ResNet50_Weights.DEFAULT`.
 
-        Returns:
-            The same preprocessing.
-
         Raises:
-            InputError: If they are no weights of a classifier.
+            InputError: If they are not weights of a classifier.
         """
         transform: Any = weights.transforms() if hasattr(weights, "transforms") else None
         if not hasattr(transform, "crop_size"):
-            raise InputError(
-                f"weights must be those of a torchvision classifier, but {weights!r} came: "
-                "give for example torchvision.models.ResNet50_Weights.DEFAULT."
-            )
+            raise InputError.expected(
+                "weights of a torchvision classifier", repr(weights),
+                "for example torchvision.models.ResNet50_Weights.DEFAULT",
+            )  # fmt: skip
         return cls(
             resize=_short(transform.resize_size),
             crop=_short(transform.crop_size),
@@ -221,16 +211,13 @@ class Preprocess:
 
     @classmethod
     def from_timm(cls, data_config: Mapping[str, Any]) -> Preprocess:
-        """Take over what timm says about one of its models.
+        """The preprocessing of a timm model.
 
         Args:
             data_config: What `timm.data.resolve_model_data_config(model)` returns.
 
-        Returns:
-            The same preprocessing.
-
         Raises:
-            InputError: If a part is missing, or says what this class does not know how to do.
+            InputError: If an entry is missing or not supported.
 
         Example:
             >>> config = dict(input_size=(3, 192, 192), crop_pct=0.75, interpolation="bicubic",
@@ -242,16 +229,16 @@ class Preprocess:
         needed = ("input_size", "crop_pct", "interpolation", "mean", "std")
         missing = [key for key in needed if key not in data_config]
         if missing:
-            raise InputError(
-                f"data_config must have {', '.join(needed)}, but {', '.join(missing)} is missing: "
-                "give what timm.data.resolve_model_data_config(model) returns."
-            )
+            raise InputError.expected(
+                f"{', '.join(needed)} in data_config", f"none of {', '.join(missing)}",
+                "pass timm.data.resolve_model_data_config(model)",
+            )  # fmt: skip
         channels, height, width = data_config["input_size"]
         if channels != 3:
-            raise InputError(f"timm's model must take 3 channels, but {channels} came: choose another model.")
+            raise InputError.expected("a model with 3 input channels", channels)
         mode = choose(data_config.get("crop_mode") or "center", ("center", "squash"), "crop_mode")
         if mode == "center" and height != width:
-            raise InputError(f"crop_mode 'center' needs a square, but {height} x {width} came: use 'squash'.")
+            raise InputError.expected("a square for crop_mode 'center'", f"{height} x {width}", "use 'squash'")
         sides = (math.floor(height / data_config["crop_pct"]), math.floor(width / data_config["crop_pct"]))
         return cls(
             resize=sides if mode == "squash" else sides[0],
@@ -262,7 +249,7 @@ class Preprocess:
         )
 
     def _to_model(self, colours: Tensor) -> Tensor:
-        """RGB in [0, 1], `(N, 3, h, w)`, to the model's input."""
+        """Convert RGB in [0, 1], `(N, 3, h, w)`, to the model's input."""
         ordered = colours.flip(1) if self.channels == "BGR" else colours
         mean, std = (ordered.new_tensor(values).view(1, 3, 1, 1) for values in (self.mean, self.std))
         return (ordered * self.scale - mean) / std
@@ -274,7 +261,7 @@ class Preprocess:
 
 
 def _short(size: Sequence[int]) -> Size:
-    """One number comes as a list of one."""
+    """One side for a list of one."""
     return size[0] if len(size) == 1 else (size[0], size[1])
 
 
@@ -283,10 +270,7 @@ def _as_size(size: object, what: str) -> Size | None:
         return None
     sides: Sequence[Any] = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size,)
     if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
-        raise InputError(
-            f"{what} must be a number of pixels, a pair (height, width) or None, but {size!r} came: "
-            "give for example 224."
-        )
+        raise InputError.expected(f"pixels, (height, width) or None for {what}", repr(size))
     return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
 
 
@@ -296,5 +280,5 @@ def _as_triple(values: Any, what: str) -> tuple[float, float, float]:
     except (TypeError, ValueError):
         triple = ()
     if len(triple) != 3 or not all(map(math.isfinite, triple)):
-        raise InputError(f"{what} must be three numbers, but {values!r} came: give one for each channel.")
+        raise InputError.expected(f"three numbers for {what}", repr(values))
     return triple

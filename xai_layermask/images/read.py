@@ -1,7 +1,4 @@
-"""Pictures: whatever holds one, turned into one uint8 array.
-
-Everything after this module sees a picture as `(H, W, 3)` uint8 in RGB, upright and opaque.
-"""
+"""Pictures from files, arrays, tensors and PIL images: uint8 `(H, W, 3)` in RGB, upright and opaque."""
 
 from __future__ import annotations
 
@@ -25,15 +22,15 @@ Picture = npt.NDArray[np.uint8]
 
 sample_name = "coffee"
 
-# How far a float may stray out of [0, 1], as interpolation and float16 make it: well under half a grey level.
+# Tolerance around [0, 1], for interpolation and float16; well under half a grey level.
 _SLACK = 1e-3
 
 
 def sample_photograph() -> Picture:
-    """A photograph that ships inside scikit-image: an espresso on a table, by Rachel Michetti (CC0).
+    """A photograph from scikit-image, without a download: an espresso on a table, by Rachel Michetti (CC0).
 
     Returns:
-        uint8 `(400, 600, 3)`. Nothing is downloaded.
+        uint8 `(400, 600, 3)`.
 
     Example:
         >>> sample_photograph().shape
@@ -45,21 +42,21 @@ def sample_photograph() -> Picture:
 
 
 def read_image(img: object) -> Picture:
-    """Read a picture from whatever holds one.
+    """Read a picture.
 
-    Transparent pixels are shown on white, EXIF rotation is applied, 16 bits are reduced to 8, and a file with
-    several frames gives its first.
+    Transparent pixels are composited on white, EXIF rotation is applied, 16 bits are reduced to 8, and the first
+    frame is read.
 
     Args:
-        img: A path; a PIL image of any mode; an array `(H, W)`, `(H, W, C)` or `(C, H, W)` with C of 1, 3, 4
-            (taken to be last where both ends would do), uint8, uint16 or float in [0, 1]; or a tensor
-            `(C, H, W)` or `(1, C, H, W)` of the same types.
+        img: A path; a PIL image of any mode; an array `(H, W)`, `(H, W, C)` or `(C, H, W)` with C of 1, 3 or 4 (taken
+            as last where both are possible), uint8, uint16 or float in [0, 1]; or a tensor `(C, H, W)` or
+            `(1, C, H, W)` of the same types.
 
     Returns:
         uint8 `(H, W, 3)`, RGB, a copy.
 
     Raises:
-        InputError: If there is no picture in it, or not one; the message says what to do.
+        InputError: If it is not a picture.
 
     Example:
         >>> read_image(torch.ones(3, 2, 4)).shape
@@ -69,8 +66,7 @@ def read_image(img: object) -> Picture:
         >>> read_image("missing.jpg")
         Traceback (most recent call last):
         ...
-        xai_layermask.errors.InputError: image must be a file that exists, but there is none at \
-'missing.jpg': check the path.
+        xai_layermask.errors.InputError: expected an existing file for image, got 'missing.jpg'
     """
     if isinstance(img, (str, os.PathLike)):
         return _from_path(os.fspath(img))
@@ -82,10 +78,7 @@ def read_image(img: object) -> Picture:
 
     if isinstance(img, Image.Image):
         return _from_pil(img, "the PIL image")
-    raise InputError(
-        f"image must be a path, a PIL image, an array or a tensor, but {type(img).__name__} came: "
-        "open it with PIL.Image.open first."
-    )
+    raise InputError.expected("a path, a PIL image, an array or a tensor for image", type(img).__name__)
 
 
 def _from_path(path: str | bytes) -> Picture:
@@ -100,16 +93,13 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     """
     name = os.fspath(path)
     if not os.path.exists(name):
-        raise InputError(f"image must be a file that exists, but there is none at {name!r}: check the path.")
+        raise InputError.expected("an existing file for image", repr(name))
     if not os.path.isfile(name):
-        raise InputError(f"image must be a file, but {name!r} is none: give the path of one picture.")
+        raise InputError.expected("a file for image", f"the folder {name!r}")
     try:
         return Path(name).read_bytes()
     except OSError as error:
-        raise InputError(
-            f"image must be a picture that can be opened, but the file {name!r} is not ({reason(error)}): "
-            "check the file."
-        ) from error
+        raise InputError.expected("a readable file for image", f"{name!r} ({reason(error)})") from error
 
 
 def decode_image(content: bytes, name: str) -> Picture:
@@ -128,32 +118,23 @@ def decode_image(content: bytes, name: str) -> Picture:
     from PIL import Image, UnidentifiedImageError
 
     if not content:
-        raise InputError(
-            f"image must be a picture, but the file {name!r} is empty: save or download it again."
-        )
+        raise InputError.expected("a picture for image", f"the empty file {name!r}")
     try:
         with Image.open(io.BytesIO(content)) as image:
             return _from_pil(image, f"the file {name!r}")
     except UnidentifiedImageError as error:
-        raise InputError(
-            f"image must be a picture that Pillow can read, but the file {name!r} is not: "
-            "convert it to PNG or JPEG."
+        raise InputError.expected(
+            "a picture that Pillow can read for image", f"the file {name!r}", "convert it to PNG or JPEG"
         ) from error
     except (OSError, Image.DecompressionBombError) as error:
-        raise InputError(
-            f"image must be a picture that can be opened, but the file {name!r} is not ({reason(error)}): "
-            "check the file."
-        ) from error
+        raise InputError.expected("a readable picture for image", f"the file {name!r} ({reason(error)})") from error
 
 
 def _from_pil(image: Image.Image, what: str) -> Picture:
     from PIL import Image, ImageOps
 
     if 0 in image.size:
-        raise InputError(
-            f"image must have at least one pixel, but {what} is {image.width} x {image.height}: "
-            "give another picture."
-        )
+        raise InputError.expected("at least one pixel in image", f"{what} of {image.width} x {image.height}")
     try:
         upright = ImageOps.exif_transpose(image)
         deep = upright.mode == "F" or upright.mode.startswith("I")
@@ -163,18 +144,16 @@ def _from_pil(image: Image.Image, what: str) -> Picture:
                 upright = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)
             return np.array(upright.convert("RGB"))
         values = np.asarray(upright)
-    except Exception as error:
-        # Pillow's decoders raise whatever they trip over: OSError, SyntaxError, struct.error, zlib.error ...
-        raise InputError(
-            f"image must be a whole picture, but {what} could not be decoded ({reason(error)}): "
-            "it may be cut short or damaged, so save or download it again."
-        ) from error
+    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error ...
+        raise InputError.expected(
+            "a complete picture for image", f"{what} that cannot be decoded ({reason(error)})",
+            "it may be truncated or damaged",
+        ) from error  # fmt: skip
     if upright.mode == "I":
-        # Pillow may hold 16-bit greys in 32-bit integers, but its conversion from 8 bits leaves 0 to 255.
+        # Pillow may store 16-bit greys as 32-bit integers; a conversion from 8 bits leaves 0 to 255.
         if values.min() < 0 or values.max() > 65535:
-            raise InputError(
-                f"image must hold greys from 0 to 65535, but values from {values.min()} to {values.max()} "
-                "came: rescale it first."
+            raise InputError.expected(
+                "greys from 0 to 65535 in image", f"values from {values.min()} to {values.max()}", "rescale it"
             )
         values = values.astype(np.uint16 if values.max() > 255 else np.uint8)
     return _from_array(values)
@@ -185,16 +164,14 @@ def _from_tensor(tensor: torch.Tensor) -> Picture:
     if tensor.dim() == 4 and shape[0] == 1:
         tensor = tensor[0]
     if tensor.dim() == 4:
-        raise InputError(
-            f"image must be one picture, but a tensor {shape} came: give one at a time, as in batch[0]."
-        )
+        raise InputError.expected("one picture for image", f"a tensor {shape}", "pass one at a time, such as batch[0]")
     if tensor.dim() != 3 or tensor.shape[0] not in (1, 3, 4):
-        raise InputError(
-            f"image as a tensor must have the shape (C, H, W) with 1, 3 or 4 channels, but {shape} came: "
-            "move the channels to the front with permute(2, 0, 1)."
-        )
+        raise InputError.expected(
+            "a tensor (C, H, W) with 1, 3 or 4 channels for image", shape,
+            "move the channels to the front with permute(2, 0, 1)",
+        )  # fmt: skip
     tensor = tensor.detach().cpu().permute(1, 2, 0)
-    if tensor.dtype == torch.bfloat16:  # unknown to numpy
+    if tensor.dtype == torch.bfloat16:  # numpy has no bfloat16
         tensor = tensor.float()
     return _opaque(_to_uint8(tensor.resolve_conj().numpy()))
 
@@ -203,42 +180,36 @@ def _from_array(array: npt.NDArray[Any]) -> Picture:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3:
-        raise InputError(
-            f"image as an array must have the shape (H, W), (H, W, C) or (C, H, W), but {array.shape} came: "
-            "give one picture."
-        )
+        raise InputError.expected("an array (H, W), (H, W, C) or (C, H, W) for image", array.shape)
     if array.shape[2] not in (1, 3, 4) and array.shape[0] in (1, 3, 4):
         array = array.transpose(1, 2, 0)
     if array.shape[2] not in (1, 3, 4):
-        raise InputError(
-            f"image must have 1, 3 or 4 channels, but an array {array.shape} came: "
-            "choose the channels that are red, green and blue."
+        raise InputError.expected(
+            "1, 3 or 4 channels in image", f"an array {array.shape}", "select red, green and blue"
         )
     return _opaque(_to_uint8(array))
 
 
 def _to_uint8(array: npt.NDArray[Any]) -> Picture:
     if array.size == 0:
-        raise InputError(
-            f"image must have at least one pixel, but the shape {array.shape} came: give another picture."
-        )
+        raise InputError.expected("at least one pixel in image", f"an array {array.shape}")
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
         return np.rint(array / 257.0).astype(np.uint8)  # 65535 = 257 * 255
     if not np.issubdtype(array.dtype, np.floating):
-        raise InputError(
-            f"image must hold uint8, uint16 or floating-point numbers, but {array.dtype} came: "
-            "convert it with astype('uint8') if its values run from 0 to 255."
-        )
+        raise InputError.expected(
+            "uint8, uint16 or floating-point numbers in image", array.dtype,
+            "use astype('uint8') if its values are from 0 to 255",
+        )  # fmt: skip
     if not np.isfinite(array).all():
-        raise InputError("image must hold finite numbers, but NaN or infinity came: replace them first.")
+        raise InputError.expected("finite numbers in image", "NaN or infinity")
     low, high = float(array.min()), float(array.max())
     if low < -_SLACK or high > 1 + _SLACK:
-        raise InputError(
-            f"image with floating-point numbers must lie in [0, 1], but values from {low:g} to {high:g} "
-            "came: divide by 255, or undo the normalisation."
-        )
+        raise InputError.expected(
+            "floats from 0 to 1 in image", f"values from {low:g} to {high:g}",
+            "divide by 255, or undo the normalisation",
+        )  # fmt: skip
     return np.rint(np.clip(array.astype(np.float64), 0.0, 1.0) * 255.0).astype(np.uint8)
 
 

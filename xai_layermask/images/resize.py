@@ -1,7 +1,4 @@
-"""Frames: which part of a picture a model sees, and how large.
-
-One function does it for pictures and for masks, so that both are cut at the same place.
-"""
+"""The part of a picture that a model sees, the same for pictures and masks."""
 
 from __future__ import annotations
 
@@ -17,16 +14,13 @@ Size = int | tuple[int, int]
 
 
 def resized(height: int, width: int, resize: Size | None, crop: Size | None) -> tuple[int, int]:
-    """The size to which a picture is resized before it is cropped, at least that of the crop.
+    """The size `(height, width)` to which a picture is resized before cropping, at least that of the crop.
 
     Args:
         height: Of the picture, in pixels.
-        width: Likewise.
-        resize: Length of the shorter side, or `(height, width)` whatever the aspect ratio; None keeps the size.
+        width: Of the picture, in pixels.
+        resize: Length of the shorter side, or `(height, width)` regardless of aspect ratio; None keeps the size.
         crop: Side of the square at the centre, or its `(height, width)`; None keeps everything.
-
-    Returns:
-        `(height, width)`.
 
     Example:
         >>> resized(300, 400, 256, 224)
@@ -46,12 +40,9 @@ def framed(image: Image.Image, resize: Size | None, crop: Size | None, interpola
 
     Args:
         image: Of any mode.
-        resize: As in [`resized`][].
-        crop: Likewise.
-        interpolation: The name of one of Pillow's filters, such as "bilinear".
-
-    Returns:
-        What the model sees.
+        resize: As for [`resized`][].
+        crop: As for [`resized`][].
+        interpolation: The name of a filter of Pillow, such as "bilinear".
 
     Example:
         >>> from PIL import Image

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from .base import Masking, Normalizer, as_pictures
-from .bound import Bound
+from .base import Bound, Masking
 from .fill import COLOURS, Fill
 from .imputers import inpaint, road
 from .layer import LayerMask
+from .predict import as_pictures
 from .presence import as_image, as_presence, present_part, split_presence, with_presence
 from .reference import Reference
 from .registry import NAMES, make
@@ -18,7 +18,6 @@ __all__ = [
     "Fill",
     "LayerMask",
     "Masking",
-    "Normalizer",
     "Reference",
     "as_image",
     "as_pictures",

@@ -1,12 +1,8 @@
-"""What every masking has in common: how it is called, and how it is bound to one image.
-
-A masking answers with a model's logits for an image of which only a part is present. [`LayerMask`][] and [`Fill`][]
-differ in what they do with the absent part, and in nothing else.
-"""
+"""`Masking`, a model that can be shown part of an image, and `Bound`, a masking with its image fixed."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -15,51 +11,45 @@ from torch import Tensor, nn
 
 from ..engine.capture import evaluating
 from ..engine.graph import same, tensors
-from ..engine.network import sample
+from ..engine.runtime import first_parameter
 from ..errors import InputError
-from .bound import Bound
+from ..images import Preprocess
+from .predict import predict_proba
 from .presence import as_image, as_presence, present_part, split_presence
 
-__all__ = ["Masking", "Normalizer", "as_pictures"]
-
-Picture = npt.NDArray[np.uint8]
-
-
-class Normalizer(Protocol):
-    """What turns a picture into a model's input; a `Preprocess` does."""
-
-    def normalize(self, picture: Picture) -> Tensor:
-        """Turn uint8 `(H, W, 3)` into float `(1, 3, H, W)`."""
+__all__ = ["Bound", "Masking"]
 
 
 class Masking(nn.Module):
-    """A model that can be shown a part of an image.
+    """A model that can be shown part of an image.
 
-    Subclasses implement `_masked`, which gets a checked image and a checked presence. A masking always answers as the
-    model does in evaluation mode, whatever mode the model is in, and never changes the model.
+    Subclasses implement `_masked`. A masking predicts as the model does in evaluation mode, whatever its mode, and
+    never changes the model.
 
     Args:
-        model: The user's network: images `(N, C, H, W)` to logits `(N, K)`.
+        model: The network: images `(N, C, H, W)` to logits `(N, K)`.
         name: The masking's name in tables and results.
+
+    Raises:
+        InputError: If `model` is not a network.
     """
 
-    #: The fill is made from absent pixels as well, as a blur is; otherwise they are gone before anything runs.
+    #: Whether the class takes a `preprocess`, because its fill is a colour.
+    takes_preprocess: ClassVar[bool] = False
+    #: Whether the fill is computed from absent pixels too, as a blur is; otherwise they are zeroed first.
     sees_absent = False
-    #: The class takes a `preprocess`, since its fill is a colour.
-    takes_preprocess = False
-    #: The memory layout in which the masking wants its images.
-    layout = torch.preserve_format
+    #: The memory layout that the masking wants its images in.
+    layout: ClassVar[torch.memory_format] = torch.preserve_format
+    #: How pictures become inputs of the model, where the masking knows.
+    preprocess: Preprocess | None = None
 
     def __init__(self, model: nn.Module, name: str) -> None:
         super().__init__()
-        if not isinstance(model, nn.Module):
-            raise InputError(
-                f"model must be a torch.nn.Module, but {type(model).__name__} came: "
-                "pass the network itself, or load one by name with xai_layermask.models.loading."
-            )
         if isinstance(model, Masking):
-            raise InputError(
-                f"model must be the network itself, but the masking {type(model).__name__} came: pass its model."
+            raise InputError.expected("the network itself for model", f"a {type(model).__name__}", "pass its .model")
+        if not isinstance(model, nn.Module):
+            raise InputError.expected(
+                "a torch.nn.Module for model", type(model).__name__, "load one by name with xai_layermask.models.load"
             )
         self.model = model
         self.name = name
@@ -67,17 +57,17 @@ class Masking(nn.Module):
         self._twin: tuple[list[object], nn.Module] | None = None
 
     def train(self, mode: bool = True) -> Masking:
-        """Leave everything as it is: a masking has no training mode, and must not switch the model's."""
+        """Do nothing: a masking has no training mode, and must not switch the model's."""
         return self
 
     def forward(self, image: Tensor, presence: Tensor | None = None) -> Any:
-        """Answer as the model does when only the present pixels are there.
+        """Predict from the present pixels.
 
         Args:
-            image: `(N, C, H, W)`, normalised as the model wants it; or, where `presence` is None, the carrier
-                `(N, 4, H, W)` that `with_presence` makes.
-            presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`; everything present if None. An image batch of
-                one is repeated for every presence.
+            image: `(N, C, H, W)`, normalised as the model wants it; or, without `presence`, the `(N, 4, H, W)` that
+                `with_presence` makes.
+            presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`; all present if None. A single image is repeated
+                for every presence.
 
         Returns:
             The model's own logits, `(N, K)`.
@@ -88,18 +78,14 @@ class Masking(nn.Module):
         return self._masked(*self.checked(image, presence))
 
     def checked(self, image: Tensor, presence: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """Check what a masking is called with, and bring it into the form in which it runs.
-
-        Args:
-            image: As the masking itself takes it.
-            presence: Likewise.
+        """Check the arguments of `forward`, and convert them for `_masked`.
 
         Returns:
-            The image, 0 wherever it is absent unless the masking sees absent pixels; and its presence, bool
-            `(N, 1, H, W)`, or None where everything is present.
+            The image, zeroed where absent unless the masking sees absent pixels; and its presence, bool
+            `(N, 1, H, W)`, or None if all is present.
 
         Raises:
-            InputError: If image or presence do not fit, or a present pixel is not finite.
+            InputError: As `forward` does.
         """
         image = as_image(image)
         if presence is None and image.shape[1] == 4:
@@ -112,13 +98,13 @@ class Masking(nn.Module):
         whole = image
         if not self.sees_absent:
             image = present_part(image, presence)
-        # One image for many presences is small: where it is finite altogether, so is each present part.
+        # Checking one whole image is cheaper than checking its present part for every presence.
         if not torch.isfinite(whole.detach().sum()):
             _check_finite(image, self.sees_absent)
         return image, presence
 
     def bind(self, image: Tensor) -> Bound:
-        """Fix the image, and leave presence as the only input.
+        """Fix the image, which leaves presence as the only input.
 
         Args:
             image: `(B, C, H, W)`; usually one image.
@@ -127,7 +113,7 @@ class Masking(nn.Module):
             A callable from presence `(M, 1, H, W)` to logits `(M, K)`.
 
         Raises:
-            InputError: If the image does not fit.
+            InputError: If `image` is not a batch of images.
         """
         return Bound(self, image)
 
@@ -135,22 +121,22 @@ class Masking(nn.Module):
         self,
         images: npt.ArrayLike | Tensor,
         presence: npt.ArrayLike | Tensor | None = None,
-        preprocess: Normalizer | None = None,
+        preprocess: Preprocess | None = None,
     ) -> npt.NDArray[np.floating[Any]]:
-        """Classify pictures as scikit-learn's classifiers do: the `classifier_fn` that lime and shap ask for.
+        """Classify pictures as scikit-learn's classifiers do: the `classifier_fn` of lime and shap.
 
         Args:
-            images: Pictures as [`as_pictures`][] takes them, already of the size that the model wants.
-                Transparent pixels (alpha 0) are absent. One picture is repeated for every presence.
-            presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`, for pixels that are absent besides.
-            preprocess: How pictures become inputs of the model, of which only `normalize` is used. If None,
-                the masking's own if it has one, as `Fill` does; otherwise the usual ImageNet normalisation.
+            images: Pictures as [`as_pictures`][] takes them, of the size that the model wants. Transparent pixels
+                (alpha 0) are absent. A single picture is repeated for every presence.
+            presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`: pixels that are 0 are absent as well.
+            preprocess: How pictures become inputs of the model, of which only the normalisation is used. If None, the
+                masking's own, or ImageNet's.
 
         Returns:
-            Probabilities `(N, K)`: the softmax of the model's logits.
+            Probabilities `(N, K)`: the softmax of the logits.
 
         Raises:
-            InputError: If pictures or presence do not fit, or the model does not answer with `(N, K)`.
+            InputError: If pictures or presence do not fit, or the model does not return logits `(N, K)`.
 
         Example:
             >>> from xai_layermask import LayerMask
@@ -158,119 +144,109 @@ class Masking(nn.Module):
             >>> masked.predict_proba(np.zeros((2, 8, 8, 4), np.uint8)).sum(axis=1).round(4)
             array([1., 1.], dtype=float32)
         """
-        pictures, shown = as_pictures(images)
-        own: Normalizer | None = getattr(self, "preprocess", None)
-        chosen = preprocess or own or _ImageNet()
-        image = torch.cat([chosen.normalize(picture) for picture in pictures])
-        if presence is not None:
-            extra = presence if isinstance(presence, Tensor) else torch.from_numpy(np.array(presence))
-            shown = shown & as_presence(extra.to(shown.device), image)
-        like = sample(self.model, image)
-        with torch.no_grad():
-            # Where nothing is absent the model itself answers, and one picture once for all presences.
-            logits = self(image.to(like), None if shown.all() else shown.to(like.device))
-        if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2:
-            came = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise InputError(
-                f"model must answer with logits (N, K) of at least 2 classes, but {came} came: "
-                "wrap it in a module that returns these."
-            )
-        if len(image) == 1:
-            logits = logits.expand(len(shown), -1)
-        probabilities: npt.NDArray[np.floating[Any]] = logits.float().softmax(1).cpu().numpy()
-        return probabilities
+        chosen = preprocess or self.preprocess or Preprocess()
+        return predict_proba(self, images, presence, chosen, first_parameter(self.model))
 
     def answer(self, image: Tensor) -> Any:
-        """The model's own answer in evaluation mode, for images `(N, C, H, W)`, without switching its mode."""
+        """The model's own output in evaluation mode for images `(N, C, H, W)`; its mode is not switched."""
         if not any(module.training for module in self.model.modules()):
             return self.model(image)
-        # Tensors as well: moving a model puts new buffers in the place of the old ones.
+        # Tensors too: moving a model replaces its buffers.
         parts = [*self.model.modules(), *tensors(self.model)]
         if self._twin is None or not same(parts, self._twin[0]):
             self._twin = parts, evaluating(self.model)
         return self._twin[1](image)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave what can be made anew behind when copied or sent to another process."""
+        """Leave out what can be recomputed when the masking is copied or pickled."""
         return {**self.__dict__, "_twin": None}
 
     def _masked(self, image: Tensor, presence: Tensor | None) -> Any:
-        """Answer for a checked image `(N, C, H, W)`.
+        """Predict from checked arguments.
 
         Args:
-            image: 0 wherever it is absent, and then nobody else's memory, unless the masking sees absent pixels.
-                Its batch is one where only presence has more.
-            presence: Bool `(N, 1, H, W)`; None where everything is present.
+            image: `(N, C, H, W)`, or `(1, C, H, W)` for all presences. Unless the masking sees absent pixels, zeroed
+                where absent; a fresh tensor, safe to modify.
+            presence: Bool `(N, 1, H, W)`; None if all is present.
         """
-        raise TypeError(f"{type(self).__name__} must define _masked(image, presence) to be a masking.")
+        raise NotImplementedError(f"{type(self).__name__} must define _masked(image, presence)")
 
 
-class _ImageNet:
-    """The normalisation that `Preprocess` has by default, which is a layer above this one."""
-
-    def normalize(self, picture: Picture) -> Tensor:
-        colours = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None].float() / 255
-        mean, std = colours.new_tensor([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]]).view(2, 1, 3, 1, 1)
-        normalised: Tensor = (colours - mean) / std
-        return normalised
-
-
-def as_pictures(images: npt.ArrayLike | Tensor) -> tuple[Picture, Tensor]:
-    """Take pictures and their transparency apart.
+class Bound:
+    """A masking with its image fixed: a function of presence, which any perturbation method can perturb.
 
     Args:
-        images: An array or tensor `(N, H, W, 3)` or `(N, H, W, 4)`, or with channels first (taken to be
-            last where both would do); uint8, or floats from 0 to 1. The fourth channel is alpha: 0 is absent,
-            anything else present.
+        masking: The masking.
+        image: `(B, C, H, W)`. With several images, presences `(B * R, ...)` are taken in the order image 1 to B, then
+            1 to B again, which is how Captum repeats its inputs, unless `index` says otherwise.
 
-    Returns:
-        The pictures, uint8 `(N, H, W, 3)`, and their presence, bool `(N, 1, H, W)`.
-
-    Raises:
-        InputError: If they are no such pictures.
-
-    Example:
-        >>> pictures, presence = as_pictures(np.full((1, 2, 2, 4), 0.2))
-        >>> pictures.shape, pictures.max().item(), presence.all().item()
-        ((1, 2, 2, 3), 51, True)
+    Attributes:
+        presence: Ones `(B, 1, H, W)` in the image's dtype, the input to explain.
+        index: `(B,)`, 0 to B-1: the image that each of `presence` belongs to. With several images, pass it to Captum
+            as `additional_forward_args=bound.index`, since `Lime` and `KernelShap` explain images one at a time.
     """
-    if isinstance(images, Tensor):
-        images = images.detach().cpu()
-        images = images.float() if images.dtype == torch.bfloat16 else images  # unknown to numpy
-    array = np.asarray(images)
-    if array.ndim == 4 and array.shape[3] not in (3, 4) and array.shape[1] in (3, 4):
-        array = array.transpose(0, 2, 3, 1)
-    if array.ndim != 4 or array.shape[3] not in (3, 4) or 0 in array.shape:
-        raise InputError(
-            f"images must be pictures (N, H, W, 3) or (N, H, W, 4), but {array.dtype} {array.shape} came: "
-            "give a batch, as in picture[None]."
-        )
-    if np.issubdtype(array.dtype, np.floating):
-        if not (array.min() >= 0 and array.max() <= 1):  # not so either where there is a NaN
-            raise InputError(
-                f"images must be uint8 or floats from 0 to 1, but {array.min():g} to {array.max():g} came: "
-                "give pictures before they are normalised."
+
+    def __init__(self, masking: Masking, image: Tensor) -> None:
+        self.masking = masking
+        self.image = as_image(image)
+        self.presence = image.new_ones(image.shape[0], 1, *image.shape[2:])
+        self.index = torch.arange(image.shape[0], device=image.device)
+
+    def __call__(self, presence: Tensor, index: Tensor | None = None) -> Any:
+        """Predict for presences in one batch.
+
+        Args:
+            presence: `(M, 1, H, W)` or `(M, H, W)`, bool or 0/1.
+            index: `(M,)` or a single one, the image that each presence belongs to. If None, presences come in the
+                order of the images, and must be the same for all images of a round.
+
+        Returns:
+            Logits `(M, K)`.
+
+        Raises:
+            InputError: If presence or index do not fit, or it is ambiguous which image a presence belongs to.
+        """
+        image, images = self.image, len(self.image)
+        if isinstance(presence, Tensor) and presence.dim() == 3:
+            presence = presence[:, None]
+        count = presence.shape[0] if isinstance(presence, Tensor) and presence.dim() == 4 else images
+        if index is not None:
+            image = image[self._checked(index, count)]
+        elif images > 1:
+            if not count or count % images or not _repeated(presence, images):
+                raise InputError.expected(
+                    f"the same presence for each of the {images} bound images, or an index", f"{count} presences",
+                    "pass bound.index, in Captum as additional_forward_args",
+                )  # fmt: skip
+            image = image.repeat(count // images, 1, 1, 1)
+        return self.masking(image, presence)
+
+    def _checked(self, index: Tensor, count: int) -> Tensor:
+        images = len(self.image)
+        integers = isinstance(index, Tensor) and not index.is_floating_point() and index.dtype != torch.bool
+        if not integers or index.shape not in ((count,), ()) or not ((index >= 0) & (index < images)).all():
+            got = f"{index.dtype} {tuple(index.shape)}" if isinstance(index, Tensor) else repr(index)
+            raise InputError.expected(
+                f"an integer from 0 to {images - 1} for each of {count} presences for index", got, "pass bound.index"
             )
-        shown = array[..., 3:] > 0
-        array = np.rint(array * 255).astype(np.uint8)
-    elif array.dtype == np.uint8:
-        shown = array[..., 3:] > 0
-    else:
-        raise InputError(f"images must be uint8 or floats from 0 to 1, but {array.dtype} came: convert them.")
-    alpha = shown if array.shape[3] == 4 else np.ones((*array.shape[:3], 1), bool)
-    return array[..., :3], torch.from_numpy(np.ascontiguousarray(alpha.transpose(0, 3, 1, 2)))
+        chosen: Tensor = index.to(self.image.device).expand(count)
+        return chosen
+
+
+def _repeated(presence: Tensor, images: int) -> bool:
+    if not isinstance(presence, Tensor) or presence.dim() != 4:
+        return True  # one for all images, or refused when presence is checked
+    groups = presence.reshape(-1, images, *presence.shape[1:])
+    return bool((groups == groups[:, :1]).all())
 
 
 def _check_finite(image: Tensor, everywhere: bool = False) -> None:
-    # One sum finds nearly every clean batch; an overflow of the sum itself is told apart by the second look.
+    # The sum passes nearly every finite batch; if it overflows, the second check decides.
     image = image.detach()
-    if not torch.isfinite(image.sum()) and not torch.isfinite(image).all():
-        if everywhere:
-            raise InputError(
-                "image must be finite everywhere, since this fill is made of absent pixels as well, but NaN or "
-                "infinity came: mend the image, or choose another fill."
-            )
-        raise InputError(
-            "image must be finite wherever it is present, but NaN or infinity came in a present pixel: "
-            "mark such pixels absent, or mend the image."
+    if torch.isfinite(image.sum()) or torch.isfinite(image).all():
+        return
+    if everywhere:
+        raise InputError.expected(
+            "a finite image, since this fill is computed from absent pixels too", "NaN or infinity", "use another fill"
         )
+    raise InputError.expected("finite present pixels in image", "NaN or infinity", "mark these pixels absent")

@@ -1,10 +1,8 @@
-"""`Fill`: maskings that put something in the place of absent pixels and run the ordinary network.
-
-They are what layer masking is compared with, and are called in the same way.
-"""
+"""`Fill`: maskings that fill absent pixels and run the ordinary network, the baselines of layer masking."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,7 +11,7 @@ from torch import Tensor, nn
 
 from ..engine.padding import neighbor_padding
 from ..errors import InputError, choose
-from ..images.preprocess import Preprocess
+from ..images import Preprocess
 from .base import Masking
 from .imputers import inpaint, road
 from .presence import as_image
@@ -29,23 +27,22 @@ COLOURS: dict[str, tuple[float, float, float]] = {
     "blue": (0.0, 0.0, 255.0),
     "white": (255.0, 255.0, 255.0),
 }
-_MADE = ("mean", "blur", "neighbor", "road", "inpaint")
 _BLUR = 10.0  # standard deviation in pixels: segments of a 224 x 224 picture, about 16 pixels wide, lose their texture
 
 
 class Fill(Masking):
-    """A masking that fills absent pixels and asks the ordinary network.
+    """A masking that fills absent pixels and runs the ordinary network.
 
     Args:
         model: The network: images `(N, C, H, W)` to logits `(N, K)`.
-        colour: What stands at absent pixels: a colour by name ("black", "grey", "red", "green", "blue", "white") or
-            as `(r, g, b)` from 0 to 255; "mean", the image's mean colour; "blur", the image blurred; "neighbor",
-            neighbour padding of the picture alone, to the last absent pixel; "road", noisy linear imputation (Rong
-            et al. 2022); "inpaint", scikit-image's biharmonic inpainting.
-        preprocess: How pictures become inputs of the model; the usual ImageNet preprocessing if None.
+        colour: The fill: a colour by name ("black", "grey", "red", "green", "blue", "white") or as `(r, g, b)` from 0
+            to 255; "mean", the image's mean colour; "blur", the image blurred; "neighbor", neighbour padding of the
+            picture alone, to the last absent pixel; "road", noisy linear imputation (Rong et al. 2022); "inpaint",
+            scikit-image's biharmonic inpainting.
+        preprocess: How pictures become inputs of the model; ImageNet's preprocessing if None.
 
     Raises:
-        InputError: If the colour is none of these.
+        InputError: If there is no such fill.
 
     Example:
         >>> model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -64,7 +61,7 @@ class Fill(Masking):
         preprocess: Preprocess | None = None,
     ) -> None:
         if isinstance(colour, str):
-            name = choose(colour, (*COLOURS, *_MADE), "colour")
+            name = choose(colour, (*COLOURS, *_FILLS), "colour")
             rgb = COLOURS.get(name)
         else:
             rgb = _checked(colour)
@@ -80,7 +77,7 @@ class Fill(Masking):
         return self.answer(self.picture(image, presence))
 
     def picture(self, image: Tensor, presence: Tensor) -> Tensor:
-        """The image that the network sees.
+        """Fill an image.
 
         Args:
             image: `(N, C, H, W)`, normalised.
@@ -90,19 +87,12 @@ class Fill(Masking):
             `(N, C, H, W)`: the image where it is present, the fill elsewhere.
 
         Raises:
-            InputError: If the fill is a colour, and the image has not 3 channels.
+            InputError: If the fill is a colour and the image does not have 3 channels.
         """
         if self.rgb is not None:
             image = as_image(image, channels=3)
             return torch.where(presence, image, self.preprocess.color(self.rgb).to(image))
-        if self.name == "mean":
-            return torch.where(presence, image, image.mean((2, 3), keepdim=True))
-        if self.name == "blur":
-            return torch.where(presence, image, _blurred(image))
-        if self.name == "neighbor":
-            return neighbor_padding(image, presence)
-        impute = {"road": road, "inpaint": inpaint}[self.name]
-        return impute(image.expand(presence.shape[0], -1, -1, -1), presence)
+        return _FILLS[self.name](image, presence)
 
 
 def _checked(colour: Any) -> tuple[float, float, float]:
@@ -111,14 +101,20 @@ def _checked(colour: Any) -> tuple[float, float, float]:
     except (TypeError, ValueError):
         red = green = blue = float("nan")
     if not all(0 <= value <= 255 for value in (red, green, blue)):
-        raise InputError(
-            f"colour must be a name or (r, g, b) from 0 to 255, but {colour!r} came: for example (255, 0, 0) for red."
-        )
+        raise InputError.expected("a name or (r, g, b) from 0 to 255 for colour", repr(colour))
     return red, green, blue
 
 
+def _mean(image: Tensor, presence: Tensor) -> Tensor:
+    return torch.where(presence, image, image.mean((2, 3), keepdim=True))
+
+
+def _blur(image: Tensor, presence: Tensor) -> Tensor:
+    return torch.where(presence, image, _blurred(image))
+
+
 def _blurred(image: Tensor) -> Tensor:
-    """Gaussian blur; at the border the weights of the pixels inside are scaled up to one."""
+    """Gaussian blur; at the border the weights inside the image are scaled to sum to 1."""
     reach = int(3 * _BLUR)
     steps = torch.arange(-reach, reach + 1, dtype=torch.float32, device=image.device)
     kernel = torch.exp(-0.5 * (steps / _BLUR) ** 2)
@@ -130,3 +126,13 @@ def _blurred(image: Tensor) -> Tensor:
         return F.conv2d(x, weights[:, :, None], padding=(0, reach), groups=channels)
 
     return smooth(image) / smooth(torch.ones_like(image[:1]))
+
+
+# Fills that are computed, by name.
+_FILLS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mean": _mean,
+    "blur": _blur,
+    "neighbor": neighbor_padding,
+    "road": road,
+    "inpaint": inpaint,
+}

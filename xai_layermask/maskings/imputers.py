@@ -1,4 +1,4 @@
-"""Outside references: absent pixels computed from the present ones of the picture, before any network."""
+"""Imputers from the literature: absent pixels computed from the present ones, before any network runs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ _DIRECT, _DIAGONAL = 1 / 6, 1 / 12
 
 
 def road(image: Tensor, presence: Tensor, noise: float = 0.01, seed: int = 0) -> Tensor:
-    """Noisy linear imputation: every absent pixel is the weighted mean of its eight neighbours, plus a little noise.
+    """Noisy linear imputation: every absent pixel is the weighted mean of its eight neighbours, plus noise.
 
-    All absent pixels solve one sparse linear system. Direct neighbours weigh 1/6, diagonal ones 1/12; at the border
-    the weights inside the image are scaled up to one.
+    All absent pixels are solved for together. Direct neighbours weigh 1/6, diagonal ones 1/12; at the border the
+    weights inside the image are scaled to sum to 1.
 
     Source: Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods" (ICML 2022).
 
     Args:
-        image: `(N, C, H, W)`; absent pixels are never read.
+        image: `(N, C, H, W)`, or one for all presences; absent pixels are never read.
         presence: Bool `(N, 1, H, W)`.
         noise: Standard deviation of the noise, in the image's normalised units.
-        seed: Makes the noise the same in every run.
+        seed: Of the noise.
 
     Returns:
-        `(N, C, H, W)`; an image without a present pixel is 0 but for the noise.
+        `(N, C, H, W)`; only noise where no pixel is present.
 
     Example:
         >>> image = torch.tensor([[[[1.0, 0.0, 3.0]]]])
@@ -34,6 +34,7 @@ def road(image: Tensor, presence: Tensor, noise: float = 0.01, seed: int = 0) ->
         [[[[1.0, 2.0, 3.0]]]]
     """
     generator = torch.Generator().manual_seed(seed)
+    image = image.expand(len(presence), -1, -1, -1)
     filled = [_solved(picture, mask[0]) for picture, mask in zip(image, presence, strict=True)]
     spread = noise * torch.randn(image.shape[1:], generator=generator)
     result = torch.stack(filled) + spread.to(image)
@@ -82,11 +83,11 @@ def inpaint(image: Tensor, presence: Tensor) -> Tensor:
     """Biharmonic inpainting of absent pixels, by scikit-image.
 
     Args:
-        image: `(N, C, H, W)`; absent pixels are never read.
+        image: `(N, C, H, W)`, or one for all presences; absent pixels are never read.
         presence: Bool `(N, 1, H, W)`.
 
     Returns:
-        `(N, C, H, W)`; an image without a present pixel is 0.
+        `(N, C, H, W)`; 0 where no pixel is present.
 
     Example:
         >>> image = torch.ones(1, 1, 5, 5)
@@ -97,6 +98,7 @@ def inpaint(image: Tensor, presence: Tensor) -> Tensor:
     """
     from skimage.restoration import inpaint_biharmonic
 
+    image = image.expand(len(presence), -1, -1, -1)
     filled = []
     for picture, mask in zip(image, presence[:, 0], strict=True):
         picture = torch.where(mask, picture, picture.new_zeros(()))

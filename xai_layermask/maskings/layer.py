@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from ..engine.capture import capture
 from ..engine.executor import Executor, refuse_unsupported, run
 from ..engine.graph import Graph
-from ..engine.network import sample
 from ..engine.ops.base import MaskingSettings
+from ..engine.runtime import first_parameter
 from ..errors import InputError, choose
 from .base import Masking
 
@@ -102,7 +102,7 @@ class LayerMask(Masking):
             raise InputError(
                 f"shape must be (N, C, H, W), but {tuple(shape)} came: give the shape of an image batch."
             )
-        like = sample(self.model)
+        like = first_parameter(self.model)
         image = torch.empty(tuple(shape), dtype=like.dtype, device="meta")
         with _CAPTURING:
             return list(self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported)
@@ -147,7 +147,7 @@ class LayerMask(Masking):
         return captured.graph.output(values)
 
     def _check_model(self, image: Tensor) -> None:
-        like = sample(self.model, image)
+        like = first_parameter(self.model, image)
         if like.device != image.device or like.dtype != image.dtype:
             raise InputError(
                 f"image must be where the model is ({like.dtype} on {like.device}), but {image.dtype} on "

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError, check_integer
-from ..maskings.presence import as_image
+from ..maskings import as_image
 from ..segments import presence_of
 from .ablator import Ablator, as_ablator, as_picture, probabilities
 from .inputs import (

@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..engine.runtime import batched_predict
 from ..errors import InputError
-from ..maskings.presence import as_image
-from .inputs import Floats
+from ..maskings import as_image
+from .inputs import Floats, Integers
 
 __all__ = ["Ablator", "as_ablator", "as_picture", "probabilities"]
 
@@ -96,17 +97,15 @@ def probabilities(masking: Ablator, image: Tensor, presence: Tensor, batch_size:
     Raises:
         InputError: If the masking answers with anything but logits `(N, classes)`.
     """
-    rows = []
-    for first in range(0, presence.shape[0], batch_size):
-        part = presence[first : first + batch_size].to(image.device)
-        shown = image if image.shape[0] == 1 else image[first : first + batch_size]
-        with torch.no_grad():
-            logits = masking(shown, part)
-        if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != part.shape[0]:
-            came = "x".join(map(str, logits.shape)) if isinstance(logits, Tensor) else type(logits).__name__
-            raise InputError(
-                f"masking must answer with logits ({part.shape[0]}, classes), but {came} came: "
-                "wrap the model so that it returns its logits alone."
-            )
-        rows.append(logits.double().softmax(-1).cpu().numpy())
-    return np.concatenate(rows)
+    def predict(rows: Integers) -> Floats:
+        part = presence[torch.from_numpy(rows)].to(image.device)
+        shown = image if image.shape[0] == 1 else image[torch.from_numpy(rows).to(image.device)]
+        logits = masking(shown, part)
+        if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != len(rows):
+            got = "x".join(map(str, logits.shape)) if isinstance(logits, Tensor) else type(logits).__name__
+            raise InputError.expected(f"logits ({len(rows)}, classes) from the masking", got, "return the logits alone")
+        # Not every accelerator has float64.
+        return np.asarray(logits.detach().cpu().double().softmax(-1).numpy())
+
+    with torch.no_grad():
+        return batched_predict(predict, np.arange(len(presence)), batch_size)[0]

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from ..images import Prepared, Preprocess
-from .checkpoints import fill, read_state
-from .loading import Classifier, class_index, imagenet_labels, load
+from .checkpoints import load_weights, read_state
+from .labels import class_index, imagenet_labels
+from .loading import Classifier, load
 
-__all__ = ["Classifier", "Prepared", "Preprocess", "class_index", "fill", "imagenet_labels", "load", "read_state"]
+__all__ = [
+    "Classifier",
+    "Prepared",
+    "Preprocess",
+    "class_index",
+    "imagenet_labels",
+    "load",
+    "load_weights",
+    "read_state",
+]

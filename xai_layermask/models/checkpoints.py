@@ -1,4 +1,4 @@
-"""Weights: state dicts from files, and into models, without running code from the file."""
+"""State dicts: from files, without running code from the file, and into models."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from torch import Tensor, nn
 
 from ..errors import InputError, reason
 
-__all__ = ["fill", "read_state"]
+__all__ = ["load_weights", "read_state"]
 
 
 def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Read a state dict from a file.
 
     Args:
-        path: What `torch.save(model.state_dict())` wrote, or a .safetensors file. A state dict under the key
-            "state_dict" or "model" is found, and the prefix of torch.nn.DataParallel taken off.
+        path: A file by `torch.save(model.state_dict())`, or a .safetensors file. The state dict may be under the key
+            "state_dict" or "model", and have the prefix of torch.nn.DataParallel, which is removed.
 
     Returns:
-        Names with tensors, on the CPU, in the precision of the file.
+        Tensors by name, on the CPU, in the dtype of the file.
 
     Raises:
         InputError: If there is no such file, or it holds no state dict.
@@ -30,30 +30,25 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         >>> read_state("missing.pt")
         Traceback (most recent call last):
         ...
-        xai_layermask.errors.InputError: weights must be a file, but there is none at 'missing.pt': \
-check the path.
+        xai_layermask.errors.InputError: expected an existing file for weights, got 'missing.pt'
     """
     name = os.fspath(path)
     if not os.path.isfile(name):
-        raise InputError(f"weights must be a file, but there is none at {name!r}: check the path.")
+        raise InputError.expected("an existing file for weights", repr(name))
+    remedy = "save model.state_dict()"
     try:
         state = _load(name)
-    except Exception as error:
-        # torch and safetensors raise a dozen kinds of errors for a file that is not theirs.
-        raise InputError(
-            f"weights must be a state dict that torch.save or safetensors wrote, but {name!r} could not be "
-            f"read ({reason(error)}): save model.state_dict()."
+    except Exception as error:  # torch and safetensors raise a dozen kinds of errors for other files
+        raise InputError.expected(
+            "a state dict by torch.save or safetensors for weights", f"{name!r} ({reason(error)})", remedy
         ) from error
-    for key in ("state_dict", "model"):  # where training scripts like to put it
+    for key in ("state_dict", "model"):  # where training scripts put it
         if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
             state = state[key]
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(
-            f"weights must be a state dict, names with tensors, but {name!r} holds something else: "
-            "save model.state_dict()."
-        )
+        raise InputError.expected("a state dict for weights", f"{name!r}, which holds something else", remedy)
     names = list(map(str, state))
-    if all(name.startswith("module.") for name in names):  # of one alone it is the name of a part
+    if all(name.startswith("module.") for name in names):  # otherwise it is a module's own name
         names = [name.removeprefix("module.") for name in names]
     return dict(zip(names, state.values(), strict=True))
 
@@ -67,34 +62,34 @@ def _load(path: str) -> object:
     return load_file(path)
 
 
-def fill(model: nn.Module, state: Mapping[str, Tensor], path: str | os.PathLike[str], name: str) -> None:
-    """Copy weights into a model, which keeps its own precision: half becomes float in a float model.
+def load_weights(model: nn.Module, state: Mapping[str, Tensor], path: str | os.PathLike[str], name: str) -> None:
+    """Copy weights into a model, which keeps its own dtype.
 
     Args:
-        model: The module to fill.
-        state: Names with tensors.
-        path: Where they came from, for the message.
-        name: What the caller calls the model, for the message.
+        model: The network.
+        state: Tensors by name.
+        path: Their file, for the message.
+        name: The model's name, for the message.
 
     Raises:
-        InputError: If a tensor is missing, unknown or of another shape; the model is unchanged then.
+        InputError: If a tensor is missing, unknown or of another shape; the model is then unchanged.
 
     Example:
-        >>> fill(nn.Linear(2, 1), {"weight": torch.ones(1, 2)}, "tiny.pt", "tiny")
+        >>> load_weights(nn.Linear(2, 1), {"weight": torch.ones(1, 2)}, "tiny.pt", "tiny")
         Traceback (most recent call last):
         ...
-        xai_layermask.errors.InputError: weights must fit the model 'tiny', but in 'tiny.pt' 1 tensors are \
-missing, 0 unknown and 0 of another shape, such as 'bias': name the model that they belong to.
+        xai_layermask.errors.InputError: expected weights of the model 'tiny', got 'tiny.pt' with 1 tensors missing, \
+0 unknown and 0 of another shape, such as 'bias'
     """
     own = model.state_dict()
     wrong = [key for key in own if key in state and own[key].shape != state[key].shape]
-    # Counters that files from before they existed do not have; nothing in eval mode reads them.
+    # Counters that older files lack; nothing reads them in evaluation mode.
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
     unknown = [key for key in state if key not in own]
     if wrong or missing or unknown:
-        raise InputError(
-            f"weights must fit the model {name!r}, but in {os.fspath(path)!r} {len(missing)} tensors are "
-            f"missing, {len(unknown)} unknown and {len(wrong)} of another shape, such as "
-            f"{(wrong + missing + unknown)[0]!r}: name the model that they belong to."
+        raise InputError.expected(
+            f"weights of the model {name!r}",
+            f"{os.fspath(path)!r} with {len(missing)} tensors missing, {len(unknown)} unknown and {len(wrong)} of "
+            f"another shape, such as {(wrong + missing + unknown)[0]!r}",
         )
     model.load_state_dict(state, strict=False)

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from by_hand import Function, maps
 from torch import nn
 
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 
 def tokens_of(x):

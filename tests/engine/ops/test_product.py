@@ -11,7 +11,7 @@ from by_hand import Function, maps
 from torch import nn
 
 from xai_layermask.engine.ops.product import of_equation
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 
 def by_loops(equation, tensors, presences):

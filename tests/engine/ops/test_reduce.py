@@ -12,7 +12,7 @@ from by_hand import Function, aten, check, maps, run
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 #: An operator, its arguments before and after the dimensions, and what it gives for the present of `n` cells.
 REDUCTIONS = {

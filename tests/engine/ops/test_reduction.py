@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from xai_layermask.engine.ops.base import MaskingSettings
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 cases = given(st.integers(0, 2**20), st.sampled_from([0.0, 0.03, 0.4, 1.0]))
 few = settings(max_examples=15)

@@ -10,7 +10,7 @@ from by_hand import Function, aten, maps
 from torch import nn
 
 from xai_layermask.engine.ops.view import compact
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 CHAINS = {
     "flatten": [(aten.flatten.using_ints, [2])],

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from xai_layermask.engine.ops.base import MaskingSettings
-from xai_layermask.maskings.layer import LayerMask
+from xai_layermask.maskings import LayerMask
 
 NEGATIVE = float("-inf")
 pairs = [st.tuples(st.integers(low, high), st.integers(low, high)) for low, high in ((1, 4), (1, 3), (0, 3), (1, 2))]

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from ...dataset import Item
-from ...engine.batches import usual_batch
+from ...engine.runtime import auto_batch_size, batched_predict, forward_mode
 from ...errors import InputError
 from ...explain.explainer import LayerMaskExplainer
 from ...explain.explanation import Explanation
-from ...explain.predictor import Predictor, answering, in_batches, load_model
-from ...maskings.base import Masking
-from ...maskings.registry import make
+from ...explain.predictor import Predictor, load_model
+from ...maskings import Masking, make
 from ...models import Classifier
 from ...segments import presence_of, segment
 from .heads import flat, headless
@@ -202,11 +201,10 @@ class Asker:
             shown = presence_of(segments, torch.from_numpy(rows).to(self._loaded.device))
             return np.asarray(flat(method(image, shown), len(rows)).numpy())
 
-        with answering(self._loaded.device, self._loaded.autocast):
+        with forward_mode(self._loaded.device, self._loaded.autocast):
             if keep is None:
                 return np.asarray(flat(method(image), 1).numpy())
-            batches = in_batches(ask, keep, self._size(image), self._loaded.device)
-            return np.concatenate([found for found, _ in batches])
+            return batched_predict(ask, keep, self._size(image))[0]
 
     def explain(
         self, item: Item, masking: str, segments: Ids, target: int, samples: int, sampling: str, seed: int
@@ -246,7 +244,7 @@ class Asker:
         return self.preprocess.normalize(picture).to(self._loaded.device, self._loaded.dtype)
 
     def _size(self, image: Tensor) -> int:
-        return self._batch or usual_batch(image.shape[2], image.shape[3], self._loaded.device)
+        return self._batch or auto_batch_size(image.shape[2], image.shape[3], self._loaded.device)
 
     def _turn_to(self, item: Item) -> None:
         if item != self._item:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...engine.capture import evaluating
-from ...engine.network import sample
+from ...engine.runtime import first_parameter
 from ...errors import InputError
 
 __all__ = ["flat", "headless"]
@@ -48,7 +48,7 @@ def headless(model: nn.Module, height: int, width: int) -> nn.Module:
         return hook
 
     hooks = [module.register_forward_pre_hook(remember(module)) for module in twin.modules() if _is_linear(module)]
-    like = sample(model)
+    like = first_parameter(model)
     with torch.inference_mode():
         twin(torch.zeros(1, 3, height, width, dtype=like.dtype, device=like.device))
     for hook in hooks:

@@ -11,8 +11,8 @@ from ... import __version__
 from ...dataset import Dataset, Item
 from ...errors import InputError
 from ...explain.predictor import load_model
-from ...images.read import sample_photograph
-from ...maskings.registry import make
+from ...images import sample_photograph
+from ...maskings import make
 from ...models import Classifier
 from ...segments import segment
 from ..protocols import Protocol

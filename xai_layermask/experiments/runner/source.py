@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ...errors import InputError, choose
-from ...images.preprocess import Preprocess
+from ...images import Preprocess
 from ...models import Classifier, load
 
 __all__ = ["Source", "digest", "preprocess_of"]

@@ -9,9 +9,9 @@ from collections import Counter
 import numpy as np
 import torch
 
-from ...engine.batches import usual_batch
+from ...engine.runtime import auto_batch_size
 from ...explain.predictor import Predictor, load_model
-from ...maskings.registry import make
+from ...maskings import make
 from .agenda import Agenda, input_size
 from .source import Source
 from .worker import device_of
@@ -71,7 +71,7 @@ def speed(source: Source, masking: str, precision: str, device: str, batch_size:
     image = loaded.preprocess.normalize(picture).to(loaded.device, loaded.dtype)
     segments = np.arange(height)[:, None] * _SIDE // height * _SIDE + np.arange(width) * _SIDE // width
     predictor = Predictor(make(masking, loaded.network, loaded.preprocess), image, segments, loaded.autocast)
-    size = batch_size or usual_batch(height, width, loaded.device)
+    size = batch_size or auto_batch_size(height, width, loaded.device)
     done, start, elapsed = 0, 0.0, 0.0
     while elapsed < _SECONDS:
         keep = generator.random((size, _SIDE**2)) < 0.5

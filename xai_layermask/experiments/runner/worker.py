@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ... import __version__
+from ...engine.runtime import find_device
 from ...errors import InputError, reason
 from ..store import Unit
 from .source import Source, digest
@@ -135,7 +136,7 @@ def device_of(name: str, worker: str) -> str:
         'cpu'
     """
     if name == "auto":
-        name = torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu"  # type: ignore[union-attr]
+        name = str(find_device())
     number = re.search(r"[0-9]+$", worker)
     if number is None or name not in ("cuda", "xpu"):
         return name

@@ -1,3 +1,5 @@
+"""Whether an explanation runs in bfloat16."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,33 +7,9 @@ import pytest
 import torch
 
 from xai_layermask import LayerMask, LayerMaskExplainer, Preprocess
-from xai_layermask.engine.precision import LIMIT, noise, runs_bfloat16
-from xai_layermask.explain import predictor as predictors
+from xai_layermask.engine import runtime
 from xai_layermask.explain.predictor import Predictor
 from xai_layermask.segments import patches
-
-
-def test_noise_is_the_error_in_parts_of_the_spread():
-    exact = np.random.default_rng(0).normal(size=(40, 2))
-    error = np.random.default_rng(1).normal(size=(40, 2)) * [0.01, 0.3]
-    pairs = zip(exact.T, error.T, strict=True)
-    shares = [np.sqrt(np.mean((e - e.mean()) ** 2) / np.mean((x - x.mean()) ** 2)) for x, e in pairs]
-    assert noise(exact, exact + error) == pytest.approx(max(shares))
-    assert shares[0] < LIMIT < shares[1]
-
-
-def test_the_same_error_everywhere_is_no_noise():
-    exact = np.array([[0.0], [1.0], [2.0]])
-    assert noise(exact, exact + 0.5) == 0
-    assert noise(exact * 0, exact * 0) == 0
-
-
-def test_bfloat16_by_way_of_float32_is_not_taken_for_fast(monkeypatch):
-    for name in [name for name in dir(torch.cpu) if name.startswith("_is_")]:
-        monkeypatch.setattr(torch.cpu, name, lambda: False)
-    assert not runs_bfloat16(torch.device("cpu"))
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
-    assert runs_bfloat16(torch.device("cpu"))
 
 
 def network(scale):
@@ -47,7 +25,7 @@ def network(scale):
 
 @pytest.mark.parametrize(("scale", "expected"), [(0.0, "bfloat16"), (1000.0, "float32")])
 def test_auto_takes_bfloat16_only_where_the_answers_survive_it(scale, expected, monkeypatch):
-    monkeypatch.setattr(predictors, "runs_bfloat16", lambda device: True)
+    monkeypatch.setattr(runtime, "runs_bfloat16", lambda device: True)
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     options = {"segments": "patches:4", "n_samples": 300, "preprocess": Preprocess(32, 32), "progress": False}
     chosen = LayerMaskExplainer(network(scale), **options).explain(picture)
@@ -57,7 +35,7 @@ def test_auto_takes_bfloat16_only_where_the_answers_survive_it(scale, expected, 
 
 
 def test_auto_keeps_float32_where_bfloat16_is_not_fast(monkeypatch):
-    monkeypatch.setattr(predictors, "runs_bfloat16", lambda device: False)
+    monkeypatch.setattr(runtime, "runs_bfloat16", lambda device: False)
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     explainer = LayerMaskExplainer(
         network(0.0), segments="patches:4", n_samples=300, preprocess=Preprocess(32, 32), progress=False

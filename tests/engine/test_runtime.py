@@ -1,0 +1,175 @@
+"""One policy of device, arithmetic and batch size."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from xai_layermask.engine import runtime
+from xai_layermask.engine.runtime import (
+    NOISE_LIMIT,
+    auto_batch_size,
+    batched_predict,
+    convert,
+    find_device,
+    first_parameter,
+    forward_mode,
+    noise,
+    runs_bfloat16,
+)
+from xai_layermask.errors import InputError
+
+# --- device ---
+
+
+@pytest.mark.parametrize("kind", ["cuda", "mps", "xpu"])
+def test_auto_is_the_accelerator(monkeypatch, kind):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device(kind))
+    assert find_device() == find_device("auto") == torch.device(kind)
+
+
+def test_auto_is_the_processor_without_an_accelerator(monkeypatch):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    assert find_device() == torch.device("cpu")
+
+
+@pytest.mark.parametrize("name", ["fpga", "cuda:99", None, 3.5])
+def test_a_device_that_is_not_here(name):
+    with pytest.raises(InputError, match=r"expected 'auto' or a device that torch has here for device, got .*: use 'c"):
+        find_device(name)
+
+
+# --- arithmetic ---
+
+
+def test_the_first_floating_point_parameter():
+    model = nn.Sequential(nn.Linear(2, 2).half(), nn.Linear(2, 2))
+    model[0].register_parameter("count", nn.Parameter(torch.tensor(3), requires_grad=False))
+    assert first_parameter(model) is model[0].weight
+    only_counts = nn.Module()
+    only_counts.register_parameter("count", nn.Parameter(torch.tensor(3), requires_grad=False))
+    image = torch.zeros(1, dtype=torch.float64)
+    assert first_parameter(only_counts, image) is image
+    assert first_parameter(only_counts).dtype == torch.float32
+
+
+def test_a_model_is_converted_in_a_copy_or_by_autocast(monkeypatch):
+    model = nn.Linear(2, 2)
+    for precision, dtype, autocast in (
+        ("float32", torch.float32, False), ("float64", torch.float64, False), ("bfloat16", torch.float32, True),
+    ):  # fmt: skip
+        run = convert(model, precision)
+        assert (run.dtype, run.autocast, run.tries_bfloat16, run.precision) == (dtype, autocast, False, precision)
+        assert first_parameter(run.model).dtype == dtype
+        assert (run.model is model) == (precision != "float64")
+    assert model.weight.dtype == torch.float32
+    for fast in (True, False):
+        monkeypatch.setattr(runtime, "runs_bfloat16", lambda device, fast=fast: fast)
+        assert convert(model).tries_bfloat16 == fast
+        assert not convert(model.double()).tries_bfloat16
+        model.float()
+    assert convert(model.half()).precision == "float16"
+
+
+def test_a_precision_that_cannot_be_had():
+    with pytest.raises(InputError, match=r"expected one of auto, .* for precision, got 'float'"):
+        convert(nn.Linear(2, 2), "float")
+    with pytest.raises(InputError, match=r"expected a float32 model for precision 'bfloat16', got torch.float64"):
+        convert(nn.Linear(2, 2).double(), "bfloat16")
+    model = nn.Linear(2, 2)
+    model.lock = (step for step in ())  # generators cannot be copied
+    with pytest.raises(InputError, match=r"expected a model that can be copied for precision 'float64', got TypeError"):
+        convert(model, "float64")
+
+
+def test_noise_is_the_error_relative_to_the_spread():
+    exact = np.random.default_rng(0).normal(size=(40, 2))
+    error = np.random.default_rng(1).normal(size=(40, 2)) * [0.01, 0.3]
+    pairs = zip(exact.T, error.T, strict=True)
+    shares = [np.sqrt(np.mean((e - e.mean()) ** 2) / np.mean((x - x.mean()) ** 2)) for x, e in pairs]
+    assert noise(exact, exact + error) == pytest.approx(max(shares))
+    assert shares[0] < NOISE_LIMIT < shares[1]
+
+
+def test_the_same_error_everywhere_is_no_noise():
+    exact = np.array([[0.0], [1.0], [2.0]])
+    assert noise(exact, exact + 0.5) == 0
+    assert noise(exact * 0, exact * 0) == 0
+
+
+def test_emulated_bfloat16_does_not_count(monkeypatch):
+    for name in [name for name in dir(torch.cpu) if name.startswith("_is_")]:
+        monkeypatch.setattr(torch.cpu, name, lambda: False)
+    assert not runs_bfloat16(torch.device("cpu"))
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    assert runs_bfloat16(torch.device("cpu"))
+
+
+def test_forward_mode_takes_no_gradients():
+    weight = torch.ones(2, 2, requires_grad=True)
+    with forward_mode(torch.device("cpu")):
+        assert not (weight @ weight).requires_grad
+    assert torch.is_grad_enabled()
+
+
+# --- batch size ---
+
+
+def test_auto_batch_size_is_bounded_by_the_size_of_pictures():
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    assert auto_batch_size(224, 224, cpu) == 8
+    assert auto_batch_size(448, 448, cpu) == 2
+    assert auto_batch_size(4000, 4000, cpu) == 1
+    assert auto_batch_size(8, 8, gpu) == 256
+
+
+def limited(most, error):
+    """A function that counts its batches, and fails for more than some rows."""
+    batches = []
+
+    def predict(rows):
+        if len(rows) > most:
+            raise error
+        batches.append(len(rows))
+        return rows * 2
+
+    return predict, batches
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory"),
+        MemoryError(),
+    ],
+)
+@pytest.mark.parametrize("rows", [np.arange(39), torch.arange(39)])
+def test_batches_are_halved_until_they_fit(rows, error):
+    predict, batches = limited(5, error)
+    done = []
+    found, fitting = batched_predict(predict, rows, 32, done.append)
+    assert fitting == 4
+    assert batches == done == [4] * 9 + [3]
+    assert type(found) is type(rows)
+    assert found.tolist() == (rows * 2).tolist()
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 39, 64])
+def test_batches_have_the_size_that_was_asked_for(batch_size):
+    predict, batches = limited(64, None)
+    found, fitting = batched_predict(predict, np.arange(39), batch_size)
+    assert fitting == batch_size
+    assert max(batches) == min(batch_size, 39)
+    assert found.tolist() == list(range(0, 78, 2))
+
+
+def test_a_row_that_never_fits_and_other_errors_are_raised():
+    with pytest.raises(MemoryError):
+        batched_predict(limited(0, MemoryError())[0], np.arange(4), 4)
+    with pytest.raises(RuntimeError, match="out of luck"):
+        batched_predict(limited(1, RuntimeError("out of luck"))[0], np.arange(4), 4)

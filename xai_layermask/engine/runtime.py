@@ -1,0 +1,277 @@
+"""Where and how models run: one policy of device, arithmetic and batch size for API, command line and workers."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..catalog import PRECISIONS
+from ..errors import InputError, choose, reason
+
+__all__ = [
+    "NOISE_LIMIT",
+    "Arithmetic",
+    "auto_batch_size",
+    "batched_predict",
+    "convert",
+    "find_device",
+    "first_parameter",
+    "forward_mode",
+    "noise",
+    "runs_bfloat16",
+]
+
+Rows = TypeVar("Rows", npt.NDArray[Any], Tensor)
+Answer = TypeVar("Answer", npt.NDArray[Any], Tensor)
+
+# Pixels in a batch. On a processor 8 pictures of 224 x 224 are fastest: larger activations are allocated anew for
+# every operator.
+_PIXELS_ON_CPU, _PIXELS_ON_ACCELERATOR = 8 * 224 * 224, 64 * 224 * 224
+_LARGEST_BATCH = 256
+
+#: The largest error of bfloat16 predictions that "auto" accepts, relative to their spread. Scores are linear in the
+#: predictions: at 0.1 they correlate with the exact ones at about 0.995.
+NOISE_LIMIT = 0.1
+
+
+def find_device(name: str | torch.device = "auto") -> torch.device:
+    """Find the device that a name stands for.
+
+    Args:
+        name: "auto" for the accelerator (CUDA, otherwise MPS, XPU ...) or, without one, the processor; or a device.
+
+    Raises:
+        InputError: If torch has no such device here.
+
+    Example:
+        >>> find_device("cpu")
+        device(type='cpu')
+    """
+    if name == "auto":
+        found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        return torch.device("cpu") if found is None else torch.device(found.type)
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
+        raise InputError.expected(
+            "'auto' or a device that torch has here for device", f"{name!r} ({reason(error)})", "use 'cpu'"
+        ) from error
+    return device
+
+
+def first_parameter(model: nn.Module, otherwise: Tensor | None = None) -> Tensor:
+    """The first floating-point parameter of a model, whose dtype and device its inputs need.
+
+    Args:
+        model: The network.
+        otherwise: Returned for a model without one; a float32 scalar if None.
+
+    Example:
+        >>> first_parameter(nn.Conv2d(3, 4, 3).double()).dtype
+        torch.float64
+    """
+    fallback = torch.zeros(()) if otherwise is None else otherwise
+    return next((tensor for tensor in model.parameters() if tensor.is_floating_point()), fallback)
+
+
+class Arithmetic(NamedTuple):
+    """A model with the arithmetic it runs in.
+
+    Attributes:
+        model: The user's own, or a copy in another dtype.
+        dtype: Of its inputs.
+        autocast: Whether it runs under autocast to bfloat16.
+        tries_bfloat16: Whether autocast is to be decided from its predictions, by `noise`.
+    """
+
+    model: nn.Module
+    dtype: torch.dtype
+    autocast: bool = False
+    tries_bfloat16: bool = False
+
+    @property
+    def precision(self) -> str:
+        """The precision of its forward passes, such as "float32"."""
+        return "bfloat16" if self.autocast else str(self.dtype).removeprefix("torch.")
+
+
+def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
+    """Bring a model to a precision, without changing it.
+
+    Args:
+        model: The network.
+        precision: "float32" or "float64" (another dtype takes a copy of the model), "bfloat16" (autocast of a float32
+            model), or "auto": the model's own, and bfloat16 left tries_bfloat16 where the device computes in it.
+
+    Raises:
+        InputError: If there is no such precision, or the model cannot be had in it.
+
+    Example:
+        >>> convert(nn.Conv2d(3, 8, 3), "float64").dtype
+        torch.float64
+    """
+    choose(precision, PRECISIONS, "precision")
+    own = first_parameter(model)
+    if precision == "auto":
+        return Arithmetic(model, own.dtype, tries_bfloat16=own.dtype == torch.float32 and runs_bfloat16(own.device))
+    dtype: torch.dtype = getattr(torch, precision)
+    if own.dtype == dtype:
+        return Arithmetic(model, dtype)
+    if dtype == torch.bfloat16:
+        if own.dtype != torch.float32:
+            raise InputError.expected(
+                "a float32 model for precision 'bfloat16'", own.dtype, "convert the model, or use precision='auto'"
+            )
+        return Arithmetic(model, own.dtype, autocast=True)
+    if dtype == torch.float64 and own.device.type == "mps":
+        raise InputError.expected("a precision that 'mps' supports", "'float64'", "use device='cpu'")
+    try:
+        return Arithmetic(copy.deepcopy(model).to(dtype), dtype)
+    except Exception as error:  # whatever a module of the caller raises when it is copied
+        raise InputError.expected(
+            f"a model that can be copied for precision {precision!r}",
+            f"{type(error).__name__} ({reason(error)})",
+            "convert the model first, or use precision='auto'",
+        ) from error
+
+
+def runs_bfloat16(device: torch.device) -> bool:
+    """Whether a device has instructions for bfloat16, rather than emulating it in float32.
+
+    Example:
+        >>> runs_bfloat16(torch.device("meta"))
+        False
+    """
+    if device.type == "cpu":
+        # Older versions of torch lack some of these.
+        known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported")
+        return any(getattr(torch.cpu, name, bool)() for name in known)
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def noise(exact: npt.ArrayLike, rough: npt.ArrayLike) -> float:
+    """The error of predictions in a coarser arithmetic, relative to how much they vary.
+
+    An error that is the same for every sample does not count: no score depends on it.
+
+    Args:
+        exact: `(M, T)`: predictions for M samples and T targets.
+        rough: `(M, T)`: the same in the coarser arithmetic.
+
+    Returns:
+        Standard deviation of the error over that of the predictions, for the worst target. 0 without error, inf where
+        predictions are constant and errors are not.
+
+    Example:
+        >>> noise([[0.0], [1.0], [0.0], [1.0]], [[0.1], [0.9], [0.1], [0.9]])
+        0.2
+        >>> noise([[0.5], [0.5]], [[0.5], [0.4]])
+        inf
+    """
+    right = np.asarray(exact, np.float64)
+    error = np.std(np.asarray(rough, np.float64) - right, axis=0)
+    spread = np.std(right, axis=0)
+    share = np.divide(error, spread, out=np.full_like(error, np.inf), where=spread > 0)
+    return round(float(np.where(error > 0, share, 0.0).max()), 12)
+
+
+def auto_batch_size(height: int, width: int, device: torch.device) -> int:
+    """The batch size that "auto" stands for.
+
+    Args:
+        height: Of the pictures, in pixels.
+        width: Of the pictures, in pixels.
+        device: Where the model runs.
+
+    Example:
+        >>> auto_batch_size(224, 224, torch.device("cpu"))
+        8
+    """
+    pixels = _PIXELS_ON_CPU if device.type == "cpu" else _PIXELS_ON_ACCELERATOR
+    return max(1, min(_LARGEST_BATCH, pixels // (height * width)))
+
+
+@contextmanager
+def forward_mode(device: torch.device, autocast: bool = False) -> Iterator[None]:
+    """Run forward passes without gradients, and under autocast to bfloat16 if `autocast`.
+
+    Example:
+        >>> with forward_mode(torch.device("cpu"), autocast=True):
+        ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
+        torch.bfloat16
+    """
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+        yield
+
+
+def batched_predict(
+    predict: Callable[[Rows], Answer],
+    rows: Rows,
+    batch_size: int,
+    advance: Callable[[int], object] | None = None,
+) -> tuple[Answer, int]:
+    """Predict in batches, which are halved whenever memory runs out.
+
+    Args:
+        predict: From rows `(m, ...)` to predictions `(m, ...)`, an array or a tensor.
+        rows: `(M, ...)` with M >= 1, an array or a tensor.
+        batch_size: How many rows to pass at once while memory suffices.
+        advance: Called with the number of rows after each batch.
+
+    Returns:
+        Predictions `(M, ...)`, and the batch size that fitted.
+
+    Raises:
+        RuntimeError: What `predict` raises, once a single row does not fit into memory, or for any other reason.
+
+    Example:
+        >>> def predict(rows):
+        ...     if len(rows) > 2:
+        ...         raise MemoryError
+        ...     return 10 * rows
+        >>> batched_predict(predict, np.arange(5), batch_size=4)
+        (array([ 0, 10, 20, 30, 40]), 2)
+    """
+    found: list[Answer] = []
+    start = 0
+    while start < len(rows):
+        batch = rows[start : start + batch_size]
+        fits = True
+        try:
+            found.append(predict(batch))
+        except (RuntimeError, MemoryError) as error:
+            if len(batch) == 1 or not _is_out_of_memory(error):
+                raise
+            fits = False  # continue outside: the traceback would keep the failed batch in memory
+        if fits:
+            start += len(batch)
+            if advance is not None:
+                advance(len(batch))
+        else:
+            batch_size = len(batch) // 2
+            _release_memory()
+    if isinstance(found[0], Tensor):
+        return torch.cat(found), batch_size
+    return np.concatenate(found), batch_size
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    words = str(error)
+    return "out of memory" in words.lower() or "DefaultCPUAllocator" in words
+
+
+def _release_memory() -> None:
+    """Return cached memory to the accelerator."""
+    device = find_device()
+    if device.type != "cpu":
+        getattr(torch, device.type).empty_cache()

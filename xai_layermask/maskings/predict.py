@@ -1,0 +1,108 @@
+"""Probabilities of pictures, with transparency as absence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..engine.runtime import batched_predict
+from ..errors import InputError
+from ..images import Picture, Preprocess
+from .presence import as_presence
+
+__all__ = ["as_pictures", "predict_proba"]
+
+
+def predict_proba(
+    masking: Callable[[Tensor, Tensor | None], Any],
+    images: npt.ArrayLike | Tensor,
+    presence: npt.ArrayLike | Tensor | None,
+    preprocess: Preprocess,
+    like: Tensor,
+) -> npt.NDArray[np.floating[Any]]:
+    """The method [`predict_proba`][xai_layermask.maskings.base.Masking.predict_proba] of maskings.
+
+    Args:
+        masking: From images and presence to logits.
+        images: As [`as_pictures`][] takes them.
+        presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`, or None.
+        preprocess: Normalises the pictures.
+        like: A tensor of the dtype, and on the device, that the model's inputs need.
+    """
+    pictures, shown = as_pictures(images)
+    image = torch.cat([preprocess.normalize(picture) for picture in pictures])
+    if presence is not None:
+        extra = presence if isinstance(presence, Tensor) else torch.from_numpy(np.array(presence))
+        shown = shown & as_presence(extra.to(shown.device), image)
+    whole = bool(shown.all())
+    image, shown = image.to(like), shown.to(like.device)
+
+    def predict(rows: Tensor) -> Tensor:
+        part = image if len(image) == 1 else image[rows]
+        logits = masking(part, None if whole else shown[rows])
+        if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2:
+            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise InputError.expected(
+                "logits (N, K) with K >= 2 from the model", got, "wrap it in a module that returns them"
+            )
+        return logits
+
+    with torch.no_grad():
+        # Where everything is present, a single picture is predicted once for all presences.
+        rows = torch.arange(len(image) if whole else len(shown), device=like.device)
+        logits = batched_predict(predict, rows, len(rows))[0]
+    if len(image) == 1:
+        logits = logits.expand(len(shown), -1)
+    probabilities: npt.NDArray[np.floating[Any]] = logits.float().softmax(1).cpu().numpy()
+    return probabilities
+
+
+def as_pictures(images: npt.ArrayLike | Tensor) -> tuple[Picture, Tensor]:
+    """Separate pictures from their transparency.
+
+    Args:
+        images: An array or tensor `(N, H, W, 3)` or `(N, H, W, 4)`, or with channels first (taken as last where both
+            are possible); uint8, or floats from 0 to 1. The fourth channel is alpha: 0 is absent, anything else
+            present.
+
+    Returns:
+        The pictures, uint8 `(N, H, W, 3)`, and their presence, bool `(N, 1, H, W)`.
+
+    Raises:
+        InputError: If they are not pictures.
+
+    Example:
+        >>> pictures, presence = as_pictures(np.full((1, 2, 2, 4), 0.2))
+        >>> pictures.shape, pictures.max().item(), presence.all().item()
+        ((1, 2, 2, 3), 51, True)
+    """
+    if isinstance(images, Tensor):
+        images = images.detach().cpu()
+        images = images.float() if images.dtype == torch.bfloat16 else images  # numpy has no bfloat16
+    array = np.asarray(images)
+    if array.ndim == 4 and array.shape[3] not in (3, 4) and array.shape[1] in (3, 4):
+        array = array.transpose(0, 2, 3, 1)
+    if array.ndim != 4 or array.shape[3] not in (3, 4) or 0 in array.shape:
+        raise InputError.expected(
+            "pictures (N, H, W, 3) or (N, H, W, 4) for images", f"{array.dtype} {array.shape}",
+            "pass a batch, such as picture[None]",
+        )  # fmt: skip
+    if np.issubdtype(array.dtype, np.floating):
+        if not (array.min() >= 0 and array.max() <= 1):  # false for NaN, too
+            raise InputError.expected(
+                "uint8 or floats from 0 to 1 for images", f"values from {array.min():g} to {array.max():g}",
+                "pass pictures before they are normalised",
+            )  # fmt: skip
+        shown = array[..., 3:] > 0
+        array = np.rint(array * 255).astype(np.uint8)
+    elif array.dtype == np.uint8:
+        shown = array[..., 3:] > 0
+    else:
+        raise InputError.expected("uint8 or floats from 0 to 1 for images", array.dtype)
+    alpha = shown if array.shape[3] == 4 else np.ones((*array.shape[:3], 1), bool)
+    return array[..., :3], torch.from_numpy(np.ascontiguousarray(alpha.transpose(0, 3, 1, 2)))
