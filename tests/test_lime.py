@@ -206,7 +206,7 @@ def test_grey_pictures(masked):
         ({"top_labels": -1}, r"^expected an integer of at least 0 for top_labels, got -1"),
         ({"random_seed": -1}, r"^expected an integer from 0 to 4294967295 for random_seed, got -1"),
         ({"segmentation_fn": "slick"}, r"^expected one of patches, .* for segments, .*: did you mean 'slic'\?$"),
-        ({"segmentation_fn": QUARTERS[:4]}, r"^segments must have the shape"),
+        ({"segmentation_fn": QUARTERS[:4]}, r"^expected the shape of the cropped picture"),
         ({"distance_metric": "near"}, r"^distance_metric must be one that scikit-learn knows, but 'near' came"),
         ({"top_labels": None, "labels": (5,)}, r"^expected an integer from 0 to 4 for labels, got 5"),
         ({"top_labels": None, "labels": ("cat",)}, r"^expected an integer from 0 to 4 for labels, got 'cat'"),

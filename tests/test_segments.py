@@ -129,7 +129,7 @@ def test_a_function_cannot_draw_on_the_callers_picture():
 @given(hnp.arrays(np.int32, hnp.array_shapes(min_dims=2, max_dims=2), elements=st.integers(0, 2**31 - 1)))
 def test_check_segments_keeps_the_partition_and_the_order(ids):
     if len(np.unique(ids)) == 1:
-        with pytest.raises(InputError, match="at least two, but only one came"):
+        with pytest.raises(InputError, match="expected at least two segments, got one"):
             check_segments(ids, ids.shape)
         return
     segments = check_segments(ids, ids.shape)
@@ -141,16 +141,16 @@ def test_check_segments_keeps_the_partition_and_the_order(ids):
 @pytest.mark.parametrize(
     ("segments", "message"),
     [
-        (np.zeros((4, 5), int), r"shape of the cropped picture, \(4, 6\), but \(4, 5\) came"),
-        (np.zeros((1, 4, 6), int), r"but \(1, 4, 6\) came"),
-        (np.zeros((4, 6)), "must be integers, but float64 came"),
-        (np.eye(4, 6, dtype=bool), "must be integers, but bool came"),
-        (np.full((4, 6), "a"), "must be integers, but <U1 came"),
-        ([[1, 2], [3]], "integer array .4, 6., but list came that is none"),
-        (None, "must be integers, but object came"),
-        (torch.eye(4, 6), "must be integers, but float32 came"),
-        (np.arange(24).reshape(4, 6) - 3, "cover the whole picture, but 3 pixels have a negative id"),
-        (np.full((4, 6), 3), "at least two, but only one came"),
+        (np.zeros((4, 5), int), r"shape of the cropped picture, \(4, 6\), for segments, got \(4, 5\)"),
+        (np.zeros((1, 4, 6), int), r"for segments, got \(1, 4, 6\)"),
+        (np.zeros((4, 6)), "expected integers for segments, got float64"),
+        (np.eye(4, 6, dtype=bool), "expected integers for segments, got bool"),
+        (np.full((4, 6), "a"), "expected integers for segments, got <U1"),
+        ([[1, 2], [3]], r"expected an integer array \(4, 6\) for segments, got list"),
+        (None, "expected integers for segments, got object"),
+        (torch.eye(4, 6), "expected integers for segments, got float32"),
+        (np.arange(24).reshape(4, 6) - 3, "expected ids of at least 0 in segments, got a negative id for 3 pixels"),
+        (np.full((4, 6), 3), "expected at least two segments, got one"),
     ],
 )
 def test_bad_maps_are_named(segments, message):
@@ -169,7 +169,7 @@ def test_bad_maps_are_named(segments, message):
         ("slic:0", "expected .* with an integer N of at least 1 for segments, got 'slic:0'"),
         ("patches:-8", "expected .* with an integer N of at least 1 for segments, got 'patches:-8'"),
         ("patches:8.5", "expected .* with an integer N of at least 1 for segments, got 'patches:8.5'"),
-        ("patches:64", "at least two, but only one came"),
+        ("patches:64", "expected at least two segments, got one"),
         ("quickshift:3", "expected quickshift without a number for segments, got 'quickshift:3'"),
     ],
 )
@@ -180,7 +180,7 @@ def test_bad_names_are_named(how, message):
 
 @pytest.mark.parametrize("method", [*METHODS, lambda image: segment(image, "slic")])
 @pytest.mark.parametrize(
-    ("image", "came"),
+    ("image", "got"),
     [
         (np.zeros((4, 4), np.uint8), r"uint8 \(4, 4\)"),
         (np.zeros((4, 4, 4), np.uint8), r"uint8 \(4, 4, 4\)"),
@@ -189,8 +189,8 @@ def test_bad_names_are_named(how, message):
         (torch.zeros(3, 4, 4), "Tensor"),
     ],
 )
-def test_bad_pictures_are_named(method, image, came):
-    with pytest.raises(InputError, match=rf"uint8 array \(H, W, 3\), but {came} came"):
+def test_bad_pictures_are_named(method, image, got):
+    with pytest.raises(InputError, match=rf"expected a uint8 array \(H, W, 3\) for image, got {got}"):
         method(image)
 
 
@@ -223,35 +223,35 @@ def test_presence_equals_a_loop_over_pixels(data):
     shape = data.draw(hnp.array_shapes(min_dims=2, max_dims=2, min_side=2, max_side=6))
     ids = hnp.arrays(np.int64, shape, elements=st.integers(0, 5)).filter(lambda a: a.min() < a.max())
     segments = check_segments(data.draw(ids), shape)
-    keep = data.draw(hnp.arrays(bool, (data.draw(st.integers(0, 4)), int(segments.max()) + 1)))
-    presence = presence_of(segments, keep)
+    coalitions = data.draw(hnp.arrays(bool, (data.draw(st.integers(0, 4)), int(segments.max()) + 1)))
+    presence = presence_of(segments, coalitions)
     assert presence.dtype == torch.bool
-    assert presence.shape == (len(keep), 1, *shape)
-    for mask in range(len(keep)):
+    assert presence.shape == (len(coalitions), 1, *shape)
+    for mask in range(len(coalitions)):
         for y in range(shape[0]):
             for x in range(shape[1]):
-                assert presence[mask, 0, y, x] == keep[mask, segments[y, x]]
+                assert presence[mask, 0, y, x] == coalitions[mask, segments[y, x]]
 
 
 @pytest.mark.parametrize(
-    "keep", [[[1, 0]], [[1.0, 0.0]], np.array([[1, 0]], np.uint8), torch.tensor([[True, False]])]
+    "coalitions", [[[1, 0]], [[1.0, 0.0]], np.array([[1, 0]], np.uint8), torch.tensor([[True, False]])]
 )
-def test_presence_takes_zeros_and_ones_of_any_type(keep):
-    assert presence_of(np.array([[0, 1]]), keep).flatten().tolist() == [True, False]
+def test_presence_takes_zeros_and_ones_of_any_type(coalitions):
+    assert presence_of(np.array([[0, 1]]), coalitions).flatten().tolist() == [True, False]
 
 
 @pytest.mark.parametrize(
-    ("keep", "message"),
+    ("coalitions", "message"),
     [
-        ([[1, 0, 1]], r"shape \(masks, 2\), but \(1, 3\) came"),
-        ([1, 0], r"shape \(masks, 2\), but \(2,\) came"),
-        ([[0.5, 1]], "only 0 and 1, but other numbers came"),
-        ([[float("nan"), 1]], "only 0 and 1, but other numbers came"),
+        ([[1, 0, 1]], r"expected the shape \(M, 2\) for coalitions, got \(1, 3\)"),
+        ([1, 0], r"expected the shape \(M, 2\) for coalitions, got \(2,\)"),
+        ([[0.5, 1]], "expected only 0 and 1 in coalitions, got other numbers"),
+        ([[float("nan"), 1]], "expected only 0 and 1 in coalitions, got other numbers"),
     ],
 )
-def test_bad_choices_are_named(keep, message):
+def test_bad_choices_are_named(coalitions, message):
     with pytest.raises(InputError, match=message):
-        presence_of(np.array([[0, 1]]), keep)
+        presence_of(np.array([[0, 1]]), coalitions)
 
 
 def test_no_choice_is_no_presence():

@@ -149,8 +149,8 @@ def test_an_indexed_explanation_is_refused_even_with_as_many_outputs_as_players(
 @pytest.mark.parametrize(
     ("segments", "message"),
     [
-        (QUARTERS / 2, r"^segments must be integers, but float64 came"),
-        (QUARTERS * 0, r"^segments must be at least two"),
+        (QUARTERS / 2, r"^expected integers for segments, got float64"),
+        (QUARTERS * 0, r"^expected at least two segments"),
         (QUARTERS[None], r"^expected integers \(H, W\) for segments, got shape \(1, 12, 12\)$"),
         (QUARTERS[0], r"^expected integers \(H, W\) for segments, got shape \(12,\)$"),
         (QUARTERS[:0], r"^expected integers \(H, W\) for segments, got shape \(0, 12\)$"),

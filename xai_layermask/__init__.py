@@ -1,4 +1,4 @@
-"""Layer masking: explanations that run a vision network on the part of the image that is there.
+"""Layer masking: explain vision networks by running them on the present part of an image.
 
 Example:
     >>> import torch
@@ -45,14 +45,12 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    """Import public names when they are first used, so that the command line answers without waiting for torch."""
+    """Import public names on first use, so that the command line starts without importing torch."""
     if name not in _HOMES:
-        raise AttributeError(
-            f"module {__name__!r} has no attribute {name!r}; it offers {', '.join(__all__)}."
-        )
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it has {', '.join(__all__)}")
     return getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:
-    """List what the package offers."""
+    """The public names."""
     return list(__all__)

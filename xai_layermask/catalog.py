@@ -88,7 +88,7 @@ METHODS: Mapping[str, MethodEntry] = MappingProxyType({
     "lime": MethodEntry("LIME", ("plain", "paired", "stratified", "orthogonal"), "orthogonal"),
     "shap": MethodEntry("KernelSHAP", ("plain", "paired", "stratified"), "stratified"),
 })
-SAMPLINGS = ("auto", "plain", "paired", "stratified", "orthogonal")
+SAMPLINGS = ("auto", *METHODS["lime"].samplings)
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 
@@ -125,15 +125,9 @@ TORCHVISION = (
 )  # fmt: skip
 #: Other words for some of these, for suggestions.
 ALIASES: Mapping[str, str] = MappingProxyType({
-    "double": "float64",
-    "float": "float32",
-    "gpu": "cuda",
-    "half": "bfloat16",
-    "kernelshap": "shap",
-    "lite": "lite0",
-    "squares": "patches",
-    "superpixels": "slic",
-})
+    "double": "float64", "float": "float32", "gpu": "cuda", "half": "bfloat16", "kernelshap": "shap", "lite": "lite0",
+    "squares": "patches", "superpixels": "slic",
+})  # fmt: skip
 
 
 def parse_masking(name: object, what: str = "masking") -> tuple[str, dict[str, Any]]:

@@ -1,7 +1,6 @@
 """Segments: the interpretable features of a picture, as an integer map.
 
-Every function returns an `(H, W)` map whose ids are 0..n-1 without gaps, whatever scikit-image or the caller
-made: a gap would silently shift the scores of all later segments.
+Ids are always 0..n-1 without gaps: a gap would silently shift the scores of all later segments.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ Picture = npt.NDArray[np.uint8]
 
 def _check_picture(image: object) -> None:
     if not isinstance(image, np.ndarray):
-        came = type(image).__name__
+        got = type(image).__name__
     elif image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
-        came = f"{image.dtype} {image.shape}"
+        got = f"{image.dtype} {image.shape}"
     else:
         return
-    raise InputError(f"image must be a uint8 array (H, W, 3), but {came} came: read it by read_image first.")
+    raise InputError.expected("a uint8 array (H, W, 3) for image", got, "read it with read_image")
 
 
 def _contiguous(ids: npt.NDArray[np.integer[Any]]) -> Segments:
@@ -38,17 +37,17 @@ def _contiguous(ids: npt.NDArray[np.integer[Any]]) -> Segments:
 
 
 def patches(image: Picture, size: int = 16) -> Segments:
-    """Cut the picture into square patches, row by row.
+    """Square patches, row by row.
 
     Args:
         image: uint8 `(H, W, 3)`.
-        size: Side of a patch in pixels; where it does not divide, the last of a row or column are smaller.
+        size: Side of a patch in pixels; the last ones of a row or column may be smaller.
 
     Returns:
         int64 `(H, W)`, ids 0..n-1.
 
     Raises:
-        InputError: If the image is no such array, or the size is no whole number of at least 1.
+        InputError: If the image is something else, or the size is not an integer of at least 1.
 
     Example:
         >>> patches(np.zeros((4, 5, 3), np.uint8), size=2)
@@ -62,23 +61,23 @@ def patches(image: Picture, size: int = 16) -> Segments:
     height, width = image.shape[:2]
     columns = -(-width // size)
     ids: Segments = np.arange(height)[:, None] // size * columns + np.arange(width) // size
-    return ids.astype(np.int64)  # numpy counts in 32 bits on some systems
+    return ids.astype(np.int64)  # some systems have 32-bit integers
 
 
 def slic(image: Picture, n_segments: int = 196, compactness: float = 20.0) -> Segments:
-    """Superpixels by SLIC: k-means over colour and place.
+    """Superpixels by SLIC: k-means over colour and position.
 
     Args:
         image: uint8 `(H, W, 3)`.
-        n_segments: About how many segments; joining stray pixels to their neighbours usually leaves fewer.
-        compactness: Weight of place against colour; larger makes squarer segments, nearer to `n_segments`:
-            on 224 x 224 photographs 196 become about 180 with 20, and 150 with scikit-image's own 10.
+        n_segments: Approximate number of segments; there are usually fewer, since stray pixels are merged.
+        compactness: Weight of position against colour. Larger values give squarer segments, closer to `n_segments`:
+            on 224 x 224 photographs 196 become about 180 with 20, and 150 with scikit-image's default of 10.
 
     Returns:
         int64 `(H, W)`, ids 0..n-1.
 
     Raises:
-        InputError: If the image is no such array, or a number is too small.
+        InputError: If the image is something else, or a number is out of range.
 
     Example:
         >>> from xai_layermask.images import sample_photograph
@@ -94,19 +93,19 @@ def slic(image: Picture, n_segments: int = 196, compactness: float = 20.0) -> Se
 
 
 def quickshift(image: Picture, kernel_size: float = 2, max_dist: float = 200, ratio: float = 0.2) -> Segments:
-    """Superpixels by quickshift: mode seeking in colour and place, with the paper's settings for LIME.
+    """Superpixels by quickshift: mode seeking in colour and position, with the paper's settings for LIME.
 
     Args:
         image: uint8 `(H, W, 3)`.
-        kernel_size: Width of the density estimate in pixels; larger makes fewer segments.
-        max_dist: Longest link in the tree of modes; larger makes fewer segments.
-        ratio: Weight of colour against place, 0 to 1.
+        kernel_size: Width of the density estimate in pixels; larger values give fewer segments.
+        max_dist: Longest link in the tree of modes; larger values give fewer segments.
+        ratio: Weight of colour against position, 0 to 1.
 
     Returns:
-        int64 `(H, W)`, ids 0..n-1; the same for the same picture, since ties are broken with a fixed seed.
+        int64 `(H, W)`, ids 0..n-1; deterministic, since ties are broken with a fixed seed.
 
     Raises:
-        InputError: If the image is no such array, or a number is out of range.
+        InputError: If the image is something else, or a number is out of range.
 
     Example:
         >>> from xai_layermask.images import sample_photograph
@@ -124,19 +123,19 @@ def quickshift(image: Picture, kernel_size: float = 2, max_dist: float = 200, ra
 
 
 def felzenszwalb(image: Picture, scale: float = 100.0, sigma: float = 0.8, min_size: int = 50) -> Segments:
-    """Segments by Felzenszwalb and Huttenlocher's graph cut; their sizes differ widely.
+    """Segments by Felzenszwalb and Huttenlocher's graph cut, which vary widely in size.
 
     Args:
         image: uint8 `(H, W, 3)`.
-        scale: Larger makes fewer and larger segments.
-        sigma: Width of the smoothing beforehand in pixels.
+        scale: Larger values give fewer and larger segments.
+        sigma: Width of the preceding smoothing in pixels.
         min_size: Smallest segment in pixels.
 
     Returns:
         int64 `(H, W)`, ids 0..n-1.
 
     Raises:
-        InputError: If the image is no such array, or a number is too small.
+        InputError: If the image is something else, or a number is out of range.
 
     Example:
         >>> from xai_layermask.images import sample_photograph
@@ -153,17 +152,17 @@ def felzenszwalb(image: Picture, scale: float = 100.0, sigma: float = 0.8, min_s
 
 
 def check_segments(segments: object, shape: tuple[int, int]) -> Segments:
-    """Check that a segment map covers a picture, and number its segments from 0 without gaps.
+    """Check a segment map, and renumber its segments from 0 without gaps.
 
     Args:
         segments: Integers `(H, W)` of at least 0, as an array, a tensor or nested lists; gaps are allowed.
         shape: `(H, W)` of the picture, after cropping.
 
     Returns:
-        int64 `(H, W)`, ids 0..n-1 in the order of the ids that came.
+        int64 `(H, W)`, ids 0..n-1 in the order of the given ids.
 
     Raises:
-        InputError: If the shape or the type is another, an id is negative, or there is only one segment.
+        InputError: If the shape or dtype is wrong, an id is negative, or there is only one segment.
 
     Example:
         >>> check_segments([[7, 7], [3, 9]], (2, 2))
@@ -172,36 +171,22 @@ def check_segments(segments: object, shape: tuple[int, int]) -> Segments:
         >>> check_segments(np.ones((2, 2)), (2, 2))
         Traceback (most recent call last):
         ...
-        xai_layermask.errors.InputError: segments must be integers, but float64 came: \
-convert them with segments.astype(int).
+        xai_layermask.errors.InputError: expected integers for segments, got float64: use segments.astype(int)
     """
     try:
         ids = np.asarray(segments.detach().cpu() if isinstance(segments, torch.Tensor) else segments)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise InputError(
-            f"segments must be an integer array {shape}, but {type(segments).__name__} came that is none: "
-            "give one id for each pixel."
-        ) from error
+        raise InputError.expected(f"an integer array {shape} for segments", type(segments).__name__) from error
     if not np.issubdtype(ids.dtype, np.integer):
-        raise InputError(
-            f"segments must be integers, but {ids.dtype} came: convert them with segments.astype(int)."
-        )
+        raise InputError.expected("integers for segments", ids.dtype, "use segments.astype(int)")
     if ids.shape != shape:
-        raise InputError(
-            f"segments must have the shape of the cropped picture, {shape}, but {ids.shape} came: "
-            "give one id for each of its pixels."
-        )
+        raise InputError.expected(f"the shape of the cropped picture, {shape}, for segments", ids.shape)
     if ids.min() < 0:
-        raise InputError(
-            f"segments must cover the whole picture, but {int((ids < 0).sum())} pixels have a negative id: "
-            "give the background an id of its own."
-        )
+        negative = f"a negative id for {int((ids < 0).sum())} pixels"
+        raise InputError.expected("ids of at least 0 in segments", negative, "give the background its own id")
     result = _contiguous(ids)
     if result.max() == 0:
-        raise InputError(
-            "segments must be at least two, but only one came: "
-            "use smaller segments, since a single one can be compared with nothing."
-        )
+        raise InputError.expected("at least two segments", "one", "use smaller segments")
     return result
 
 
@@ -214,7 +199,7 @@ def _named(image: Picture, how: str) -> Segments:
 
 
 def segment(image: Picture, how: str | npt.ArrayLike | Callable[[Picture], object]) -> Segments:
-    """Cut a picture into segments in any of the ways that a caller may ask for.
+    """Segment a picture by name, by a given map, or by a function.
 
     Args:
         image: uint8 `(H, W, 3)`.
@@ -241,22 +226,22 @@ got 'slick': did you mean 'slic'?
     if isinstance(how, str):
         found = _named(image, how)
     elif callable(how):
-        found = how(image.copy())  # a copy: what a function draws on its picture must not show in ours
+        found = how(image.copy())  # the function may modify its argument
     return check_segments(found, (image.shape[0], image.shape[1]))
 
 
-def presence_of(segments: Segments, keep: npt.ArrayLike | torch.Tensor) -> torch.Tensor:
-    """Turn choices of segments into presence masks.
+def presence_of(segments: Segments, coalitions: npt.ArrayLike | torch.Tensor) -> torch.Tensor:
+    """The presence masks of coalitions of segments.
 
     Args:
         segments: int64 `(H, W)`, ids 0..K-1.
-        keep: Bool or 0/1 `(M, K)`: which segments are present in each of M masks.
+        coalitions: Bool or 0/1 `(M, K)`: which segments are present in each of M masks.
 
     Returns:
-        Bool `(M, 1, H, W)`, on the device of `keep`.
+        Bool `(M, 1, H, W)`, on the device of `coalitions`.
 
     Raises:
-        InputError: If `keep` is not of that shape, or holds anything but 0 and 1.
+        InputError: If `coalitions` has another shape, or values other than 0 and 1.
 
     Example:
         >>> presence_of(np.array([[0, 0, 1]]), [[True, False], [False, True]]).int()
@@ -267,13 +252,10 @@ def presence_of(segments: Segments, keep: npt.ArrayLike | torch.Tensor) -> torch
     """
     ids = torch.from_numpy(np.array(segments))  # a copy: the segments of an explanation are read-only
     count = int(ids.max()) + 1
-    chosen = torch.as_tensor(keep)
-    if chosen.dim() != 2 or chosen.shape[1] != count:
-        raise InputError(
-            f"keep must have the shape (masks, {count}), but {tuple(chosen.shape)} came: "
-            "give one choice for each segment."
-        )
-    if not bool(((chosen == 0) | (chosen == 1)).all()):
-        raise InputError("keep must hold only 0 and 1, but other numbers came: threshold it first.")
-    places = ids.flatten().to(chosen.device).expand(len(chosen), -1)
-    return chosen.bool().gather(1, places).view(len(chosen), 1, *ids.shape)
+    kept = torch.as_tensor(coalitions)
+    if kept.dim() != 2 or kept.shape[1] != count:
+        raise InputError.expected(f"the shape (M, {count}) for coalitions", tuple(kept.shape))
+    if not bool(((kept == 0) | (kept == 1)).all()):
+        raise InputError.expected("only 0 and 1 in coalitions", "other numbers")
+    places = ids.flatten().to(kept.device).expand(len(kept), -1)
+    return kept.bool().gather(1, places).view(len(kept), 1, *ids.shape)
