@@ -249,14 +249,15 @@ package.module:factory for model, got 'resnt50': did you mean 'torchvision:resne
     return choose(name, MODELS, what, ALIASES)
 
 
-def title(masking: str) -> str:
-    """What figures call a masking; its name where it has no title.
+def title(name: str) -> str:
+    """What figures call a masking or a method; its name where it has no title.
 
     Example:
-        >>> title("layer"), title("layer-until:layer1")
-        ('layer masking', 'layer-until:layer1')
+        >>> title("layer"), title("layer-until:layer1"), title("shap")
+        ('layer masking', 'layer-until:layer1', 'KernelSHAP')
     """
-    return MASKINGS[masking].title if masking in MASKINGS else masking
+    entry = MASKINGS.get(name) or METHODS.get(name)
+    return entry.title if entry else name
 
 
 def masking_order(masking: str) -> tuple[int, str]:
@@ -266,12 +267,10 @@ def masking_order(masking: str) -> tuple[int, str]:
         >>> sorted(["layer", "layer-threshold:0.1", "grey", "(1,2,3)", "black"], key=masking_order)
         ['black', 'grey', '(1,2,3)', 'layer', 'layer-threshold:0.1']
     """
-    names = list(MASKINGS)
-    if masking == "layer":
-        return len(names) + 1, ""
+    names = [name for name in MASKINGS if name != "layer"]
     if masking in names:
         return names.index(masking), ""
-    return len(names) + (2 if masking.startswith("layer") else 0), masking
+    return len(names) + masking.startswith("layer"), masking
 
 
 def _threshold(value: str, name: object, what: str) -> float:

@@ -127,7 +127,7 @@ def overview(explanation: SegmentScores, figure: Figure | None = None, axes: Any
     first.imshow(explanation.picture)
     first.set_title("picture")
     settings = explanation.settings
-    how = f"{settings.method}, {title(settings.masking)}\n{explanation.scores.shape[1]} segments"
+    how = f"{title(settings.method)}, {title(settings.masking)}\n{explanation.scores.shape[1]} segments"
     first.set_xlabel(escape_mathtext(how))
     hide_ticks(first)
     for ax, target in zip(others, explanation.targets, strict=True):
