@@ -161,6 +161,26 @@ class Counting(Masking):
         return self.inner(image, presence)
 
 
+class CountingFill(Fill):
+    """A fill that counts images."""
+
+    def __init__(self, model, colour):
+        super().__init__(model, colour)
+        self.batches = []
+
+    def _masked(self, image, presence):
+        self.batches.append(1 if presence is None else len(presence))
+        return super()._masked(image, presence)
+
+
+@pytest.mark.parametrize("masking", [Counting, lambda model: CountingFill(model, "grey")])
+def test_a_batch_is_as_large_as_was_asked_for(masking):
+    counted = masking(network())
+    one = explainer(counted.model, masking=counted, n_samples=100, batch_size=64).explain(picture())
+    assert counted.batches == [1, 64, 35]
+    assert one.settings.batch_size == 64
+
+
 def test_several_targets_come_from_the_same_forward_passes():
     counted = Counting(network())
     one = explainer(counted.model, masking=counted).explain(picture(), top=3)

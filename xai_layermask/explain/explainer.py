@@ -39,7 +39,7 @@ class LayerMaskExplainer:
     to the network's predictions. The network is never changed, trained or moved.
 
     Args:
-        model: A name that [`load`][xai_layermask.models.loading] knows, a [`Classifier`][], or the network: images
+        model: A name that [`load`][xai_layermask.models] knows, a [`Classifier`][], or the network: images
             `(N, 3, h, w)` to logits `(N, classes)`.
         method: "lime" (weighted ridge regression) or "shap" (KernelSHAP; exact if all `2^K` coalitions are at most
             `n_samples`).
