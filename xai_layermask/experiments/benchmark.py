@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.capture import evaluating
-from ..engine.runtime import first_parameter
+from ..engine.runtime import auto_batch_size, batched_predict, first_parameter
 from ..explain.explainer import LayerMaskExplainer
 from ..images import Preprocess, sample_photograph
 from ..maskings import COLOURS, Fill, LayerMask, Reference
@@ -138,7 +138,9 @@ class Trial:
         else:
             kind = LayerMask if name == "layer masking" else Reference
             bound = kind(self.model).bind(self.image)
-        return lambda: bound(self.presence())
+        # In batches of the size that explanations take by default.
+        size = min(self.batch, auto_batch_size(self.image.shape[2], self.image.shape[3], self.image.device))
+        return lambda: batched_predict(bound, self.presence(), size)[0]
 
     def explanation(self, name: str, samples: int) -> Contender:
         """One of `EXPLANATIONS`, as a function that explains the photograph."""
