@@ -70,7 +70,7 @@ def test_bench_prints_json_and_nothing_else_where_no_file_is_named(folder, capsy
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--model benched:missing", "must be a function without arguments"),
+        ("--model benched:missing", "expected an importable function without arguments"),
         ("--rounds 0", "expected an integer of at least 1 for --rounds, got 0"),
         ("--segments slick", "did you mean 'slic'"),
         ("--json out.txt", "for the suffix of 'out.txt'"),

@@ -131,10 +131,10 @@ def test_help_names_every_masking_method_and_precision(capsys):
     ("words", "sentence"),
     [
         ("explain missing.jpg", "expected an existing file for image, got 'missing.jpg'"),
-        ("explain photo.png --model nowhere:make", "model 'nowhere:make' must be a function"),
+        ("explain photo.png --model nowhere:make", "an importable function without arguments for model 'nowhere:make'"),
         ("explain photo.png --target bea --model tiny_models:make", "did you mean 'bee'?"),
         ("explain photo.png --target 7 --model tiny_models:make", "expected an integer from 0 to 2 or a class name"),
-        ("explain photo.png --device mps --model nowhere:make", "expected an available device for --device, got 'mps'"),
+        ("explain photo.png --device mps --model nowhere:make", "'auto' or an available device for device, got 'mps'"),
         ("explain photo.png --weights no.pt --model tiny_models:make", "existing file for weights, got 'no.pt'"),
         ("explain photo.png --out a.gif", "for the suffix of 'a.gif', got '.gif'"),
         ("explain photo.png --out nowhere/a.png", "an existing folder for --out, got 'nowhere/a.png'"),

@@ -457,7 +457,7 @@ def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
         ({"seed": -1}, "expected an integer of at least 0 for seed, got -1"),
         ({"seed": None}, "expected an integer of at least 0 for seed, got None"),
         ({"precision": "float"}, r"expected one of auto, .* for precision, .* did you mean 'float"),
-        ({"device": "gpu"}, "expected 'auto' or a device .* for device, got 'gpu'"),
+        ({"device": "gpu"}, "expected 'auto' or an available device for device, got 'gpu'"),
         ({"device": "meta"}, "expected the model's own device, 'cpu', for device, got 'meta'"),
         ({"preprocess": 224}, "expected a Preprocess for preprocess, got int"),
         ({"model": "lite7"}, r"expected one of lite0, .* for model, .* did you mean 'lite2'\?"),

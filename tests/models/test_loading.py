@@ -273,7 +273,7 @@ def test_bad_weights_are_named(module, tmp_path):
 
 @pytest.mark.parametrize("device", ["quantum", "cuda:99", 3.5])
 def test_bad_devices_are_named(module, device):
-    with pytest.raises(InputError, match=f"expected 'auto' or a device that torch has here for device, got {device!r}"):
+    with pytest.raises(InputError, match=f"expected 'auto' or an available device for device, got {device!r}"):
         load(f"{module}:tiny", device=device)
 
 

@@ -61,9 +61,7 @@ def find_device(name: str | torch.device = "auto") -> torch.device:
         device = torch.device(name)
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        raise InputError.expected(
-            "'auto' or a device that torch has here for device", f"{name!r} ({reason(error)})", "use 'cpu'"
-        ) from error
+        raise InputError.expected("'auto' or an available device for device", repr(name), "use 'cpu'") from error
     return device
 
 
