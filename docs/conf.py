@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib.metadata
+import pydoc
 import re
+from pathlib import Path
+from typing import Any
+
+from sphinx.util.nodes import make_refnode
 
 project = "xai-layermask"
 author = "the xai-layermask authors"
@@ -27,27 +34,27 @@ napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_attr_annotations = False
 
-# A reference that leads nowhere is a warning, and a warning ends the build. Left out are types of other libraries,
-# whose pages are not at hand, names that stand for a type, and types that are passed through and never touched.
+# A broken reference is a warning, and a warning fails the build. Ignored are types of other libraries, type aliases,
+# and opaque types.
 nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"(captum|collections|lime|matplotlib|np|npt|numpy|os|pathlib|shap|torch|types)\..*"),
-    ("py:class", r"Array|Axes|Figure|Floats|Keep|Path|Picture|Row|Tensor"),
+    ("py:class", r"Array|Axes|Figure|Floats|Image.Image|Keep|Path|Picture|Row|Size|Tensor"),
     ("py:class", r"(xai_layermask\.[\w.]+\.)?(_Key|Graph|Lost|Outcome|P|Section|Statistic|T|Task|View)"),
 ]
 
 
-# A reference, code that is code already, code, a formula, and a bar, which would begin a substitution.
+# A reference, reStructuredText code, code, a formula, and a bar, which would start a substitution.
 _MARKDOWN = re.compile(
     r"\[`([^`\n]+)`\]\[([^\]\n]*)\]|(:[\w:]+:`[^`]+`|``[^`]+``)|`([^`\n]+)`|\$([^$\n]+)\$|(\|)"
 )
 
 
 def _as_rst(app: object, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
-    """Turn docstrings from Markdown's way into reStructuredText.
+    """Convert docstrings from Markdown to reStructuredText.
 
-    They write [`Name`][], [`Name`][target], `code`, $formula$, and formulas that begin and end with $$ on lines of
-    their own.
+    They use [`Name`][], [`Name`][target], `code`, $formula$, and displayed formulas, which begin and end with $$ on
+    lines of their own.
     """
 
     def turned(found: re.Match[str]) -> str:
@@ -79,7 +86,7 @@ def _as_rst(app: object, what: str, name: str, obj: object, options: object, lin
     lines[:] = made
 
 
-# numpy's names for arrays, written out by whoever evaluates an annotation.
+# numpy's array types, as evaluated annotations spell them out.
 _ANY = re.escape("~typing.Any")
 _ARRAY = re.compile(rf"~numpy\.ndarray\[tuple\[{_ANY}, \.\.\.\], ~numpy\.dtype\[(~[\w.]+(?:\[{_ANY}\])?)\]\]")
 _ARRAY_LIKE = re.compile(r"~numpy\._typing\._array_like\._Buffer \|.*?_NestedSequence\[complex \| bytes \| str\]")
@@ -94,7 +101,37 @@ def _short_types(
     return next(short), next(short)
 
 
-def setup(app: object) -> None:
+@functools.cache
+def _defined() -> set[str]:
+    """The names of all functions, classes, methods and constants of the package."""
+    names = set()
+    for path in Path(__file__).parents[1].joinpath("xai_layermask").rglob("*.py"):
+        for node in ast.parse(path.read_text("utf-8")).body:
+            targets = getattr(node, "targets", [getattr(node, "target", None)])
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+            if hasattr(node, "name"):
+                names |= {node.name, *(f"{node.name}.{one.name}" for one in node.body if hasattr(one, "name"))}
+    return names
+
+
+def _public_name(app: Any, env: Any, node: Any, content: Any) -> Any:
+    """Link a private path to the public name of the same object; show an object without documentation as code."""
+    target = node.get("reftarget", "").lstrip(".")
+    if node.get("refdomain") != "py":
+        return None
+    if not target.startswith("xai_layermask."):
+        return content if target in _defined() else None
+    wanted, last = pydoc.locate(target), target.rpartition(".")[2]
+    if wanted is None:
+        return None
+    for name, entry in env.get_domain("py").objects.items():
+        if name.rpartition(".")[2] == last and pydoc.locate(name) is wanted:
+            return make_refnode(app.builder, node["refdoc"], entry.docname, entry.node_id, content, name)
+    return content
+
+
+def setup(app: Any) -> None:
     """Called by Sphinx."""
+    app.connect("missing-reference", _public_name)
     app.connect("autodoc-process-docstring", _as_rst, priority=400)
     app.connect("autodoc-process-signature", _short_types)
