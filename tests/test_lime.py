@@ -194,12 +194,15 @@ def test_grey_pictures(masked):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"image": np.zeros((4, 4, 5), np.uint8)}, r"^image must be a picture .* but uint8 \(4, 4, 5\) came"),
+        ({"image": np.zeros((4, 4, 5), np.uint8)}, r"^expected a picture .* for image, got uint8 \(4, 4, 5\)"),
         ({"image": np.full((16, 16, 3), 200.0)}, r"^expected uint8 or floats .* for images, got values from 200"),
         ({"image": np.full((16, 16, 3), np.nan)}, r"^expected uint8 or floats .* for images, got values from nan"),
         ({"image": np.zeros((16, 16, 3), np.int32)}, r"^expected uint8 or floats from 0 to 1 for images, got int32"),
-        ({"hide_color": (1, 2, 3)}, r"^hide_color must be None or 0, since .*, but \(1, 2, 3\)"),
-        ({"hide_color": 128}, r"^hide_color must be None or 0"),
+        ({"hide_color": (1, 2, 3)}, r"^expected None or 0 for hide_color, since .*, got \(1, 2, 3\)"),
+        ({"hide_color": np.array([1, 2, 3])}, r"^expected None or 0 for hide_color, .* got array\(\[1,"),
+        ({"hide_color": np.zeros((16, 16, 3))}, r"^expected None or 0 for hide_color"),
+        ({"hide_color": 128}, r"^expected None or 0 for hide_color"),
+        ({"hide_color": "red"}, r"^expected None or 0 for hide_color, .*, got 'red'"),
         ({"num_samples": 1}, r"^expected an integer of at least 2 for num_samples, got 1"),
         ({"batch_size": 0}, r"^expected an integer of at least 1 for batch_size, got 0"),
         ({"num_features": 0}, r"^expected an integer of at least 1 for num_features, got 0"),
@@ -207,11 +210,11 @@ def test_grey_pictures(masked):
         ({"random_seed": -1}, r"^expected an integer from 0 to 4294967295 for random_seed, got -1"),
         ({"segmentation_fn": "slick"}, r"^expected one of patches, .* for segments, .*: did you mean 'slic'\?$"),
         ({"segmentation_fn": QUARTERS[:4]}, r"^expected the shape of the cropped picture"),
-        ({"distance_metric": "near"}, r"^distance_metric must be one that scikit-learn knows, but 'near' came"),
+        ({"distance_metric": "near"}, r"^expected a distance of scikit-learn for distance_metric, got 'near'"),
         ({"top_labels": None, "labels": (5,)}, r"^expected an integer from 0 to 4 for labels, got 5"),
         ({"top_labels": None, "labels": ("cat",)}, r"^expected an integer from 0 to 4 for labels, got 'cat'"),
-        ({"classifier_fn": 3}, r"^classifier_fn must be a masking, a network or a function, but int came"),
-        ({"classifier_fn": lambda x: np.ones(len(x))}, r"^expected probabilities \(10, K\) from classifier_fn, got"),
+        ({"classifier_fn": 3}, r"^expected a masking, a network or a function for classifier_fn, got int"),
+        ({"classifier_fn": lambda x: np.ones(len(x))}, r"^expected probabilities \(10, K\) .* got shape \(10,\)"),
     ],
 )
 def test_bad_arguments_are_one_sentence(change, message, masked, picture):
@@ -228,9 +231,9 @@ def test_bad_explainers(masked, picture):
         LayerMaskImageExplainer(feature_selection="lasso")
     with pytest.raises(InputError, match=r"for random_seed, got"):
         LayerMaskImageExplainer(random_state=1.5)
-    with pytest.raises(InputError, match=r"^preprocess must be left out where classifier_fn is a function of pictures"):
+    with pytest.raises(InputError, match=r"^expected no preprocess for a function of pictures"):
         explain(picture, lambda x: masked.predict_proba(x), explainer=LayerMaskImageExplainer(preprocess=OURS))
-    with pytest.raises(InputError, match=r"^presence must have the shape \(16, 16\), but \(4, 4\) came"):
+    with pytest.raises(InputError, match=r"^expected presence of the picture's size \(16, 16\), got \(4, 4\)"):
         as_rgba(picture, np.ones((4, 4)))
 
 

@@ -232,7 +232,7 @@ def test_perturbation_in_lime_base_is_ours(masked, images):
         results.append(lime.attribute(inputs, target=1, n_samples=30, perturbations_per_eval=7, feature_mask=MASK))
     # The same by hand: draw, ask, weigh, fit.
     generator = np.random.default_rng(3)
-    keep = np.concatenate([generator.integers(0, 2, size=(1, 4)) for _ in range(30)])
+    keep = np.concatenate([generator.integers(0, 2, size=(1, 4), dtype=bool) for _ in range(30)])
     answers = masked(images[:1], torch.from_numpy(keep)[:, SEGMENTS][:, None].bool())[:, 1].detach().numpy()
     root = np.exp(-((1 - np.sqrt(keep.mean(1))) ** 2) / (4 * 0.25**2))  # of the weight
     centred = keep - np.average(keep, axis=0, weights=root**2)
@@ -252,7 +252,7 @@ def test_perturbation_in_lime(masked, images):
         lime = Lime(forward, SkLearnRidge(alpha=1), perturbation.similarity, perturbation)
         scores.append(lime.attribute(inputs, target=1, n_samples=20, feature_mask=MASK)[:, -1:])
     torch.testing.assert_close(scores[0], scores[1], atol=1e-5, rtol=1e-4)
-    with pytest.raises(InputError, match=r"^Captum's Lime must explain presence, but an image"):
+    with pytest.raises(InputError, match=r"^expected presence as the input of Captum's Lime, got an image"):
         Lime(masked, SkLearnRidge(alpha=1), None, LayerMaskPerturbation()).attribute(
             images[:1], target=1, feature_mask=MASK
         )
@@ -268,10 +268,12 @@ def test_perturbation_keeps_absent_pixels_absent(masked, images):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda p: p(torch.ones(1, 1, 4, 4)), r"^feature_mask must say which segment a pixel .*, but None came"),
-        (lambda p: p.to_input(torch.ones(1, 3), ONES, torch.eye(4).int(), 2), r"^sample must have 2 columns"),
+        (lambda p: p(torch.ones(1, 1, 4, 4)), r"^expected segments for feature_mask, got None"),
+        (lambda p: p.to_input(torch.ones(1, 3), ONES, torch.eye(4).int(), 2), r"^expected 2 columns in sample, got 3"),
         (lambda p: p.to_input(torch.ones(1, 3), ONES, torch.eye(4).int()), r"^expected the shape .* for coalitions"),
         (lambda p: p(torch.ones(4, 4)), r"^expected a tensor \(N, C, H, W\) for image, got "),
+        (lambda p: p(torch.rand(1, 1, 4, 4), torch.eye(4).int()), r"^expected presence .* got an image"),
+        (lambda p: p.to_input(torch.ones(1, 2), torch.ones(1, 5, 4, 4), torch.eye(4).int()), "^expected presence "),
         (lambda p: LayerMaskPerturbation(kernel_width=0), r"^expected a number above 0 for kernel_width, got 0"),
     ],
 )
@@ -327,7 +329,7 @@ def test_samples_are_drawn_as_asked_and_else_by_the_scheme_that_settles_first(ki
 
 
 def test_who_draws_the_samples_is_said_once(model):
-    with pytest.raises(InputError, match="sampling must be 'auto' where perturb_func draws"):
+    with pytest.raises(InputError, match=r"^expected 'auto' for sampling, since perturb_func draws .* got"):
         LayerMaskLime(model, perturb_func=LayerMaskPerturbation(), sampling="plain")
 
 
@@ -351,7 +353,7 @@ def test_images_explained_together_are_explained_alone(kind, model, images):
     flat = explainer.attribute(images, torch.tensor([2, 0, 1]), None, each[:2].roll(1, 0)[[0, 1, 1]], 20,
                                return_input_shape=False)
     assert flat.shape == (3, 4)
-    with pytest.raises(InputError, match=r"^feature_mask must have as many segments in every image .* \[2, 4\] came"):
+    with pytest.raises(InputError, match=r"^expected the same number of segments in each image .* got \[2, 4\]"):
         explainer.attribute(images, 1, None, each, 20, return_input_shape=False)
 
 
@@ -419,6 +421,23 @@ def test_absent_pixels_of_the_image_stay_absent(model, masked, images):
     torch.testing.assert_close(scores[0, 0, ::6, ::6].sum(), brings, atol=1e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("channels", [1, 4, 5])
+def test_images_of_any_number_of_channels_with_presence_apart(channels):
+    torch.manual_seed(channels)
+    net = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    image, shown = torch.rand(2, channels, SIDE, SIDE), (MASK != 2)
+    masked = LayerMask(net)
+    shap = LayerMaskKernelShap(net).attribute(image, 1, None, MASK, 16, presence=shown)
+    carried = LayerMaskKernelShap(lambda x: masked(x[:, :-1], x[:, -1:])).attribute(
+        image, 1, None, MASK, 16, presence=shown
+    )
+    torch.testing.assert_close(shap, carried, atol=1e-5, rtol=1e-4)
+    for i in range(2):
+        whole, nothing = masked(image[i : i + 1], shown)[0, 1], masked(image[i : i + 1], MASK < 0)[0, 1]
+        torch.testing.assert_close(shap[i, 0, ::6, ::6].sum(), whole - nothing, atol=1e-4, rtol=1e-3)
+    assert shap[:, :, SEGMENTS == 2].abs().max() < 1e-5
+
+
 def test_additional_arguments_go_with_their_image(masked, images):
     def scaled(carrier: torch.Tensor, factor: torch.Tensor, bias: float) -> torch.Tensor:
         return factor[:, None] * masked(carrier) + bias
@@ -468,18 +487,18 @@ def test_outputs_with_more_dimensions_and_single_numbers(masked, images):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"target": 4}, r"^target must pick one number of each output of shape \(4,\), but 4 came: give an index"),
-        ({"target": None}, r"^target must pick one number .* but None came"),
-        ({"target": (1, 1)}, r"^target must pick one number .* but \(1, 1\) came"),
-        ({"target": 1.0}, r"^target must be an index, .* but 1\.0 came: give for example target=281\.$"),
-        ({"target": [1, 2]}, r"^target must be .* a list of one for each of 1 images, but \[1, 2\] came"),
-        ({"additional_forward_args": 3}, r"^additional_forward_args must be left out where a network is given"),
-        ({"additional_forward_args": torch.ones(2)}, r"^additional_forward_args must have one row for each of 1 ima"),
-        ({"feature_mask": torch.zeros(5, 5).long()}, r"^feature_mask must be \(12, 12\) or .*, but \(5, 5\) came"),
+        ({"target": 4}, r"^expected the index of one number of each output of shape \(4,\) for target, got 4"),
+        ({"target": None}, r"^expected the index of one number .* for target, got None"),
+        ({"target": (1, 1)}, r"^expected the index of one number .* for target, got \(1, 1\)"),
+        ({"target": 1.0}, r"^expected an index, .* for target, got 1\.0: pass for example target=281$"),
+        ({"target": [1, 2]}, r"^expected .* a list of one for each of 1 images for target, got \[1, 2\]"),
+        ({"additional_forward_args": 3}, r"^expected no additional_forward_args for a network"),
+        ({"additional_forward_args": torch.ones(2)}, r"^expected one row for each of 1 images .* got 2 rows"),
+        ({"feature_mask": torch.zeros(5, 5).long()}, r"^expected \(12, 12\) or .* for feature_mask, got \(5, 5\)"),
         ({"feature_mask": MASK.float()}, r"^expected integers for segments, got float32"),
         ({"feature_mask": MASK * 0}, r"^expected at least two segments"),
         ({"feature_mask": MASK - 1}, r"^expected ids of at least 0 in segments"),
-        ({"feature_mask": torch.stack([SEGMENTS, SEGMENTS.T])[None]}, r"^feature_mask must be .* the same for all"),
+        ({"feature_mask": torch.stack([SEGMENTS, SEGMENTS.T])[None]}, r"^expected .* the same for all channels, for"),
         ({"n_samples": 1}, r"^expected an integer of at least 2 for n_samples, got 1"),
         ({"n_samples": 2.5}, r"^expected an integer .* for n_samples, got 2.5"),
         ({"perturbations_per_eval": 0}, r"^expected an integer of at least 1 for perturbations_per_eval, got 0"),
@@ -496,9 +515,9 @@ def test_bad_arguments_are_one_sentence(kind, settings, message, model, images):
 
 
 def test_bad_models_and_functions_are_one_sentence(model, images):
-    with pytest.raises(InputError, match=r"^forward_func must be a network, a masking or a function, but int came"):
+    with pytest.raises(InputError, match=r"^expected a network, a masking or a function for forward_func, got int"):
         LayerMaskLime(3)
-    with pytest.raises(InputError, match=r"^model must answer 9 samples with a tensor \(9, \.\.\.\), but \(\) came"):
+    with pytest.raises(InputError, match=r"^expected a tensor \(9, \.\.\.\) from the model for 9 samples, got \(\)"):
         LayerMaskLime(lambda carrier: carrier.sum()).attribute(images[:1], None, None, MASK, 9)
-    with pytest.raises(InputError, match=r"^perturb_func must return 0/1 of shape \(1, 4\), but tensor"):
+    with pytest.raises(InputError, match=r"^expected a tensor .* \(1, 4\) from perturb_func, got shape \(4,\)"):
         LayerMaskLime(model, perturb_func=lambda image, **_: torch.ones(4)).attribute(images[:1], 1, None, MASK, 9)

@@ -156,15 +156,15 @@ def test_area_equals_its_definition(points):
         (
             [0.0],
             [1.0],
-            r"^x and y must be equally many and at least 2, but 1 and 1 came: give the coordinates",
+            r"^expected x and y of the same length, at least 2, got 1 and 1",
         ),
-        ([0.0, 1.0], [1.0, 1.0, 1.0], r"^x and y must be equally many and at least 2, but 2 and 3 came"),
+        ([0.0, 1.0], [1.0, 1.0, 1.0], r"^expected x and y of the same length, at least 2, got 2 and 3"),
         (
             [0.0, 1.0, 0.5],
             [1.0, 1.0, 1.0],
-            r"^x must never decrease, but it does: sort the points by x first\.$",
+            r"^expected sorted numbers for x, got decreasing ones: sort the points by x first$",
         ),
-        ([0.0, np.nan], [1.0, 1.0], r"^x must be finite"),
+        ([0.0, np.nan], [1.0, 1.0], r"^expected finite numbers for x"),
     ],
 )
 def test_malformed_points(x, y, message):
@@ -176,16 +176,16 @@ def test_malformed_points(x, y, message):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"masking": 3}, r"^masking must be callable with image and presence and have a name, but int came"),
+        ({"masking": 3}, r"^expected a callable of image and presence with a name for masking, got int"),
         (
             {"image": torch.rand(2, 3, 3, 5)},
-            r"^image must be a single picture \(1, 3, H, W\), but a batch of 2 came: call",
+            r"^expected one image \(1, 3, H, W\), got a batch of 2: call",
         ),
-        ({"image": torch.rand(1, 3, 5, 3)}, r"^segments must cover the image of 5x3 pixels, but 3x5 came"),
-        ({"scores": [1, 2, 3]}, r"^segments must use every id from 0 to 2"),
-        ({"target": 3}, r"^target must be from 0 to 2, but 3 came"),
-        ({"target": [0, 1]}, r"^target must be a single class, but 2 came: call once per class\.$"),
-        ({"target": 0.5}, r"^target must be integer class indices"),
+        ({"image": torch.rand(1, 3, 5, 3)}, r"^expected segments of the image's size 5x3, got 3x5"),
+        ({"scores": [1, 2, 3]}, r"^expected all ids from 0 to 2"),
+        ({"target": 3}, r"^expected class indices from 0 to 2 for target, got 3"),
+        ({"target": [0, 1]}, r"^expected a single class for target, got 2: call once per class$"),
+        ({"target": 0.5}, r"^expected integer class indices for target"),
         ({"steps": 0}, r"^expected an integer of at least 1 for steps, got 0"),
         ({"batch_size": -1}, r"^expected an integer of at least 1 for batch_size, got -1"),
     ],

@@ -20,17 +20,17 @@ SCORES = [0.5, -0.25, 2.0]
     [
         (
             [[1.0, 2.0]],
-            r"^scores must be a vector \(D,\) with D >= 1, but 1x2 came: give one row of numbers\.$",
+            r"^expected a vector \(D,\) with D >= 1 for scores, got 1x2$",
         ),
-        ([], r"^scores must be a vector \(D,\) with D >= 1, but 0 came"),
-        (1.0, r"^scores must be a vector \(D,\) with D >= 1, but a single number came"),
-        ([1.0, np.nan, 2.0], r"^scores must be finite, but NaN or infinity came: look for its origin"),
-        ([1.0, np.inf, 2.0], r"^scores must be finite"),
-        (["a", "b", "c"], r"^scores must be real numbers, but <U1 came: convert them to float\.$"),
-        (np.array([1j, 0, 0]), r"^scores must be real numbers, but complex128 came"),
+        ([], r"^expected a vector \(D,\) with D >= 1 for scores, got 0"),
+        (1.0, r"^expected a vector \(D,\) with D >= 1 for scores, got a single number"),
+        ([1.0, np.nan, 2.0], r"^expected finite numbers for scores, got NaN or infinity"),
+        ([1.0, np.inf, 2.0], r"^expected finite numbers for scores"),
+        (["a", "b", "c"], r"^expected real numbers for scores, got <U1$"),
+        (np.array([1j, 0, 0]), r"^expected real numbers for scores, got complex128"),
         (
             [[1.0], [1.0, 2.0]],
-            r"^scores must be an array, but a ragged sequence came: give rows of equal length\.$",
+            r"^expected an array for scores, got rows of different lengths$",
         ),
     ],
 )
@@ -42,17 +42,17 @@ def test_malformed_scores(scores, message):
 @pytest.mark.parametrize(
     ("segments", "message"),
     [
-        (SEGMENTS[0], r"^segments must be an array \(H, W\), but 3 came: give one segment id per pixel\.$"),
-        (np.zeros((0, 3), int), r"^segments must be an array \(H, W\), but 0x3 came"),
-        (SEGMENTS.astype(float), r"^segments must be integers, but float64 came: convert them with"),
-        (SEGMENTS > 0, r"^segments must be integers, but bool came"),
+        (SEGMENTS[0], r"^expected an array \(H, W\) for segments, got 3$"),
+        (np.zeros((0, 3), int), r"^expected an array \(H, W\) for segments, got 0x3"),
+        (SEGMENTS.astype(float), r"^expected integers for segments, got float64: convert them with"),
+        (SEGMENTS > 0, r"^expected integers for segments, got bool"),
         (
             SEGMENTS + 1,
-            r"^segments must use every id from 0 to 2, one for each score, but 3 ids from 1 to 3 came: renum",
+            r"^expected all ids from 0 to 2, one for each score, in segments, got 3 ids from 1 to 3: renum",
         ),
-        (SEGMENTS - 1, r"^segments must use every id from 0 to 2, .* but 3 ids from -1 to 1 came"),
-        (np.where(SEGMENTS == 1, 0, SEGMENTS), r"^segments must use every id .* but 2 ids from 0 to 2 came"),
-        (np.minimum(SEGMENTS, 1), r"^segments must use every id .* but 2 ids from 0 to 1 came"),
+        (SEGMENTS - 1, r"^expected all ids from 0 to 2, .* got 3 ids from -1 to 1"),
+        (np.where(SEGMENTS == 1, 0, SEGMENTS), r"^expected all ids .* got 2 ids from 0 to 2"),
+        (np.minimum(SEGMENTS, 1), r"^expected all ids .* got 2 ids from 0 to 1"),
     ],
 )
 def test_malformed_segments(segments, message):
@@ -65,17 +65,17 @@ def test_malformed_segments(segments, message):
     [
         (
             MASK[0],
-            r"^mask must have the shape of the segments, 2x3, but 3 came: resize and crop it",
+            r"^expected a mask of the segments' shape 2x3, got 3: resize and crop it",
         ),
-        (MASK[None], r"^mask must have the shape of the segments, 2x3, but 1x2x3 came"),
-        (MASK.T, r"^mask must have the shape of the segments, 2x3, but 3x2 came"),
+        (MASK[None], r"^expected a mask of the segments' shape 2x3, got 1x2x3"),
+        (MASK.T, r"^expected a mask of the segments' shape 2x3, got 3x2"),
         (
             (MASK * 255).astype(np.uint8),
-            r"^mask must hold numbers from 0 to 1, but values from 0 to 255 came: divide",
+            r"^expected numbers from 0 to 1 in mask, got values from 0 to 255: divide",
         ),
-        (MASK - 1, r"^mask must hold numbers from 0 to 1, but values from -1 to 0 came"),
-        (MASK * np.nan, r"^mask must hold numbers from 0 to 1, but values from nan to nan came"),
-        (MASK.astype(str), r"^mask must hold numbers from 0 to 1, but <U32 came"),
+        (MASK - 1, r"^expected numbers from 0 to 1 in mask, got values from -1 to 0"),
+        (MASK * np.nan, r"^expected numbers from 0 to 1 in mask, got values from nan to nan"),
+        (MASK.astype(str), r"^expected numbers from 0 to 1 in mask, got <U32"),
     ],
 )
 def test_malformed_mask(mask, message):
@@ -94,15 +94,15 @@ def test_malformed_k(k):
     [
         (
             np.zeros((2, 3), int),
-            r"^predictions must be class indices \(N,\) with N >= 1, but 2x3 came: take logits",
+            r"^expected class indices \(N,\) with N >= 1 for predictions, got 2x3: pass logits",
         ),
-        ([], r"^predictions must be class indices \(N,\) with N >= 1, but 0 came"),
+        ([], r"^expected class indices \(N,\) with N >= 1 for predictions, got 0"),
         (
             [0.5],
-            r"^predictions must be integer class indices, but float64 came: take logits",
+            r"^expected integer class indices for predictions, got float64: pass logits",
         ),
-        ([True], r"^predictions must be integer class indices, but bool came"),
-        ([3, -2], r"^predictions must be 0 or more, but -2 came: use the model's class indices\.$"),
+        ([True], r"^expected integer class indices for predictions, got bool"),
+        ([3, -2], r"^expected class indices of at least 0 for predictions, got -2$"),
     ],
 )
 def test_malformed_classes(classes, message):
@@ -112,7 +112,7 @@ def test_malformed_classes(classes, message):
 
 def test_class_beyond_the_last():
     with pytest.raises(
-        InputError, match=r"^targets must be from 0 to 9, but 10 came: use the model's class indices\.$"
+        InputError, match=r"^expected class indices from 0 to 9 for targets, got 10$"
     ):
         as_classes([0, 10], "targets", classes=10)
     assert as_classes([0, 9], "targets", classes=10).tolist() == [0, 9]

@@ -49,7 +49,7 @@ def test_unchanged_equals_its_definition(pairs):
 
 def test_unchanged_needs_pairs():
     with pytest.raises(
-        InputError, match=r"^before and after must hold one class per picture, but 2 and 3 came: give"
+        InputError, match=r"^expected before and after of the same pictures, got 2 and 3 classes"
     ):
         unchanged_predictions([1, 2], [1, 2, 3])
 
@@ -89,15 +89,15 @@ def test_linearity_without_a_direction_is_nan_and_silent():
 @pytest.mark.parametrize(
     ("whole", "parts", "message"),
     [
-        ([[1.0]], [[1.0]], r"^whole must be a vector \(D,\) with D >= 1, but 1x1 came"),
+        ([[1.0]], [[1.0]], r"^expected a vector \(D,\) with D >= 1 for whole, got 1x1"),
         (
             [1.0, 2.0],
             [1.0, 2.0],
-            r"^parts must have the shape \(n, 2\), but 2 came: give one row of features for each",
+            r"^expected one row of features for each part, \(n, 2\), for parts, got 2$",
         ),
-        ([1.0, 2.0], [[1.0]], r"^parts must have the shape \(n, 2\), but 1x1 came"),
-        ([1.0, 2.0], np.zeros((0, 2)), r"^parts must have the shape \(n, 2\), but 0x2 came"),
-        ([1.0, 2.0], [[1.0, np.inf]], r"^parts must be finite, but NaN or infinity came"),
+        ([1.0, 2.0], [[1.0]], r"^expected .* \(n, 2\), for parts, got 1x1"),
+        ([1.0, 2.0], np.zeros((0, 2)), r"^expected .* \(n, 2\), for parts, got 0x2"),
+        ([1.0, 2.0], [[1.0, np.inf]], r"^expected finite numbers for parts, got NaN or infinity"),
     ],
 )
 def test_malformed_features(whole, parts, message):

@@ -109,13 +109,13 @@ def test_similarity_is_the_mean_over_pictures():
 @pytest.mark.parametrize(
     ("predictions", "targets", "message"),
     [
-        ([1000], [0], r"^predictions must be from 0 to 999, but 1000 came: use the model's class indices\.$"),
-        ([0], [-1], r"^targets must be from 0 to 999, but -1 came"),
-        ([0.5], [0], r"^predictions must be integer class indices, but float64 came"),
+        ([1000], [0], r"^expected class indices from 0 to 999 for predictions, got 1000$"),
+        ([0], [-1], r"^expected class indices from 0 to 999 for targets, got -1"),
+        ([0.5], [0], r"^expected integer class indices for predictions, got float64"),
         (
             [0, 1],
             [0],
-            r"^predictions and targets must hold one class per picture, but 2 and 1 came: give both",
+            r"^expected predictions and targets of the same pictures, got 2 and 1 classes",
         ),
     ],
 )

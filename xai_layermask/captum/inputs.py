@@ -1,4 +1,4 @@
-"""What callers of Captum's `attribute` may pass, checked and in one form."""
+"""Arguments of Captum's `attribute`, checked and split by image."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from torch import Tensor
 from ..errors import InputError
 from ..segments import Segments, check_segments, patches
 
-__all__ = ["Target", "as_extras", "as_segments", "as_targets", "picked"]
+__all__ = ["OneTarget", "Target", "as_extras", "as_segments", "as_targets", "select_target"]
 
-One = int | tuple[int, ...] | None
-Target = One | list[int] | list[tuple[int, ...]] | Tensor
-_PATCHES = 14  # along the longer side where no feature mask is given: 16 pixels each on 224
+OneTarget = int | tuple[int, ...] | None
+Target = OneTarget | list[int] | list[tuple[int, ...]] | Tensor
+_PATCHES = 14  # along the longer side without a feature mask: 16 pixels each on 224
 
 
 def as_segments(feature_mask: object, image: Tensor) -> list[Segments]:
-    """Give each image its segments.
+    """The segments of each image.
 
     Args:
-        feature_mask: Integers `(H, W)`, or `(N, H, W)`, or `(N, C, H, W)` with the same ids in all channels,
-            where N is the number of images or 1; None for square patches.
+        feature_mask: Integers `(H, W)`, `(N, H, W)`, or `(N, C, H, W)` with the same ids in all channels; N is the
+            number of images or 1. None for square patches.
         image: `(N, C, H, W)`.
 
     Returns:
-        For each image int64 `(H, W)`, ids 0..K-1 without gaps, in the order of the ids that came.
+        For each image int64 `(H, W)`, ids 0..K-1 in the order of the given ids.
 
     Raises:
-        InputError: If a shape does not fit, or ids are not at least two non-negative integers.
+        InputError: If the shape does not fit, or the ids are not at least two non-negative integers.
 
     Example:
         >>> import torch
@@ -42,25 +42,25 @@ def as_segments(feature_mask: object, image: Tensor) -> list[Segments]:
         side = -(-max(height, width) // _PATCHES)
         return [patches(np.zeros((height, width, 3), np.uint8), side)] * count
     ids = np.asarray(feature_mask.detach().cpu() if isinstance(feature_mask, Tensor) else feature_mask)
-    came = ids.shape
+    shape = ids.shape
     if ids.ndim == 4 and (ids == ids[:, :1]).all():
         ids = ids[:, 0]
     if ids.ndim == 2:
         ids = ids[None]
     if ids.ndim != 3 or len(ids) not in (1, count) or ids.shape[1:] != (height, width):
-        raise InputError(
-            f"feature_mask must be ({height}, {width}) or ({count}, 1, {height}, {width}), the same for all "
-            f"channels, but {came} came: give one id for each pixel."
+        raise InputError.expected(
+            f"({height}, {width}) or ({count}, 1, {height}, {width}), the same for all channels, for feature_mask",
+            str(shape),
         )
     maps = [check_segments(one, (height, width)) for one in ids]
     return maps * count if len(maps) == 1 else maps
 
 
-def as_targets(target: Target, count: int) -> list[One]:
-    """Give each of `count` images its target.
+def as_targets(target: Target, count: int) -> list[OneTarget]:
+    """The target of each of `count` images.
 
     Raises:
-        InputError: If it is none of an index, a tuple of indices, and one of these for each image.
+        InputError: If it is not an index, a tuple of indices, or one of these for each image.
 
     Example:
         >>> import torch
@@ -70,26 +70,27 @@ def as_targets(target: Target, count: int) -> list[One]:
     given: Any = target.tolist() if isinstance(target, Tensor) else target
     if isinstance(given, list) and len(given) == 1:
         given = given[0]
-    each = given if isinstance(given, list) else [given] * count
-    if len(each) != count or not all(one is None or _is_index(one) for one in each):
-        raise InputError(
-            f"target must be an index, a tuple of indices, or a list of one for each of {count} images, "
-            f"but {target!r} came: give for example target=281."
+    targets = given if isinstance(given, list) else [given] * count
+    if len(targets) != count or not all(one is None or _is_index(one) for one in targets):
+        raise InputError.expected(
+            f"an index, a tuple of indices, or a list of one for each of {count} images for target",
+            repr(target),
+            "pass for example target=281",
         )
-    return list(each)
+    return list(targets)
 
 
-def _is_index(one: object) -> bool:
-    numbers = one if isinstance(one, tuple) else (one,)
+def _is_index(target: object) -> bool:
+    numbers = target if isinstance(target, tuple) else (target,)
     return all(isinstance(number, int | np.integer) and not isinstance(number, bool) for number in numbers)
 
 
 def as_extras(extras: object, count: int) -> list[tuple[Any, ...]]:
-    """Give each of `count` images its additional arguments.
+    """The additional arguments of each of `count` images.
 
     Args:
-        extras: A tuple of arguments, or a single one; None for nothing. A tensor with dimensions has a row
-            for each image; everything else is the same for all.
+        extras: A tuple of arguments, or a single one; None for none. A tensor with dimensions has a row for each
+            image; everything else is the same for all.
         count: Number of images.
 
     Returns:
@@ -104,26 +105,25 @@ def as_extras(extras: object, count: int) -> list[tuple[Any, ...]]:
         [(tensor([7]), 'same'), (tensor([8]), 'same')]
     """
     given = () if extras is None else extras if isinstance(extras, tuple) else (extras,)
-    rows = [isinstance(value, Tensor) and value.dim() > 0 for value in given]
-    for value, cut in zip(given, rows, strict=True):
+    by_image = [isinstance(value, Tensor) and value.dim() > 0 for value in given]
+    for value, cut in zip(given, by_image, strict=True):
         if cut and len(value) != count:
-            raise InputError(
-                f"additional_forward_args must have one row for each of {count} images, but {len(value)} "
-                "came: cut or repeat the tensor."
+            raise InputError.expected(
+                f"one row for each of {count} images in additional_forward_args", f"{len(value)} rows"
             )
     return [
-        tuple(value[i : i + 1] if cut else value for value, cut in zip(given, rows, strict=True))
+        tuple(value[i : i + 1] if cut else value for value, cut in zip(given, by_image, strict=True))
         for i in range(count)
     ]
 
 
-def picked(output: object, target: One, rows: int) -> Tensor:
-    """Take the explained number out of each row of a model's output.
+def select_target(output: object, target: OneTarget, rows: int) -> Tensor:
+    """Select the explained number from each row of a model's output.
 
     Args:
         output: `(rows, ...)`.
-        target: Which of the numbers of a row; None where there is only one.
-        rows: How many samples went into the model.
+        target: The index within a row; None if there is only one number.
+        rows: Number of coalitions passed to the model.
 
     Returns:
         `(rows,)`.
@@ -133,14 +133,14 @@ def picked(output: object, target: One, rows: int) -> Tensor:
 
     Example:
         >>> import torch
-        >>> picked(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, 2)
+        >>> select_target(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, 2)
         tensor([2., 4.])
     """
     if not isinstance(output, Tensor) or output.dim() == 0 or len(output) != rows:
-        came = f"{tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__
-        raise InputError(
-            f"model must answer {rows} samples with a tensor ({rows}, ...), but {came} came: "
-            "wrap it in a module that returns one row for each image."
+        raise InputError.expected(
+            f"a tensor ({rows}, ...) from the model for {rows} samples",
+            f"{tuple(output.shape)}" if isinstance(output, Tensor) else type(output).__name__,
+            "wrap it in a module that returns one row for each image",
         )
     index: tuple[int, ...] = () if target is None else target if isinstance(target, tuple) else (target,)
     sizes = tuple(output.shape[1:])
@@ -149,7 +149,6 @@ def picked(output: object, target: One, rows: int) -> Tensor:
         return output[whole]
     if target is None and output.numel() == rows:
         return output.reshape(rows)
-    raise InputError(
-        f"target must pick one number of each output of shape {sizes}, but {target!r} came: "
-        "give an index for each dimension."
+    raise InputError.expected(
+        f"the index of one number of each output of shape {sizes} for target", repr(target)
     )

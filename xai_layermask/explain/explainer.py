@@ -104,8 +104,8 @@ class LayerMaskExplainer:
             raise InputError.expected("a Preprocess for preprocess", type(preprocess).__name__)
         own = masking if isinstance(masking, Masking) else None
         self._loaded = load_model(model, own, precision, device)
-        self.preprocess = preprocess or self._loaded.preprocess
-        self.labels = tuple(map(str, labels)) if labels is not None else self._loaded.labels
+        self.preprocess = preprocess or self._loaded.classifier.preprocess
+        self.labels = tuple(map(str, labels)) if labels is not None else self._loaded.classifier.labels
         self.masking = own or _masking(masking, self._loaded.network, self.preprocess)
 
     def explain(self, img: object, targets: int | str | Sequence[int | str] | None = None, top: int = 1) -> Explanation:
@@ -125,13 +125,13 @@ class LayerMaskExplainer:
         """
         tensor, picture = self.preprocess(img)
         segments = segment(picture, self.segments)
-        model = self._loaded
-        predictor = Predictor(self.masking, tensor.to(model.device, model.dtype), segments, model.autocast)
+        loaded = self._loaded
+        predictor = Predictor(self.masking, loaded.input(tensor), segments, loaded.arithmetic.autocast)
         whole = predictor.predict_whole()
         names = self._class_names(len(whole))
         rows = _target_rows(whole, names, targets, top)
         batch_size = (
-            auto_batch_size(picture.shape[0], picture.shape[1], model.device)
+            auto_batch_size(picture.shape[0], picture.shape[1], loaded.device)
             if self.batch_size == "auto"
             else int(self.batch_size)
         )
@@ -160,7 +160,7 @@ class LayerMaskExplainer:
         rounds = ROUNDS if self.n_samples == "auto" and count == MAX_SAMPLES else (count,)
         predictions = whole[None]  # the first sample is the grand coalition, whose prediction is known
         with _progress_bar(count - 1, self.progress) as advance:
-            if self._loaded.tries_bfloat16 and count >= _ENOUGH_SAMPLES:
+            if self._loaded.arithmetic.tries_bfloat16 and count >= _ENOUGH_SAMPLES:
                 trial = samples.coalitions[1 : 1 + _TRIAL_SAMPLES]
                 first = predictor.choose_precision(trial, rows, batch_size, advance)
                 predictions, batch_size = np.concatenate([predictions, first.probabilities]), first.batch_size
@@ -192,18 +192,18 @@ class LayerMaskExplainer:
         return tuple(map(str, range(classes)))
 
     def _settings(self, n_samples: int, batch_size: int, autocast: bool) -> Settings:
-        model = self._loaded
+        loaded = self._loaded
         how = self.segments
         return Settings(
-            model=model.name,
+            model=loaded.classifier.name,
             method=self.method,
             masking=self.masking.name,
             segments=how if isinstance(how, str) else _function_name(how) if callable(how) else "array",
             n_samples=n_samples,
             seed=self.seed,
             batch_size=batch_size,
-            precision="bfloat16" if autocast else model.precision,
-            device=str(model.device),
+            precision="bfloat16" if autocast else loaded.arithmetic.precision,
+            device=str(loaded.device),
             preprocess=self.preprocess,
             sampling=self.sampling,
             versions=f"xai-layermask {__version__}, torch {torch.__version__}",

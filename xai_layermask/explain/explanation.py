@@ -19,8 +19,7 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-    from ..metrics.inputs import Array
+    from torch import Tensor
 
 __all__ = ["Explanation"]
 
@@ -148,7 +147,7 @@ class Explanation:
         """
         return np.argsort(-self.scores[self.row(target)], kind="stable")[: check_integer(k, "k", 1)]
 
-    def alignment(self, mask: Array, target: int | str | None = None) -> float:
+    def alignment(self, mask: npt.ArrayLike | Tensor, target: int | str | None = None) -> float:
         """The [`alignment_score`][] with an object mask `(H, W)` over the cropped picture.
 
         Raises:
@@ -156,7 +155,7 @@ class Explanation:
         """
         return alignment_score(self.scores[self.row(target)], self.segments, mask)
 
-    def jaccard(self, mask: Array, k: int = 20, target: int | str | None = None) -> float:
+    def jaccard(self, mask: npt.ArrayLike | Tensor, k: int = 20, target: int | str | None = None) -> float:
         """The [`topk_jaccard`][] overlap of the k best segments with an object mask `(H, W)` over the cropped picture.
 
         Raises:

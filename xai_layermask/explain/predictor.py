@@ -11,7 +11,16 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..engine.runtime import NOISE_LIMIT, batched_predict, convert, find_device, first_parameter, forward_mode, noise
+from ..engine.runtime import (
+    NOISE_LIMIT,
+    Arithmetic,
+    batched_predict,
+    convert,
+    find_device,
+    first_parameter,
+    forward_mode,
+    noise,
+)
 from ..errors import InputError
 from ..images import Preprocess
 from ..maskings import Masking
@@ -26,32 +35,26 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A network on its device, in its precision.
+    """A classifier on its device, in its precision.
 
     Attributes:
-        network: The network; the caller's own unless another precision was asked for.
-        preprocess: From pictures to its inputs.
-        labels: Names of its classes; empty if unknown.
-        name: Its name in records.
+        classifier: The model as it was loaded or passed, with its preprocessing, labels and name.
+        arithmetic: The network to run, a copy of the classifier's only if another precision was asked for.
         device: Where it is.
-        dtype: The type of its inputs.
-        autocast: Whether it runs under bfloat16 autocast.
-        tries_bfloat16: Whether `autocast` is still to be decided by [`Predictor.choose_precision`][].
     """
 
-    network: nn.Module
-    preprocess: Preprocess
-    labels: tuple[str, ...]
-    name: str
+    classifier: Classifier
+    arithmetic: Arithmetic
     device: torch.device
-    dtype: torch.dtype
-    autocast: bool
-    tries_bfloat16: bool = False
 
     @property
-    def precision(self) -> str:
-        """The precision of its forward passes, such as "float32"."""
-        return "bfloat16" if self.autocast else str(self.dtype).removeprefix("torch.")
+    def network(self) -> nn.Module:
+        """The network to run."""
+        return self.arithmetic.model
+
+    def input(self, image: Tensor) -> Tensor:
+        """A preprocessed image as the network takes it."""
+        return image.to(self.device, self.arithmetic.dtype)
 
 
 def load_model(
@@ -69,7 +72,7 @@ def load_model(
         InputError: If the model, precision or device is unknown, or they do not fit each other.
 
     Example:
-        >>> load_model(nn.Conv2d(3, 8, 3), None, "auto", "auto").precision
+        >>> load_model(nn.Conv2d(3, 8, 3), None, "auto", "auto").arithmetic.precision
         'float32'
     """
     wanted = None if device == "auto" else find_device(device)
@@ -90,23 +93,20 @@ def load_model(
     if masking is not None and masking.model is not network:
         raise InputError.expected("the network of the masking for model", "another one", "pass model=masking.model")
     like = first_parameter(network)
-    if wanted is not None and not _same(wanted, like.device):
+    if wanted is not None and not _same(torch.device(device), like.device):
         raise InputError.expected(
             f"the model's own device, {str(like.device)!r}, for device",
             repr(str(wanted)),
             "move the model with model.to(device), or leave device='auto'",
         )
-    run = convert(network, precision)
-    if masking is not None and run.model is not network:
+    arithmetic = convert(network, precision)
+    if masking is not None and arithmetic.model is not network:
         raise InputError.expected(
             f"the precision of the masking's model, {like.dtype}, for precision",
             repr(precision),
             "make the masking of a converted model, or pass its name",
         )
-    return LoadedModel(
-        run.model, classifier.preprocess, classifier.labels, classifier.name, like.device, run.dtype, run.autocast,
-        run.tries_bfloat16,
-    )  # fmt: skip
+    return LoadedModel(classifier, arithmetic, like.device)
 
 
 def _same(wanted: torch.device, found: torch.device) -> bool:
@@ -169,7 +169,7 @@ class Predictor:
         coalitions: Coalitions,
         targets: Sequence[int],
         batch_size: int,
-        advance: Callable[[int], object] = lambda done: None,
+        advance: Callable[[int], object] | None = None,
     ) -> Predictions:
         """Probabilities of the targets for each coalition.
 
@@ -184,9 +184,7 @@ class Predictor:
         """
         columns = list(targets)
         with forward_mode(self._device, self.autocast):
-            found = batched_predict(
-                lambda rows: self._predict_batch(rows)[:, columns], coalitions, batch_size, advance
-            )
+            found = batched_predict(lambda rows: self._predict(rows)[:, columns], coalitions, batch_size, advance)
         return Predictions(*found)
 
     def choose_precision(
@@ -212,7 +210,7 @@ class Predictor:
         self.autocast = noise(exact.probabilities, rough.probabilities) <= NOISE_LIMIT
         return exact
 
-    def _predict_batch(self, coalitions: Coalitions) -> Floats:
+    def _predict(self, coalitions: Coalitions) -> Floats:
         presence = presence_of(self._segments, torch.from_numpy(coalitions).to(self._device))
         return _probabilities(self._bound(presence), len(coalitions))
 

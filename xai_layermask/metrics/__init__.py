@@ -1,11 +1,11 @@
-"""The metrics of the layer masking paper and their kin.
+"""The metrics of the layer masking paper, and related ones.
 
-Every metric is a pure function: numpy arrays or torch tensors in, a float (or a small frozen result) out. The
-classes in `streams` score pictures one after another with the same functions.
+Every metric is a pure function of numpy arrays or torch tensors that returns a float or a small frozen result. The
+classes in `streams` apply the same functions to pictures one after another.
 
-Where a number cannot be defined, such as the alignment with an empty mask, the answer is nan, never an
-exception and never a warning; each function says when. "The paper" is Balasubramanian & Feizi, "Towards
-Improved Input Masking for Convolutional Neural Networks", ICCV 2023 (arXiv 2211.14646).
+An undefined number, such as the alignment with an empty mask, is nan, without an exception or a warning. "The paper" is
+Balasubramanian & Feizi, "Towards Improved Input Masking for Convolutional Neural Networks", ICCV 2023 (arXiv
+2211.14646).
 """
 
 from __future__ import annotations

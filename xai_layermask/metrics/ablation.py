@@ -1,4 +1,4 @@
-"""Top-k ablation: whether a prediction survives the loss of its highest-scoring segments (section 4.4)."""
+"""Top-k ablation: whether a prediction survives the loss of its highest-scoring segments (section 4.4 of the paper)."""
 
 from __future__ import annotations
 
@@ -14,25 +14,20 @@ from ..errors import InputError, check_integer
 from ..maskings import as_image
 from ..segments import presence_of
 from .ablator import Ablator, as_ablator, as_picture, probabilities
-from .inputs import (
-    Array,
-    as_classes,
-    ranking,
-    scored_segments,
-)
+from .inputs import Array, as_classes, ranking, scored_segments
 
 __all__ = ["Ablation", "topk_ablation"]
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What a model says of pictures that have lost their k highest-scoring segments.
+    """Predictions for pictures without their k highest-scoring segments.
 
     Attributes:
         masking: The name of the masking that removed them.
-        k: How many segments were removed from each picture, at most.
+        k: The maximum number of segments removed from each picture.
         targets: The class that each picture is expected to keep.
-        predictions: The class that each picture is given without these segments.
+        predictions: The class predicted without these segments.
 
     Example:
         >>> result = Ablation("grey", 20, targets=(7, 7), predictions=(7, 3))
@@ -47,16 +42,16 @@ class Ablation:
 
     @property
     def unchanged(self) -> tuple[bool, ...]:
-        """Whether each picture is still given its target."""
+        """Whether each picture keeps its target."""
         return tuple(one == other for one, other in zip(self.targets, self.predictions, strict=True))
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures that are still given their target, in [0, 1]; low is good for the scores."""
+        """The share of pictures that keep their target, in [0, 1]; low accuracy speaks for the scores."""
         return sum(self.unchanged) / len(self.unchanged)
 
     def __float__(self) -> float:
-        """Return the accuracy."""
+        """The accuracy."""
         return self.accuracy
 
 
@@ -69,7 +64,7 @@ def topk_ablation(
     targets: Array | None = None,
     batch_size: int = 32,
 ) -> Ablation:
-    r"""Remove the k highest-scoring segments of every picture and see what is predicted.
+    r"""Remove the k highest-scoring segments of each picture, and predict its class again.
 
     With $T_k(s)$ the k highest-scoring segments and $f_m$ the model under the masking,
 
@@ -77,30 +72,28 @@ def topk_ablation(
     \mathbb{1}\left[\arg\max f_m(x_n, \text{all but } T_k(s_n)) = y_n\right].$$
 
     The lower the accuracy, the better the scores found what the model relies on. The masking that removes the
-    segments need not be the one that made the scores (the paper ablates with grey), and the result carries
-    its name: a change of the ablator changes the number.
+    segments need not be the one behind the scores (the paper ablates with grey). The result carries its name, since
+    another masking gives another number.
 
-    Of equal scores the lower id is removed first, so constant scores ablate by id. k at or above K removes
-    everything.
+    Of equal scores the lower id is removed first. k >= K removes everything.
 
     Args:
-        masking: The ablator: a `LayerMask`, a `Fill`, or any callable of image and presence with a `name`.
-        image: `(N, 3, H, W)`, normalised as the model wants it.
-        scores: `(K,)` for a single picture; a sequence of N vectors for a set, K may differ.
-        segments: Integers `(H, W)`; for a set a sequence of N of them, or one for all.
-        k: How many segments to remove; the paper removes 20.
-        targets: N classes to keep, or one for a single picture; by default what the masking predicts for the
-            whole pictures, which costs one more pass.
-        batch_size: How many pictures go into one call.
+        masking: A `LayerMask`, a `Fill`, or any callable of image and presence with a `name`.
+        image: `(N, 3, H, W)`, normalised for the model.
+        scores: `(K,)` for a single picture; a sequence of N vectors for several, whose K may differ.
+        segments: Integers `(H, W)`; for several pictures a sequence of N, or one for all.
+        k: Number of segments to remove; 20 in the paper.
+        targets: N classes to keep; by default the predictions for the whole pictures, which takes one more pass.
+        batch_size: Pictures per forward pass.
 
     Returns:
-        The result, with `.accuracy` over the set and `.unchanged` per picture.
+        The result, with the `accuracy` over all pictures and `unchanged` for each.
 
     Raises:
-        InputError: If one of the inputs is malformed, or they do not fit each other.
+        InputError: If an argument is invalid, or two do not fit each other.
 
     Example:
-        >>> class Halves:  # class 0 where the left half is brighter, class 1 where the right half is
+        >>> class Halves:  # class 0 if the left half is brighter, class 1 if the right half is
         ...     name = "zero"
         ...     def __call__(self, image, presence):
         ...         left, right = (image * presence).chunk(2, dim=-1)
@@ -111,40 +104,34 @@ def topk_ablation(
         Ablation(masking='zero', k=1, targets=(0,), predictions=(1,))
     """
     ablator, count = as_ablator(masking), check_integer(k, "k", least=1)
-    step = check_integer(batch_size, "batch_size", least=1)
+    batch_size = check_integer(batch_size, "batch_size", least=1)
     as_image(image)
-    rows = _rows(scores, 1)
-    layouts = _rows(segments, 2)
-    if len(layouts) == 1:
-        layouts = layouts * len(rows)
-    if len(layouts) != len(rows):
-        raise InputError(
-            f"scores and segments must come for the same pictures, but {len(rows)} and {len(layouts)} came: "
-            "give one of each per picture, or one segmentation for all."
+    vectors, maps = _by_picture(scores, 1), _by_picture(segments, 2)
+    maps = maps * len(vectors) if len(maps) == 1 else maps
+    if len(maps) != len(vectors):
+        raise InputError.expected(
+            "scores and segments of the same pictures",
+            f"{len(vectors)} and {len(maps)}",
+            "pass one of each per picture, or one segmentation for all",
         )
-    presence = []
-    for row, layout in zip(rows, layouts, strict=True):
-        values, ids = scored_segments(row, layout)
+    masks = []
+    for vector, ids in zip(vectors, maps, strict=True):
+        values, ids = scored_segments(vector, ids)
         as_picture(image, ids.shape)
-        keep = np.ones((1, values.size), dtype=bool)
-        keep[0, ranking(values)[:count]] = False
-        presence.append(presence_of(ids, keep))
-    if image.shape[0] != len(presence):
-        raise InputError(
-            f"scores must come for each of the {image.shape[0]} pictures, but {len(presence)} came: "
-            "give a sequence with one vector per picture."
-        )
-    ablated = probabilities(ablator, image, torch.cat(presence), step)
+        coalition = np.ones((1, values.size), dtype=bool)
+        coalition[0, ranking(values)[:count]] = False
+        masks.append(presence_of(ids, coalition))
+    if image.shape[0] != len(masks):
+        raise InputError.expected(f"scores of each of {image.shape[0]} pictures", str(len(masks)))
+    presence = torch.cat(masks)
+    ablated = probabilities(ablator, image, lambda places: presence[places], len(masks), batch_size)
     if targets is None:
-        whole = torch.ones(len(presence), 1, *image.shape[2:], dtype=torch.bool)
-        expected = probabilities(ablator, image, whole, step).argmax(axis=1)
+        whole = torch.ones_like(presence)
+        expected = probabilities(ablator, image, lambda places: whole[places], len(masks), batch_size).argmax(axis=1)
     else:
         expected = as_classes(targets, "targets", classes=ablated.shape[1])
-        if expected.size != len(presence):
-            raise InputError(
-                f"targets must hold one class for each of the {len(presence)} pictures, but {expected.size} "
-                "came: give the class that each picture should keep."
-            )
+        if expected.size != len(masks):
+            raise InputError.expected(f"one class for each of {len(masks)} pictures for targets", str(expected.size))
     return Ablation(
         masking=ablator.name,
         k=count,
@@ -153,8 +140,8 @@ def topk_ablation(
     )
 
 
-def _rows(value: Array | Sequence[Array], dims: int) -> list[Any]:
-    """Put the array of a single picture into a list; those of a set, which may differ in size, become one."""
+def _by_picture(value: Array | Sequence[Array], dims: int) -> list[Any]:
+    """The arrays of each picture, which may differ in size; a single array is that of a single picture."""
     many: Any = value
     return list(many) if _depth(many) == dims + 1 else [many]
 

@@ -1,4 +1,4 @@
-"""How far the scores of segments agree with a human mask of the object (section 4.4 of the paper)."""
+"""Agreement of the scores of segments with a human mask of the object (section 4.4 of the paper)."""
 
 from __future__ import annotations
 
@@ -11,33 +11,31 @@ __all__ = ["alignment_score", "topk_jaccard"]
 
 
 def alignment_score(scores: Array, segments: Array, mask: Array) -> float:
-    r"""Cosine between the scores and how much more of the object than average each segment holds.
+    r"""Cosine between the scores and the excess of the object in each segment over the average.
 
     With $m$ the mask, $\bar m$ its mean and $S_i$ the pixels of segment $i$,
 
     $$g_i = \sum_{p \in S_i} (m_p - \bar m), \qquad
     \text{alignment} = \frac{\sum_i s_i g_i}{\lVert s \rVert \, \lVert g \rVert}.$$
 
-    1 is the best; scores that point away from the object are negative. Because the $g_i$ sum to 0, adding a
-    number to all scores changes only $\lVert s \rVert$: how far the scores stand from 0 matters, their scale
-    does not.
+    1 is the best; scores that point away from the object are negative. Because the $g_i$ sum to 0, adding a number to
+    all scores changes only $\lVert s \rVert$: the distance of the scores from 0 matters, their scale does not.
 
-    The answer is nan where there is no direction to compare:
+    The alignment is nan if there is no direction to compare:
 
-    - the mask is empty, full or constant, or the segments divide it evenly: every $g_i$ is 0;
-    - the scores are constant, zero or not: they prefer no segment. (The formula says 0/0 for zeros, and 0 up
-      to rounding for the rest.)
+    - The mask is empty, full or constant, or evenly divided by the segments: every $g_i$ is 0.
+    - The scores are constant, and prefer no segment. (The formula gives 0/0 for zeros, and 0 up to rounding otherwise.)
 
     Args:
-        scores: One number per segment, `(K,)`.
-        segments: The segment of every pixel, integers `(H, W)` that use each of 0..K-1.
-        mask: Where the object is, `(H, W)`, bool or soft in [0, 1].
+        scores: One number for each segment, `(K,)`.
+        segments: Integers `(H, W)` with ids 0..K-1.
+        mask: The object, `(H, W)`, bool or soft in [0, 1].
 
     Returns:
         A number in [-1, 1], or nan.
 
     Raises:
-        InputError: If one of them is malformed, or they do not fit each other.
+        InputError: If an argument is invalid, or two do not fit each other.
 
     Example:
         >>> segments = np.array([[0, 0, 1, 1], [2, 2, 3, 3]])
@@ -54,41 +52,40 @@ def alignment_score(scores: Array, segments: Array, mask: Array) -> float:
     if is_constant(values):
         return float("nan")
     gain = np.bincount(ids.ravel(), weights=(human - human.mean()).ravel(), minlength=values.size)
-    # What a constant mask or an even division leaves is rounding: a few of the float's epsilons for each
-    # pixel.
+    # A constant mask or an even division leaves rounding errors: a few epsilons for each pixel.
     if np.abs(gain).max() <= 4 * ids.size * np.finfo(np.float64).eps * human.max():
         return float("nan")
-    # Dividing first keeps very small and very large scores from under- or overflowing.
+    # Scaled first, so that very small and very large scores neither under- nor overflow.
     unit = values / np.abs(values).max()
     cosine = float(unit @ gain / (np.linalg.norm(unit) * np.linalg.norm(gain)))
     return min(1.0, max(-1.0, cosine))
 
 
 def topk_jaccard(scores: Array, segments: Array, mask: Array, k: int = 20) -> float:
-    r"""Overlap of the k highest-scoring segments with the object: intersection over union.
+    r"""Intersection over union of the k highest-scoring segments and the object.
 
     With $T$ the pixels of these segments and $m$ the mask,
 
     $$J = \frac{\sum_{p \in T} m_p}{|T| + \sum_{p \notin T} m_p},$$
 
-    which for a binary mask is the Jaccard index, and for a soft one the sum of minima over the sum of maxima.
+    which is the Jaccard index for a binary mask, and the sum of minima over the sum of maxima for a soft one.
 
-    - Ties: of equal scores the lower id is taken first.
-    - k at or above K takes every segment, whatever the scores: J is then the mean of the mask.
-    - Constant scores with k below K: nan, because they do not say which segments are the highest.
-    - An empty mask overlaps with nothing: 0. A full one: the area of the k segments.
+    - Of equal scores the lower id is taken first.
+    - k >= K takes every segment, whatever the scores: J is the mean of the mask.
+    - Constant scores with k < K give nan, since they do not say which segments are the highest.
+    - An empty mask gives 0, a full one the area of the k segments.
 
     Args:
-        scores: One number per segment, `(K,)`.
-        segments: The segment of every pixel, integers `(H, W)` that use each of 0..K-1.
-        mask: Where the object is, `(H, W)`, bool or soft in [0, 1].
-        k: How many segments; the paper takes 20.
+        scores: As in [`alignment_score`][].
+        segments: As in [`alignment_score`][].
+        mask: As in [`alignment_score`][].
+        k: Number of segments; 20 in the paper.
 
     Returns:
         A number in [0, 1], or nan.
 
     Raises:
-        InputError: If one of them is malformed, or they do not fit each other.
+        InputError: If an argument is invalid, or two do not fit each other.
 
     Example:
         >>> segments = np.array([[0, 0, 1, 1], [2, 2, 3, 3]])

@@ -1,4 +1,4 @@
-"""What the metrics take: checked here, once, and turned into numpy arrays of known type and shape."""
+"""Arguments of the metrics, checked once and converted to numpy arrays of known type and shape."""
 
 from __future__ import annotations
 
@@ -30,17 +30,10 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 
 
 def as_array(value: Array, what: str) -> npt.NDArray[Any]:
-    """Bring a tensor or anything array-like to numpy.
-
-    Args:
-        value: What the caller gave; a tensor may live on any device and carry gradients.
-        what: The noun for the message.
-
-    Returns:
-        An array; it may share memory with `value`.
+    """Convert a tensor, on any device and with or without gradients, or anything array-like to numpy.
 
     Raises:
-        InputError: If it is a ragged sequence.
+        InputError: If `value`, named `what` in the message, is a ragged sequence.
 
     Example:
         >>> import torch
@@ -49,24 +42,15 @@ def as_array(value: Array, what: str) -> npt.NDArray[Any]:
     """
     if isinstance(value, Tensor):
         tensor = value.detach().cpu()
-        # numpy has no bfloat16.
-        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()
+        return (tensor.double() if tensor.is_floating_point() else tensor).numpy()  # numpy has no bfloat16
     try:
         return np.asarray(value)
     except ValueError:
-        raise InputError(
-            f"{what} must be an array, but a ragged sequence came: give rows of equal length."
-        ) from None
+        raise InputError.expected(f"an array for {what}", "rows of different lengths") from None
 
 
 def shape_of(array: npt.NDArray[Any]) -> str:
-    """Write an array's shape for a message.
-
-    Args:
-        array: Any array.
-
-    Returns:
-        Such as "2x3".
+    """An array's shape in messages.
 
     Example:
         >>> shape_of(np.zeros((2, 3))), shape_of(np.array(1.0))
@@ -76,51 +60,36 @@ def shape_of(array: npt.NDArray[Any]) -> str:
 
 
 def as_vector(value: Array, what: str) -> Floats:
-    """Check a vector of finite numbers.
-
-    Args:
-        value: What the caller gave; expected is `(D,)` with D >= 1.
-        what: The noun for the message.
-
-    Returns:
-        float64 `(D,)`.
+    """Check a vector of finite numbers `(D,)` with D >= 1, and make it float64.
 
     Raises:
-        InputError: If it is no vector of finite real numbers.
+        InputError: If it is anything else.
 
     Example:
-        >>> import torch
-        >>> as_vector(torch.tensor([1, 2]), "scores")
+        >>> as_vector([1, 2], "scores")
         array([1., 2.])
     """
     array = as_array(value, what)
     if array.ndim != 1 or array.size == 0:
-        raise InputError(
-            f"{what} must be a vector (D,) with D >= 1, but {shape_of(array)} came: give one row of numbers."
-        )
+        raise InputError.expected(f"a vector (D,) with D >= 1 for {what}", shape_of(array))
     if array.dtype.kind not in "biuf":
-        raise InputError(f"{what} must be real numbers, but {array.dtype} came: convert them to float.")
+        raise InputError.expected(f"real numbers for {what}", str(array.dtype))
     array = array.astype(np.float64)
     if not np.isfinite(array).all():
-        raise InputError(
-            f"{what} must be finite, but NaN or infinity came: look for its origin before you score it."
-        )
+        raise InputError.expected(f"finite numbers for {what}", "NaN or infinity")
     return array
 
 
 def as_classes(value: Array, what: str, classes: int | None = None) -> Integers:
-    """Check a list of class indices.
+    """Check class indices `(N,)` with N >= 1, or a single one, and make them int64 `(N,)`.
 
     Args:
-        value: Integers `(N,)` with N >= 1, or a single one.
-        what: The noun for the message.
-        classes: How many classes there are; None if unknown.
-
-    Returns:
-        int64 `(N,)`.
+        value: The argument.
+        what: Its name.
+        classes: Number of classes; None if unknown.
 
     Raises:
-        InputError: If they are not integers, not a vector, or no class indices.
+        InputError: If they are not integers, not a vector, or out of range.
 
     Example:
         >>> as_classes(7, "predictions")
@@ -128,35 +97,30 @@ def as_classes(value: Array, what: str, classes: int | None = None) -> Integers:
     """
     array = np.atleast_1d(as_array(value, what))
     if array.ndim != 1 or array.size == 0:
-        raise InputError(
-            f"{what} must be class indices (N,) with N >= 1, but {shape_of(array)} came: "
-            "take logits.argmax(-1) first."
+        raise InputError.expected(
+            f"class indices (N,) with N >= 1 for {what}", shape_of(array), "pass logits.argmax(-1)"
         )
     if array.dtype.kind not in "iu":
-        raise InputError(
-            f"{what} must be integer class indices, but {array.dtype} came: take logits.argmax(-1) first."
-        )
+        raise InputError.expected(f"integer class indices for {what}", str(array.dtype), "pass logits.argmax(-1)")
     low, high = int(array.min()), int(array.max())
     if low < 0 or (classes is not None and high >= classes):
-        limit = "0 or more" if classes is None else f"from 0 to {classes - 1}"
-        raise InputError(
-            f"{what} must be {limit}, but {low if low < 0 else high} came: use the model's class indices."
-        )
+        limit = "of at least 0" if classes is None else f"from 0 to {classes - 1}"
+        raise InputError.expected(f"class indices {limit} for {what}", str(low if low < 0 else high))
     return array.astype(np.int64)
 
 
 def scored_segments(scores: Array, segments: Array) -> tuple[Floats, Integers]:
-    """Check that scores and segments belong together.
+    """Check that scores and segments fit each other.
 
     Args:
-        scores: One finite number per segment, `(K,)`.
-        segments: Integers `(H, W)`: the segment of every pixel; each of 0..K-1 occurs.
+        scores: One finite number for each segment, `(K,)`.
+        segments: Integers `(H, W)` with ids 0..K-1, each of which occurs.
 
     Returns:
         float64 `(K,)` and int64 `(H, W)`.
 
     Raises:
-        InputError: If one is malformed, or there is not one score for every segment.
+        InputError: If one is invalid, or there is not one score for each segment.
 
     Example:
         >>> scored_segments([0.5, 1.0], [[0, 1], [1, 1]])[1].dtype
@@ -165,33 +129,26 @@ def scored_segments(scores: Array, segments: Array) -> tuple[Floats, Integers]:
     values = as_vector(scores, "scores")
     ids = as_array(segments, "segments")
     if ids.ndim != 2 or ids.size == 0:
-        raise InputError(
-            f"segments must be an array (H, W), but {shape_of(ids)} came: give one segment id per pixel."
-        )
+        raise InputError.expected("an array (H, W) for segments", shape_of(ids))
     if ids.dtype.kind not in "iu":
-        raise InputError(
-            f"segments must be integers, but {ids.dtype} came: convert them with segments.astype(int)."
-        )
+        raise InputError.expected("integers for segments", str(ids.dtype), "convert them with segments.astype(int)")
     ids = ids.astype(np.int64)
     low, high = int(ids.min()), int(ids.max())
     if low < 0 or high >= values.size or not np.bincount(ids.ravel(), minlength=values.size).all():
-        raise InputError(
-            f"segments must use every id from 0 to {values.size - 1}, one for each score, but "
-            f"{np.unique(ids).size} ids from {low} to {high} came: "
-            "renumber them with np.unique(segments, return_inverse=True)."
+        raise InputError.expected(
+            f"all ids from 0 to {values.size - 1}, one for each score, in segments",
+            f"{np.unique(ids).size} ids from {low} to {high}",
+            "renumber them with np.unique(segments, return_inverse=True)",
         )
     return values, ids
 
 
 def as_mask(mask: Array, shape: tuple[int, ...]) -> Floats:
-    """Check a human mask: where the object is.
+    """Check an object mask of bool or numbers in [0, 1], and make it float64.
 
     Args:
-        mask: `(H, W)`, bool or numbers in [0, 1].
+        mask: `(H, W)`.
         shape: The (H, W) of the segments.
-
-    Returns:
-        float64 `(H, W)`.
 
     Raises:
         InputError: If the shape is another, or a value is outside [0, 1].
@@ -202,29 +159,21 @@ def as_mask(mask: Array, shape: tuple[int, ...]) -> Floats:
     """
     array = as_array(mask, "mask")
     if array.shape != tuple(shape):
-        raise InputError(
-            f"mask must have the shape of the segments, {'x'.join(map(str, shape))}, but {shape_of(array)} "
-            "came: resize and crop it like the picture."
+        raise InputError.expected(
+            f"a mask of the segments' shape {'x'.join(map(str, shape))}",
+            shape_of(array),
+            "resize and crop it like the picture",
         )
-    # The negated form catches NaN, too.
+    # The negated form also catches NaN.
     if array.dtype.kind not in "biuf" or not ((array >= 0) & (array <= 1)).all():
-        came = (
-            f"values from {array.min():g} to {array.max():g}"
-            if array.dtype.kind in "iuf"
-            else str(array.dtype)
-        )
-        raise InputError(f"mask must hold numbers from 0 to 1, but {came} came: divide a 0..255 mask by 255.")
+        numeric = array.dtype.kind in "iuf"
+        got = f"values from {array.min():g} to {array.max():g}" if numeric else str(array.dtype)
+        raise InputError.expected("numbers from 0 to 1 in mask", got, "divide a 0..255 mask by 255")
     return array.astype(np.float64)
 
 
 def ranking(scores: Floats) -> Integers:
-    """Order segments from the highest score to the lowest; of equal scores the lower id comes first.
-
-    Args:
-        scores: `(K,)`.
-
-    Returns:
-        Segment ids `(K,)`.
+    """Segment ids from the highest score to the lowest; of equal scores the lower id comes first.
 
     Example:
         >>> ranking(np.array([0.1, 0.7, 0.1, 0.9]))
@@ -234,13 +183,7 @@ def ranking(scores: Floats) -> Integers:
 
 
 def is_constant(scores: Floats) -> bool:
-    """Say whether all scores are the same, so that they rank nothing.
-
-    Args:
-        scores: `(K,)`.
-
-    Returns:
-        True if no two scores differ.
+    """Whether all scores are equal, and rank nothing.
 
     Example:
         >>> is_constant(np.array([2.0, 2.0]))

@@ -1,4 +1,4 @@
-"""What becomes of a model's answers when segments are removed (section 4.1 and appendix 7.1 of the paper)."""
+"""Predictions of a model when segments are removed (section 4.1 and appendix 7.1 of the paper)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["class_entropy", "linearity", "unchanged_predictions"]
 
 
 def class_entropy(predictions: Array) -> float:
-    r"""Entropy of the classes that a model predicts over a set of pictures.
+    r"""Entropy of the predicted classes over a set of pictures.
 
-    With $q_c$ the share of the pictures that are given class $c$,
+    With $q_c$ the share of the pictures with predicted class $c$,
 
     $$H = -\sum_c q_c \ln q_c \quad \text{(nats; } 0 \ln 0 = 0 \text{)}.$$
 
-    A masking that makes the model see the same thing in every picture (a jigsaw puzzle in black squares, say)
-    drives it to 0. It is at most the logarithm of the number of pictures, so compare sets of one size.
+    A masking that looks like the same object in every picture (black squares may look like a crossword puzzle) drives
+    it to 0. It is at most the logarithm of the number of pictures, so compare sets of equal size.
 
     Args:
         predictions: The predicted class of each picture, integers `(N,)`.
@@ -27,7 +27,7 @@ def class_entropy(predictions: Array) -> float:
         The entropy in nats, from 0 to ln N.
 
     Raises:
-        InputError: If there are no predictions, or they are no class indices.
+        InputError: If there are no predictions, or they are not class indices.
 
     Example:
         >>> class_entropy([3, 3, 3])
@@ -41,17 +41,14 @@ def class_entropy(predictions: Array) -> float:
 
 
 def unchanged_predictions(before: Array, after: Array) -> float:
-    """Share of the pictures whose predicted class stays the same when segments are removed.
+    """Share of the pictures whose predicted class stays the same when segments are removed, in [0, 1].
 
     Args:
-        before: The predicted classes of the whole pictures, integers `(N,)`.
+        before: Predicted classes of the whole pictures, integers `(N,)`.
         after: Those of the same pictures with segments removed, integers `(N,)`.
 
-    Returns:
-        A number in [0, 1].
-
     Raises:
-        InputError: If they are no class indices, or not equally many.
+        InputError: If they are not class indices, or differ in number.
 
     Example:
         >>> unchanged_predictions([1, 2, 3, 4], [1, 2, 0, 0])
@@ -59,34 +56,30 @@ def unchanged_predictions(before: Array, after: Array) -> float:
     """
     whole, masked = as_classes(before, "before"), as_classes(after, "after")
     if whole.size != masked.size:
-        raise InputError(
-            f"before and after must hold one class per picture, but {whole.size} and {masked.size} came: "
-            "give the predictions for the same pictures."
-        )
+        raise InputError.expected("before and after of the same pictures", f"{whole.size} and {masked.size} classes")
     return float((whole == masked).mean())
 
 
 def linearity(whole: Array, parts: Array) -> float:
-    r"""How nearly the model adds up its parts: the cosine of the whole's features and the sum of the parts'.
+    r"""Linearity of a model: the cosine between the features of the whole and the sum of those of its parts.
 
     With $f(x)$ the features of the whole picture and $f_m(x, S_i)$ those of segment $i$ alone,
 
     $$\frac{\langle f(x), \sum_i f_m(x, S_i) \rangle}
     {\lVert f(x) \rVert \, \lVert \sum_i f_m(x, S_i) \rVert}.$$
 
-    A surrogate such as LIME's is linear in the segments, so a masking of high linearity suits it. The paper
-    takes the features before the last layer and patches that tile the picture; logits or any other vector
-    will do. The answer is nan where the whole or the sum is zero, which has no direction.
+    A surrogate such as LIME's is linear in the segments, so a masking of high linearity suits it. The paper takes the
+    features before the last layer and patches that tile the picture; logits or any other vector work as well.
 
     Args:
         whole: Features of the whole picture, `(D,)`.
         parts: Features with one segment present at a time, `(n, D)`.
 
     Returns:
-        A number in [-1, 1], or nan.
+        A number in [-1, 1]; nan if the whole or the sum is zero.
 
     Raises:
-        InputError: If they are not finite numbers of those shapes.
+        InputError: If they are not finite numbers of these shapes.
 
     Example:
         >>> round(linearity([1.0, 1.0], [[2.0, 0.0], [0.0, 2.0]]), 6)
@@ -97,10 +90,7 @@ def linearity(whole: Array, parts: Array) -> float:
     vector = as_vector(whole, "whole")
     rows = as_array(parts, "parts")
     if rows.ndim != 2 or rows.shape[0] == 0 or rows.shape[1] != vector.size:
-        raise InputError(
-            f"parts must have the shape (n, {vector.size}), but {shape_of(rows)} came: "
-            "give one row of features for each part."
-        )
+        raise InputError.expected(f"one row of features for each part, (n, {vector.size}), for parts", shape_of(rows))
     total = as_vector(rows.ravel(), "parts").reshape(rows.shape).sum(axis=0)
     return _cosine(vector, total)
 

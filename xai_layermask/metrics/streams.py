@@ -1,6 +1,6 @@
-"""The metrics for pictures that come one after another: `update`, `compute`, `reset`.
+"""The metrics as classes for pictures one after another: `update`, `compute`, `reset`.
 
-Every class is a thin shell around the pure function of the same name.
+Each class wraps the pure function of the same name.
 """
 
 from __future__ import annotations
@@ -32,11 +32,10 @@ __all__ = [
 
 
 class Stream:
-    """What the streams share whose result is a mean over pictures.
+    """A metric whose result is the mean over pictures.
 
     Attributes:
-        values: One float per picture so far, nan where it is not defined: what an interval can be
-            bootstrapped from.
+        values: One float for each picture so far, nan if undefined; an interval can be bootstrapped from them.
     """
 
     def __init__(self) -> None:
@@ -44,16 +43,16 @@ class Stream:
 
     @property
     def undefined(self) -> int:
-        """How many pictures have no defined value, and are left out of the mean."""
+        """The number of pictures with an undefined value, which the mean leaves out."""
         return sum(map(math.isnan, self.values))
 
     def compute(self) -> float:
-        """Give the mean over the pictures with a defined value; nan if there are none."""
+        """The mean over the pictures with a defined value; nan if there are none."""
         defined = [value for value in self.values if not math.isnan(value)]
         return math.fsum(defined) / len(defined) if defined else float("nan")
 
     def reset(self) -> None:
-        """Forget every picture."""
+        """Forget all pictures."""
         self.values.clear()
 
     def _add(self, value: float) -> float:
@@ -73,7 +72,7 @@ class AlignmentScore(Stream):
     """
 
     def update(self, scores: Array, segments: Array, mask: Array) -> float:
-        """Add a picture and give its value; arguments as for [`alignment_score`][]."""
+        """Add a picture and return its value; arguments as for [`alignment_score`][]."""
         return self._add(alignment_score(scores, segments, mask))
 
 
@@ -81,7 +80,7 @@ class TopKJaccard(Stream):
     """Mean [`topk_jaccard`][] over pictures.
 
     Args:
-        k: How many segments of each picture.
+        k: Number of segments of each picture.
 
     Raises:
         InputError: If k is not an integer of at least 1.
@@ -99,7 +98,7 @@ class TopKJaccard(Stream):
         self.k = check_integer(k, "k", least=1)
 
     def update(self, scores: Array, segments: Array, mask: Array) -> float:
-        """Add a picture and give its value; arguments as for [`topk_jaccard`][]."""
+        """Add a picture and return its value; arguments as for [`topk_jaccard`][]."""
         return self._add(topk_jaccard(scores, segments, mask, k=self.k))
 
 
@@ -108,10 +107,10 @@ class TopKAblation(Stream):
 
     Args:
         masking: The ablator.
-        k: How many segments to remove from each picture.
+        k: Number of segments to remove from each picture.
 
     Raises:
-        InputError: If one of them is malformed.
+        InputError: If an argument is invalid.
 
     Example:
         >>> class Dark:
@@ -134,7 +133,7 @@ class TopKAblation(Stream):
         self.k = check_integer(k, "k", least=1)
 
     def update(self, image: Tensor, scores: Array, segments: Array, targets: Array | None = None) -> Ablation:
-        """Add a picture, or a set, and give its result; arguments as for [`topk_ablation`][]."""
+        """Add one or more pictures and return the result; arguments as for [`topk_ablation`][]."""
         result = topk_ablation(self.masking, image, scores, segments, k=self.k, targets=targets)
         self.values.extend(map(float, result.unchanged))
         return result
@@ -144,11 +143,11 @@ class SymmetricRelevanceGain(Stream):
     """Mean [`symmetric_relevance_gain`][] over pictures.
 
     Args:
-        masking: What removes segments.
-        steps: Into how many steps to cut each curve; by default one for each segment.
+        masking: The ablator.
+        steps: Number of steps of each curve; by default one for each segment.
 
     Raises:
-        InputError: If one of them is malformed.
+        InputError: If an argument is invalid.
 
     Example:
         >>> class Dark:
@@ -167,7 +166,7 @@ class SymmetricRelevanceGain(Stream):
         self.steps = None if steps is None else check_integer(steps, "steps", least=1)
 
     def update(self, image: Tensor, scores: Array, segments: Array, target: int | None = None) -> float:
-        """Add a picture and give its value; arguments as for [`symmetric_relevance_gain`][]."""
+        """Add a picture and return its value; arguments as for [`symmetric_relevance_gain`][]."""
         return self._add(
             symmetric_relevance_gain(self.masking, image, scores, segments, target, steps=self.steps)
         )
@@ -218,15 +217,15 @@ class Linearity(Stream):
     """
 
     def update(self, whole: Array, parts: Array) -> float:
-        """Add a picture and give its value; arguments as for [`linearity`][]."""
+        """Add a picture and return its value; arguments as for [`linearity`][]."""
         return self._add(linearity(whole, parts))
 
 
 class ClassEntropy:
-    """[`class_entropy`][] over all pictures so far: of one distribution, so not a mean.
+    """[`class_entropy`][] over all pictures so far; the entropy of one distribution, not a mean.
 
     Attributes:
-        predictions: The predicted class of every picture so far.
+        predictions: The predicted class of each picture so far.
 
     Example:
         >>> metric = ClassEntropy()
@@ -244,9 +243,9 @@ class ClassEntropy:
         self.predictions.extend(map(int, as_classes(predictions, "predictions")))
 
     def compute(self) -> float:
-        """Give the entropy in nats; nan if no picture came yet."""
+        """The entropy in nats; nan without pictures."""
         return class_entropy(self.predictions) if self.predictions else float("nan")
 
     def reset(self) -> None:
-        """Forget every picture."""
+        """Forget all pictures."""
         self.predictions.clear()

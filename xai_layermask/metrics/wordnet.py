@@ -1,8 +1,7 @@
-"""How close two ImageNet classes are in meaning: Wu-Palmer similarity over the nouns of WordNet 3.0.
+"""Wu-Palmer similarity of ImageNet classes over the nouns of WordNet 3.0.
 
-The package ships the part of the hypernym graph above the 1000 classes, a few kilobytes, and computes the
-table of similarities from it on first use. `docs/wordnet_table.py` makes the file from WordNet's own. Nothing
-is ever fetched.
+The package contains the part of the hypernym graph above the 1000 classes, a few kilobytes, and computes the table of
+similarities on first use. `docs/wordnet_table.py` makes the file from WordNet's own. Nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from .inputs import Array, Floats, as_classes
 __all__ = ["wordnet_matrix", "wordnet_similarity", "wu_palmer"]
 
 _CLASSES = 1000
-_FAR = 1000  # further than any two synsets are apart
+_FAR = 1000  # more than the distance of any two synsets
 
 
 def wordnet_similarity(predictions: Array, targets: Array) -> float:
@@ -28,24 +27,24 @@ def wordnet_similarity(predictions: Array, targets: Array) -> float:
     $$\frac1N \sum_n \text{wup}(\hat y_n, y_n), \qquad
     \text{wup}(a, b) = \frac{2 d(c)}{l(a, c) + l(b, c) + 2 d(c)}$$
 
-    with c the lowest common hypernym of a and b, d(c) the number of synsets on its longest way to the root,
-    and l the length of the shortest way between two synsets. A wrong answer near the truth counts more than
-    one far off: a tabby for a tiger cat, not a crossword puzzle.
+    with c the lowest common hypernym of a and b, d(c) the number of synsets on its longest path to the root, and l the
+    length of the shortest path between two synsets. An error close to the true class costs less than a distant one:
+    a tabby is closer to a tiger cat than a crossword puzzle is.
 
-    Details follow the usual implementation, NLTK's, because the paper's numbers do: c is the common hypernym
-    with the longest *shortest* way to the root (of several the class itself if it is one, else the first by
-    name). Over "domestic animal" a dog is nearer to the root than the canines above it, so that for 107
-    classes, most of them dogs, c lies above the class, and they are less than 1 similar to themselves.
+    Details follow NLTK, because the paper's numbers do: c is the common hypernym with the longest *shortest* path to
+    the root (of several the class itself if it is one, else the first by name). By way of "domestic animal" a dog is
+    closer to the root than the canines above it, so that for 107 classes, most of them dogs, c lies above the class,
+    and their similarity to themselves is less than 1.
 
     Args:
         predictions: Predicted classes in torchvision's order, integers in 0..999, `(N,)`, or a single one.
-        targets: True classes, likewise.
+        targets: True classes of the same pictures.
 
     Returns:
         A number in (0, 1].
 
     Raises:
-        InputError: If they are no ImageNet classes, or not equally many.
+        InputError: If they are not ImageNet classes, or differ in number.
 
     Example:
         >>> round(wordnet_similarity([281], [282]), 4)  # tabby, tiger cat
@@ -56,16 +55,15 @@ def wordnet_similarity(predictions: Array, targets: Array) -> float:
     predicted = as_classes(predictions, "predictions", classes=_CLASSES)
     true = as_classes(targets, "targets", classes=_CLASSES)
     if predicted.size != true.size:
-        raise InputError(
-            f"predictions and targets must hold one class per picture, but {predicted.size} and {true.size} "
-            "came: give both for the same pictures."
+        raise InputError.expected(
+            "predictions and targets of the same pictures", f"{predicted.size} and {true.size} classes"
         )
     return float(wordnet_matrix()[predicted, true].mean())
 
 
 @lru_cache(maxsize=1)
 def wordnet_matrix() -> Floats:
-    """Give the Wu-Palmer similarity of all ImageNet classes, computed on first use (a fraction of a second).
+    """The Wu-Palmer similarity of all ImageNet classes, computed on first use in a fraction of a second.
 
     Returns:
         float64 `(1000, 1000)`, symmetric and read-only, classes in torchvision's order.
@@ -86,8 +84,8 @@ def wu_palmer(
     """Compute Wu-Palmer similarities from a hypernym graph with one root and without cycles.
 
     Args:
-        hypernyms: How many direct hypernyms each of M synsets has, `(M,)`; synsets are sorted by name.
-        parents: These hypernyms, synset after synset, `(sum of hypernyms,)`.
+        hypernyms: Number of direct hypernyms of each of M synsets, sorted by name, `(M,)`.
+        parents: Their direct hypernyms, synset after synset, `(sum of hypernyms,)`.
         classes: The synsets to compare, `(C,)`.
 
     Returns:
@@ -115,8 +113,7 @@ def wu_palmer(
             shortest[node] = shortest[above[node]].min() + 1
             up[node] = np.minimum(up[above[node]].min(axis=0) + 1, _FAR)
         up[node, node] = 0
-    # The shortest way from a class to one of its hypernyms may lead over a higher one: up on one side, down
-    # on another.
+    # The shortest path from a class to one of its hypernyms may lead through a higher one.
     way = np.full((classes.size, count), _FAR, dtype=np.int64)
     own = [np.flatnonzero(up[node] < _FAR) for node in classes]
     for row, (node, mine) in enumerate(zip(classes, own, strict=True)):

@@ -78,7 +78,7 @@ class Asker:
     @property
     def precision(self) -> str:
         """The arithmetic of forward passes, such as "float32"."""
-        return self._loaded.precision
+        return self._loaded.arithmetic.precision
 
     def view(self, item: Item) -> View:
         """What the model sees of a picture.
@@ -89,9 +89,9 @@ class Asker:
         self._turn_to(item)
         if self._view is None:
             prepared = self.preprocess(item.path)
-            image = prepared.tensor.to(self._loaded.device, self._loaded.dtype)
+            image = self._loaded.input(prepared.tensor)
             nothing = np.zeros(prepared.picture.shape[:2], np.int64)
-            whole = Predictor(self.masking("black"), image, nothing, self._loaded.autocast).predict_whole()
+            whole = Predictor(self.masking("black"), image, nothing, self._loaded.arithmetic.autocast).predict_whole()
             self._view = View(prepared.picture, image, whole)
         return self._view
 
@@ -173,7 +173,7 @@ class Asker:
             InputError: If the picture cannot be read, or there is no such masking.
         """
         view = self.view(item)
-        predictor = Predictor(self.masking(masking), view.image, segments, self._loaded.autocast)
+        predictor = Predictor(self.masking(masking), view.image, segments, self._loaded.arithmetic.autocast)
         classes = range(len(view.whole))
         return predictor.predict(keep, classes, self._size(view.image)).probabilities
 
@@ -201,7 +201,7 @@ class Asker:
             shown = presence_of(segments, torch.from_numpy(rows).to(self._loaded.device))
             return np.asarray(flat(method(image, shown), len(rows)).numpy())
 
-        with forward_mode(self._loaded.device, self._loaded.autocast):
+        with forward_mode(self._loaded.device, self._loaded.arithmetic.autocast):
             if keep is None:
                 return np.asarray(flat(method(image), 1).numpy())
             return batched_predict(ask, keep, self._size(image))[0]
@@ -227,13 +227,13 @@ class Asker:
         # The picture is read and cropped once, for all maskings.
         cropped = replace(self.preprocess, resize=None, crop=None)
         explainer = LayerMaskExplainer(
-            Classifier(loaded.network, cropped, loaded.labels, loaded.name),
+            replace(loaded.classifier, model=loaded.network, preprocess=cropped),
             masking=self.masking(masking),
             segments=segments,
             n_samples=samples,
             sampling=sampling,
             batch_size=self._batch or "auto",
-            precision=loaded.precision,
+            precision=loaded.arithmetic.precision,
             seed=seed,
             progress=False,
         )
@@ -241,7 +241,7 @@ class Asker:
 
     def to_image(self, picture: npt.NDArray[np.uint8]) -> Tensor:
         """Turn a picture of the model's size, uint8 `(h, w, 3)`, into its input `(1, 3, h, w)`, where the model is."""
-        return self.preprocess.normalize(picture).to(self._loaded.device, self._loaded.dtype)
+        return self._loaded.input(self.preprocess.normalize(picture))
 
     def _size(self, image: Tensor) -> int:
         return self._batch or auto_batch_size(image.shape[2], image.shape[3], self._loaded.device)

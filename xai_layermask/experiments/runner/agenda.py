@@ -132,7 +132,7 @@ def agenda(
             segment(photograph, how)
         passes = {how: protocol.passes(*input_size(classifier), how) for _, how in variants}
         known = (source.name, digest(classifier))
-        arithmetic = load_model(classifier, None, precision, "auto").precision
+        arithmetic = load_model(classifier, None, precision, "auto").arithmetic.precision
         found = [
             Entry(
                 Unit(protocol.name, protocol.settings(), *known, masking, how, item.name, fingerprint, seed, arithmetic,

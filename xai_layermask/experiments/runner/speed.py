@@ -68,9 +68,11 @@ def speed(source: Source, masking: str, precision: str, device: str, batch_size:
     generator = np.random.default_rng(0)
     height, width = input_size(classifier)
     picture = generator.integers(0, 255, (height, width, 3), np.uint8)
-    image = loaded.preprocess.normalize(picture).to(loaded.device, loaded.dtype)
+    image = loaded.input(loaded.classifier.preprocess.normalize(picture))
     segments = np.arange(height)[:, None] * _SIDE // height * _SIDE + np.arange(width) * _SIDE // width
-    predictor = Predictor(make(masking, loaded.network, loaded.preprocess), image, segments, loaded.autocast)
+    predictor = Predictor(
+        make(masking, loaded.network, loaded.classifier.preprocess), image, segments, loaded.arithmetic.autocast
+    )
     size = batch_size or auto_batch_size(height, width, loaded.device)
     done, start, elapsed = 0, 0.0, 0.0
     while elapsed < _SECONDS:

@@ -1,0 +1,178 @@
+"""`ImageAttribution`: what Captum's `Lime` and `KernelShap` have in common on images with layer masking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from ..engine.runtime import batched_predict
+from ..errors import InputError, check_integer
+from ..explain import METHODS, Coalitions, Samples
+from ..maskings import LayerMask, Masking, as_image, as_presence, split_presence, with_presence
+from ..segments import Segments, presence_of
+from .inputs import OneTarget, Target, as_extras, as_segments, as_targets, select_target
+
+__all__ = ["Game", "ImageAttribution", "masked_function"]
+
+
+@dataclass(frozen=True)
+class Game:
+    """The explained output of one image as a function of coalitions of its segments.
+
+    Attributes:
+        forward: A masking, or a function of images with presence `(M, C + 1, H, W)` and `extras`.
+        image: `(1, C, H, W)`.
+        present: Bool `(1, 1, H, W)`, the presence that the image comes with; None if all pixels are present.
+        segments: int64 `(H, W)`, ids 0..K-1.
+        target: The explained output.
+        extras: Additional arguments of the function.
+        batch_size: Coalitions per forward pass.
+        advance: Called after each batch with the number of coalitions in it.
+    """
+
+    forward: Callable[..., Any]
+    image: Tensor
+    present: Tensor | None
+    segments: Segments
+    target: OneTarget
+    extras: tuple[Any, ...]
+    batch_size: int
+    advance: Callable[[int], object]
+
+    @property
+    def players(self) -> int:
+        """K."""
+        return int(self.segments.max()) + 1
+
+    def values(self, coalitions: Coalitions) -> Tensor:
+        """The explained output for coalitions `(M, K)`: `(M,)`."""
+        return batched_predict(self._values, coalitions, self.batch_size, self.advance)[0]
+
+    def _values(self, coalitions: Coalitions) -> Tensor:
+        presence = presence_of(self.segments, coalitions).to(self.image.device)
+        if self.present is not None:
+            presence = presence & self.present
+        rows = len(presence)
+        if isinstance(self.forward, Masking):
+            output = self.forward(self.image, presence)
+        else:
+            extras = (
+                value.expand(rows, *value.shape[1:]) if isinstance(value, Tensor) and value.dim() else value
+                for value in self.extras
+            )
+            output = self.forward(with_presence(self.image, presence), *extras)
+        return select_target(output, self.target, rows)
+
+
+class ImageAttribution:
+    """Attributions of images by segment, one surrogate for each image. Subclasses fit it in `_scores`."""
+
+    forward_func: Callable[..., Any]
+    get_name: Callable[[], str]
+    seed: int
+    sampling: str
+    #: The method of `explain.surrogate` that draws the samples.
+    method: str
+
+    def attribute(
+        self,
+        inputs: Tensor,
+        target: Target = None,
+        additional_forward_args: Any = None,
+        feature_mask: Tensor | npt.NDArray[np.integer[Any]] | None = None,
+        n_samples: int = 500,
+        perturbations_per_eval: int = 32,
+        return_input_shape: bool = True,
+        show_progress: bool = False,
+        presence: Tensor | None = None,
+    ) -> Tensor:
+        """Explain images by which of their segments are present.
+
+        Args:
+            inputs: Images `(N, C, H, W)`, normalised for the model, or `(N, 4, H, W)` with the presence that
+                `with_presence` appends. Each has its own surrogate.
+            target: The output to explain: an index, a tuple of indices for outputs with more dimensions, or one of
+                these for each image; None for a model with one number per image.
+            additional_forward_args: Further arguments of a function given as the model. A tensor must have one row
+                for each image.
+            feature_mask: The segments, integers `(H, W)`, `(1, 1, H, W)`, or `(N, 1, H, W)` for each image its own;
+                square patches, 14 along the longer side, if None.
+            n_samples: Number of coalitions for each image.
+            perturbations_per_eval: Coalitions per forward pass; halved when memory runs out. It changes no result.
+            return_input_shape: Whether to give each pixel the attribution of its segment.
+            show_progress: Whether to show a progress bar.
+            presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`: pixels that are present from the start. Required
+                for images of 4 channels, whose last one is taken as the presence otherwise.
+
+        Returns:
+            `(N, 1, H, W)`; or `(N, K)` if not `return_input_shape`, in the order of the segments' ids.
+
+        Raises:
+            InputError: If an argument is invalid.
+        """
+        image = as_image(inputs)
+        present = None if presence is None else as_presence(presence, image)
+        if present is None and image.shape[1] == 4:
+            image, present = split_presence(image)
+        maps = as_segments(feature_mask, image)
+        targets = as_targets(target, len(image))
+        extras = as_extras(additional_forward_args, len(image))
+        if extras[0] and isinstance(self.forward_func, Masking):
+            raise InputError.expected(
+                "no additional_forward_args for a network or masking",
+                "some",
+                "pass a function of with_presence images and these arguments as forward_func",
+            )
+        count = check_integer(n_samples, "n_samples", 2)
+        batch_size = check_integer(perturbations_per_eval, "perturbations_per_eval", 1)
+        attributions = []
+        with torch.no_grad(), _progress_bar(self.get_name(), len(image) * count, show_progress) as bar:
+            for i, segments in enumerate(maps):
+                here = None if present is None else present[i : i + 1]
+                game = Game(
+                    self.forward_func, image[i : i + 1], here, segments, targets[i], extras[i], batch_size, bar.update
+                )
+                attributions.append(self._scores(game, count).float().reshape(1, -1).to(image.device))
+        if not return_input_shape:
+            sizes = {scores.shape[1] for scores in attributions}
+            if len(sizes) > 1:
+                raise InputError.expected(
+                    "the same number of segments in each image for return_input_shape=False",
+                    str(sorted(sizes)),
+                    "explain one image at a time",
+                )
+            return torch.cat(attributions)
+        pairs = zip(attributions, maps, strict=True)
+        return torch.stack([scores[:, torch.from_numpy(ids).to(scores.device)] for scores, ids in pairs])
+
+    def _scores(self, game: Game, n_samples: int) -> Tensor:
+        """The scores of the segments `(K,)`."""
+        raise TypeError(f"{type(self).__name__} must define _scores to fit a surrogate.")
+
+    def _samples(self, players: int, n_samples: int) -> Samples:
+        return METHODS[self.method].draw(players, n_samples, np.random.default_rng(self.seed), self.sampling)
+
+
+def masked_function(forward_func: object) -> Callable[..., Any]:
+    """A network in layer masking; a masking or a function as it is.
+
+    Raises:
+        InputError: If it cannot be called.
+    """
+    if isinstance(forward_func, nn.Module):
+        return forward_func if isinstance(forward_func, Masking) else LayerMask(forward_func)
+    if not callable(forward_func):
+        raise InputError.expected("a network, a masking or a function for forward_func", type(forward_func).__name__)
+    return forward_func
+
+
+def _progress_bar(name: str, total: int, shown: bool) -> Any:
+    from tqdm.auto import tqdm
+
+    return tqdm(total=total, desc=name, unit="sample", disable=not shown)
