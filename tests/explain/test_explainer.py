@@ -210,6 +210,14 @@ def test_batches_are_halved_until_they_fit(error):
     np.testing.assert_allclose(one.scores, explainer(model).explain(picture()).scores, atol=1e-5)
 
 
+def test_the_batch_size_that_is_recorded_is_the_one_that_ran():
+    counted = Counting(network())
+    large = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    one = explainer(counted.model, masking=counted, segments="patches:56", batch_size=16).explain(large)
+    assert counted.batches == [1, 16, 16, 7]
+    assert one.settings.batch_size == 16
+
+
 def test_a_picture_that_never_fits_and_other_errors_are_passed_on():
     model = network()
     with pytest.raises(MemoryError):

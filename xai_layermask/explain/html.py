@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..plots import figure_bytes, overview
 from .serialization import png_url
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from .explanation import Explanation
 
 __all__ = ["fragment", "page", "render"]
@@ -20,13 +23,15 @@ def render(template: str, **values: Any) -> str:
         >>> render("page.html", title="a < b").splitlines()[1][:80]
         '<html lang="en"><head><meta charset="utf-8"><title>a &lt; b</title>'
     """
+    return _environment().get_template(template).render(values)
+
+
+@cache
+def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     loader = PackageLoader("xai_layermask", "data/templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(template).render(values)
+    return Environment(loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
 
 def fragment(explanation: Explanation) -> str:
