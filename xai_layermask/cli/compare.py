@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         from ..explain import Explanation
         from ..plots import comparison
     picture = read_picture(args.image)
-    device = str(find_device(args.device))
+    device = find_device(args.device)
     with status(f"loading {args.model}", args):
         classifier = load_model(args.model, args.weights, device)
     # Make them all before the first one runs, so that an invalid option is reported at once.

@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         from ..engine.runtime import find_device
         from ..models import class_index
     picture = read_picture(args.image)
-    device = str(find_device(args.device))
+    device = find_device(args.device)
     with status(f"loading {args.model}", args):
         classifier = load_model(args.model, args.weights, device)
     for target in (args.target or []) if classifier.labels else []:

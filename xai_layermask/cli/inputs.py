@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError, choose
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from ..images import Picture
@@ -41,7 +42,7 @@ def add_working_directory() -> None:
         sys.path.insert(0, os.getcwd())
 
 
-def load_model(name: str, weights: str | None, device: str = "cpu") -> Classifier:
+def load_model(name: str, weights: str | None, device: str | torch.device = "cpu") -> Classifier:
     """Load a model by name, also from a module in the working directory.
 
     Args:
