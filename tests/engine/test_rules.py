@@ -154,6 +154,22 @@ def test_every_unsupported_operator_is_named_before_anything_runs():
     assert not called
 
 
+@pytest.mark.parametrize(
+    ("model", "operator", "reason"),
+    [
+        (Function(lambda x: torch.fft.rfft2(x).abs()), "aten.fft_rfft2.default", "each frequency"),
+        (Function(torch.rand_like), "aten.rand_like.default", "it draws random numbers"),
+        (Function(lambda x: F.grid_sample(x, x[..., :2])), "aten.grid_sampler.default", "which cells"),
+        (Function(lambda x, lstm: lstm(x.flatten(2).mT)[0], nn.LSTM(3, 4)), "aten.lstm.input", "every output of a"),
+    ],
+    ids=["fourier", "random", "sampled", "recurrent"],
+)
+def test_operators_without_a_masked_form_say_why(model, operator, reason):
+    found = LayerMask(model).unsupported((1, 3, 8, 8))[0]
+    assert found[0] == operator
+    assert found.reason.startswith(reason)
+
+
 def test_a_rule_of_ones_own():
     model = nn.Sequential(Function(lambda x: x.cumsum(1)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     x, presence = maps(7)

@@ -22,6 +22,7 @@ from ..errors import CaptureError, reason
 from .constants import Constants
 from .graph import Graph, Shape, tensors
 from .lowering import lower
+from .writes import replace_writes
 
 __all__ = ["capture", "evaluating"]
 
@@ -64,6 +65,7 @@ def capture(
         except Exception:
             raise CaptureError(_sentence(failure, model, example(shape[0]))) from failure
     lower(exported.graph_module)
+    replace_writes(exported.graph_module.graph)
     return Graph(exported, model, constants.reads)
 
 

@@ -13,7 +13,7 @@ from torch.fx.proxy import GraphAppendingTracer
 
 from .ops.pointwise import overloads
 
-__all__ = ["LOWERINGS", "lower"]
+__all__ = ["LOWERINGS", "Tracer", "lower"]
 
 aten = torch.ops.aten
 #: The function takes the operator's arguments; where the operator returns several tensors, None stands for those that
@@ -65,7 +65,7 @@ def _inline(module: fx.GraphModule, graph: fx.Graph) -> bool:
 _NESTED = {"wrap_with_autocast": 4, "wrap_with_set_grad_enabled": 1}
 
 
-class _Tracer(GraphAppendingTracer):
+class Tracer(GraphAppendingTracer):
     """Appends nodes that know, as exported ones do, what their result looks like and which module they belong to."""
 
     def __init__(self, node: fx.Node) -> None:
@@ -80,7 +80,7 @@ class _Tracer(GraphAppendingTracer):
 
 
 def _replace(node: fx.Node, function: Callable[..., Any]) -> None:
-    tracer = _Tracer(node)
+    tracer = Tracer(node)
     with node.graph.inserting_before(node):
         args, kwargs = map_arg((node.args, node.kwargs), lambda one: fx.Proxy(one, tracer))
         result = function(*args, **kwargs)

@@ -91,7 +91,7 @@ def rms_norm(call: Call, normalized_shape: list[int], weight: Any, eps: float | 
     return Norm(0, dims, eps, *_places(weight, None), centered=False)
 
 
-_NEW = "empty_like full_like new_empty new_full new_ones new_zeros ones_like zeros_like".split()
+_NEW = "empty_like fill fill_ full_like new_empty new_full new_ones new_zeros ones_like zero zero_ zeros_like".split()
 
 
 @rule(aten._assert_tensor_metadata.default, *overloads(*_NEW))
@@ -351,3 +351,29 @@ def cdist(call: Call) -> MaskedOperator | str:
 @rule(aten.scaled_dot_product_attention.default)
 def attention() -> MaskedOperator:
     return Attention()
+
+
+# --- operators that have none ---
+
+_REFUSED = {
+    "every output of a recurrent network depends on every input before it": "gru lstm rnn_relu rnn_tanh",
+    "each frequency depends on every cell": """
+        fft_fft fft_fft2 fft_fftn fft_hfft fft_ifft fft_ifft2 fft_ifftn fft_ihfft fft_irfft fft_irfft2 fft_irfftn
+        fft_rfft fft_rfft2 fft_rfftn stft
+    """,
+    "which cells it reads is known only when it runs": "grid_sampler grid_sampler_2d grid_sampler_3d max_unpool2d",
+    "it draws random numbers": """
+        bernoulli bernoulli_ fractional_max_pool2d multinomial native_dropout normal_ poisson rand_like randint_like
+        randn_like uniform_
+    """,
+}
+
+
+def _refuse(reason: str, names: str) -> None:
+    @rule(*overloads(*names.split()))
+    def refused() -> str:
+        return reason
+
+
+for _reason, _names in _REFUSED.items():
+    _refuse(_reason, _names)
