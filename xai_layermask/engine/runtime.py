@@ -31,8 +31,8 @@ __all__ = [
 Rows = TypeVar("Rows", npt.NDArray[Any], Tensor)
 Answer = TypeVar("Answer", npt.NDArray[Any], Tensor)
 
-# Pixels in a batch. On a processor 8 pictures of 224 x 224 are fastest: larger activations are allocated anew for
-# every operator.
+# Pixels in a batch. On a CPU, 8 pictures of 224 x 224 are fastest: larger activations are allocated again for every
+# operator.
 _PIXELS_ON_CPU, _PIXELS_ON_ACCELERATOR = 8 * 224 * 224, 64 * 224 * 224
 _LARGEST_BATCH = 256
 
@@ -87,7 +87,7 @@ class Arithmetic(NamedTuple):
         model: The user's own, or a copy in another dtype.
         dtype: Of its inputs.
         autocast: Whether it runs under autocast to bfloat16.
-        tries_bfloat16: Whether autocast is to be decided from its predictions, by `noise`.
+        tries_bfloat16: Whether the first predictions decide on autocast, by their `noise`.
     """
 
     model: nn.Module
@@ -106,11 +106,11 @@ def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
 
     Args:
         model: The network.
-        precision: "float32" or "float64" (another dtype takes a copy of the model), "bfloat16" (autocast of a float32
-            model), or "auto": the model's own, and bfloat16 left tries_bfloat16 where the device computes in it.
+        precision: "float32" or "float64" (a model in another dtype is copied), "bfloat16" (autocast of a float32
+            model), or "auto": the model's own, with `tries_bfloat16` if the device has instructions for bfloat16.
 
     Raises:
-        InputError: If there is no such precision, or the model cannot be had in it.
+        InputError: If there is no such precision, or the model cannot be converted to it.
 
     Example:
         >>> convert(nn.Conv2d(3, 8, 3), "float64").dtype
