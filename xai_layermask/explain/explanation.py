@@ -14,7 +14,8 @@ import numpy.typing as npt
 from ..errors import InputError, check_integer, choose
 from ..metrics import alignment_score, topk_jaccard
 from ..models import class_index
-from .serialization import FORMATS
+from .html import render
+from .serialization import FORMATS, png_url
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -209,9 +210,7 @@ class Explanation:
             content = {field.name: getattr(self, field.name) for field in fields(self)}
             return FORMATS[suffix][0](content | {"settings": self.settings.record()})
         if suffix == ".html":
-            from .html import page
-
-            return page(self).encode()
+            return self._html("explanation_page.html").encode()
         from ..plots import figure_bytes, overview
 
         return figure_bytes(overview(self), suffix)
@@ -240,6 +239,14 @@ class Explanation:
         return self._encoded(".png")
 
     def _repr_html_(self) -> str:
-        from .html import fragment
+        return self._html("explanation.html")
 
-        return fragment(self)
+    def _html(self, template: str) -> str:
+        columns = (self.targets, self.labels, self.probabilities, self.intercept, self.r2)
+        return render(
+            template,
+            figure=png_url(self._encoded(".png")),
+            labels=self.labels,
+            rows=list(zip(*columns, strict=True)),
+            settings=self.settings.record(),
+        )
