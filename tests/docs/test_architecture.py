@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
+import inspect
 import re
 from pathlib import Path
 
@@ -37,6 +39,17 @@ def test_modules_on_the_page_exist():
     modules = re.findall(r"`((?:engine|explain)\.\w+)`", page)
     assert modules
     assert [name for name in modules if importlib.util.find_spec(f"xai_layermask.{name}") is None] == []
+
+
+def test_masked_operators_on_the_page_exist():
+    """They are called with their leading fields by name, or with dots."""
+    page = (ROOT / "docs" / "architectures.md").read_text("utf-8")
+    calls = re.findall(r"`(\w+)\.([A-Z]\w+)\(([\w, .]*)\)`", page)
+    assert len(calls) > 8
+    for module, name, arguments in calls:
+        found = getattr(importlib.import_module(f"xai_layermask.engine.ops.{module}"), name)
+        given = [argument for argument in arguments.split(", ") if argument not in ("", "...")]
+        assert list(inspect.signature(found).parameters)[: len(given)] == given, name
 
 
 def test_imports_are_found_without_those_for_types(tmp_path):
