@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from xai_layermask.catalog import masking_order
 from xai_layermask.errors import InputError
-from xai_layermask.experiments.report.series import gather, maskings_first
+from xai_layermask.experiments.report.series import gather
 from xai_layermask.experiments.store import Unit
 
 UNIT = Unit("robustness", '{"k":1}', "lite0", "abcdef012345", "grey", "slic", "a.jpg", "d1", 0, "float32", "0.1.0")
@@ -99,5 +100,5 @@ def test_rows_that_the_keys_do_not_tell_apart_are_refused():
 
 
 def test_baselines_come_first_and_layer_masking_before_its_variants():
-    found = sorted(["layer-until:1", "layer", "layer-zero", "neighbor", "(9,9,9)", "black"], key=maskings_first)
+    found = sorted(["layer-until:1", "layer", "layer-zero", "neighbor", "(9,9,9)", "black"], key=masking_order)
     assert found == ["black", "neighbor", "layer-zero", "(9,9,9)", "layer", "layer-until:1"]
