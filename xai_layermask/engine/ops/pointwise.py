@@ -16,14 +16,15 @@ _EXCLUDED = {
     "rrelu": "is random in training",
     "rrelu_": "is random in training",
 }
-#: Pointwise, but not tagged: they are composed of tagged operators, move data, or do nothing in evaluation mode.
+#: Pointwise, but not tagged, or not in every version of torch: they are composed of tagged operators, move data, or do
+#: nothing in evaluation mode.
 _UNTAGGED = """
     __and__ __iand__ __ior__ __or__ _to_copy absolute absolute_ alias arccos arccosh arcsin arcsinh arctan arctan2
-    arctanh clip clip_ contiguous detach
-    divide divide_ fix fix_ greater greater_equal hardswish hardswish_ isclose isreal less less_equal log_sigmoid
-    masked_fill masked_fill_ multiply multiply_ negative negative_ not_equal prelu rsub special_erf special_erfc
-    special_exp2 special_expit special_expm1 special_log1p special_logit special_round special_sinc special_xlogy
-    subtract subtract_ true_divide true_divide_ where
+    arctanh clip clip_ contiguous detach divide divide_ fix fix_ greater greater_equal hardswish hardswish_ isclose
+    isreal ldexp leaky_relu leaky_relu_ less less_equal log_sigmoid masked_fill masked_fill_ multiply multiply_
+    negative negative_ not_equal prelu rsub special_erf special_erfc special_exp2 special_expit special_expm1
+    special_log1p special_logit special_round special_sinc special_xlogy subtract subtract_ true_divide true_divide_
+    where
 """.split()
 
 
