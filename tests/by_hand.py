@@ -13,6 +13,8 @@ from xai_layermask.engine.program import Program
 
 aten = torch.ops.aten
 DEFAULT = MaskingSettings()
+#: What lowering makes of views.
+BY_SHAPE = {aten.view.default: aten.reshape.default}
 
 
 def dilate(cells, reach=1):
@@ -48,7 +50,7 @@ def program(x, chain, settings=DEFAULT):
         last = 100 * (place + 1) + 50
         shapes[last] = shape_of(y)
         slots = tuple(arg.index for arg in args if isinstance(arg, Slot))
-        steps.append(Step(last, operator, tuple(args), {}, slots, shapes[last], "here"))
+        steps.append(Step(last, BY_SHAPE.get(operator, operator), tuple(args), {}, slots, shapes[last], "here"))
     return Program(steps, shapes, 0, (last,), settings), values
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .engine.exclusion import EXCLUSION
 from .engine.executor import refuse_unsupported, run
 from .engine.graph import Graph, Step
 from .engine.mask import PresenceMask
@@ -137,7 +138,8 @@ def trace(
 
     values: dict[int, Any] = graph.state(image.device)
     values[graph.image] = image.contiguous(memory_format=torch.channels_last)
-    run(program, plan, values, seen)
+    with EXCLUSION.running():
+        run(program, plan, values, seen)
     activations = {
         path: _activation(kept[index], found.get(index), plan.fills.get(index, ())) for path, index in chosen.items()
     }

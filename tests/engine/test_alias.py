@@ -68,3 +68,15 @@ def test_a_module_in_place_is_not_read_again():
     writers = [node for node in exported.graph.nodes if is_in_place(node)]
     assert len(writers) == 1
     assert not memory.is_read_again(writers[0])
+
+
+def test_an_operator_may_return_its_input_without_saying_so():
+    class Dropped(nn.Module):
+        def forward(self, x):
+            y = x * 2
+            return torch.nn.functional.dropout(y, training=False).relu_() + y
+
+    exported = torch.export.export(Dropped().eval(), (torch.zeros(1, 3, 4, 4),))
+    memory = Aliases(list(exported.graph.nodes))
+    (writer,) = (node for node in exported.graph.nodes if is_in_place(node))
+    assert memory.is_read_again(writer)

@@ -8,14 +8,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xai_layermask.engine.mask import PresenceMask, intersection
+from xai_layermask.engine.mask import PresenceMask, intersection, joined
 from xai_layermask.engine.padding import ring_geometry
 
 GENERATOR = torch.Generator().manual_seed(0)
 
 
-def some(*shape, fraction=0.5):
-    return torch.rand(shape, generator=GENERATOR) < fraction
+def some(*shape, fraction=0.5, seed=None):
+    generator = GENERATOR if seed is None else torch.Generator().manual_seed(seed)
+    return torch.rand(shape, generator=generator) < fraction
 
 
 def test_a_derived_presence_is_made_once():
@@ -58,9 +59,35 @@ def test_presence_that_varies_over_channels():
     cells = PresenceMask(torch.tensor([True, False, True, True]).view(1, 2, 1, 2))
     assert cells.varies(1)
     assert not cells.varies(2)
-    assert cells.one_channel().mask.tolist() == [[[[True, False]]]]
+    whole = PresenceMask(torch.ones(1, 2, 1, 2, dtype=torch.bool))
+    assert cells.one_channel(whole).mask.tolist() == [[[[True, False]]]]
+    # A border of the model's own in the second cell of the first channel.
+    inside = PresenceMask(torch.tensor([True, False, True, True]).view(1, 2, 1, 2))
+    assert cells.one_channel(inside).mask.tolist() == [[[[True, True]]]]
+    assert inside.one_channel(inside).mask.all()
     plain = PresenceMask(some(1, 1, 2, 2))
-    assert plain.one_channel() is plain
+    assert plain.one_channel(plain) is plain
+
+
+def test_presence_that_does_not_vary_comes_at_full_size():
+    rows = PresenceMask(torch.tensor([True, False]).view(1, 1, 2, 1))
+    assert rows.expanded((1, 8, 2, 3)).mask.tolist() == [[[[True] * 3, [False] * 3]]]
+    assert rows.expanded((1, 8, 2, 3)) is rows.expanded((1, 4, 2, 3))
+    assert rows.expanded((1, 8, 2, 1)) is rows
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**20), st.booleans()), min_size=1, max_size=3))
+def test_joined_presence_cell_by_cell(operands):
+    """Borders are neutral: a border meets a present cell in a present one, an absent cell in an absent one."""
+    whole = torch.ones(1, 1, 3, 4, dtype=torch.bool)
+    insides = [some(1, 1, 3, 4, seed=seed, fraction=0.6) if bordered else whole for seed, bordered in operands]
+    masks = [some(1, 1, 3, 4, seed=seed + 1) & inside for (seed, _), inside in zip(operands, insides, strict=True)]
+    pairs = [(PresenceMask(mask), PresenceMask(inside)) for mask, inside in zip(masks, insides, strict=True)]
+    found = joined(pairs).mask
+    assert torch.equal(joined([(inside, inside) for _, inside in pairs]).mask, torch.stack(insides).any(0))
+    for i, j in np.ndindex(3, 4):
+        states = [bool(mask[0, 0, i, j]) for mask, inside in zip(masks, insides, strict=True) if inside[0, 0, i, j]]
+        assert bool(found[0, 0, i, j]) == (bool(states) and all(states))
 
 
 def test_whole():

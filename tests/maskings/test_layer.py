@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -183,6 +186,41 @@ def test_threads_may_share_a_masking():
         answers = list(pool.map(masked, images, presences))
     for answer, image, presence in zip(answers, images, presences, strict=True):
         assert torch.allclose(answer, masked(image, presence), atol=1e-6)
+
+
+FORK = """
+import os, sys, threading, time
+import torch
+from torch import nn
+from xai_layermask import LayerMask
+from xai_layermask.maskings import layer
+
+torch.set_num_threads(1)
+masked, begun = LayerMask(nn.Conv2d(3, 2, 3)), threading.Event()
+image, presence, capture = torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8), layer.capture
+
+def slow(*arguments):
+    begun.set()
+    time.sleep(1)
+    return capture(*arguments)
+
+layer.capture = slow
+thread = threading.Thread(target=masked, args=(image, presence))
+thread.start()
+begun.wait()
+child = os.fork()
+if not child:
+    layer.capture = capture
+    LayerMask(nn.Conv2d(3, 2, 5))(image, presence)
+    os._exit(0)
+thread.join()
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_that_is_forked_during_a_capture_can_capture():
+    subprocess.run([sys.executable, "-W", "ignore", "-c", FORK], check=True, timeout=120)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])

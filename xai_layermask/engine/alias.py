@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
-from torch import fx
+from torch import Tensor, fx
 
 __all__ = ["Aliases", "is_in_place"]
 
@@ -54,13 +55,26 @@ def is_in_place(node: fx.Node) -> bool:
 
 def _source(node: fx.Node) -> fx.Node | None:
     """The value that the node's result may be a view of."""
-    if node.op != "call_function" or not node.args or not isinstance(node.args[0], fx.Node):
+    if node.op != "call_function" or not node.args:
         return None
+    first = node.args[0]
     shares = node.target is operator.getitem or (
         isinstance(node.target, torch._ops.OpOverload)
         and any(returned.alias_info is not None for returned in node.target._schema.returns)
     )
-    return node.args[0] if shares else None
+    if shares and isinstance(first, fx.Node):
+        return first
+    # Some operators return their input in a case that their schema does not tell, as dropout does in evaluation mode.
+    here = set(_storages(node.meta.get("val")))
+    return next((one for one in node.all_input_nodes if here.intersection(_storages(one.meta.get("val")))), None)
+
+
+def _storages(value: Any) -> Iterator[int]:
+    if isinstance(value, Tensor):
+        yield value.untyped_storage()._cdata
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _storages(one)
 
 
 def _picks(node: fx.Node) -> dict[fx.Node, object]:

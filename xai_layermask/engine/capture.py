@@ -19,10 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CaptureError, reason
-from .constants import Constants
+from .constants import Constants, Read
 from .graph import Graph, Shape, tensors
 from .lowering import lower
-from .writes import replace_writes
 
 __all__ = ["capture", "evaluating"]
 
@@ -64,9 +63,28 @@ def capture(
             exported = _export(twin, example(shape[0]), None)
         except Exception:
             raise CaptureError(_sentence(failure, model, example(shape[0]))) from failure
+    exported = _functional(exported, model, constants.reads)
     lower(exported.graph_module)
-    replace_writes(exported.graph_module.graph)
-    return Graph(exported, model, constants.reads)
+    graph = Graph(exported, model, constants.reads)
+    graph.refuse_hidden_writes()
+    return graph
+
+
+def _functional(
+    exported: torch.export.ExportedProgram, model: nn.Module, reads: Sequence[Read]
+) -> torch.export.ExportedProgram:
+    """The graph in functional form if it writes to memory that is read again under another name.
+
+    In functional form every write has a result of its own, and the result a presence.
+    """
+    if not Graph(exported, model, reads).hidden_writes():
+        return exported
+    return exported.run_decompositions({torch.ops.aten.copy.default: _copy})
+
+
+def _copy(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
+    """The functional form of `copy_`, which has no derivative of its own."""
+    return source.to(target.dtype).expand(target.shape)
 
 
 def _export(twin: nn.Module, example: tuple[Tensor, ...], sizes: Any) -> torch.export.ExportedProgram:

@@ -10,6 +10,7 @@ import torch
 from ..errors import UnsupportedOperator
 from .fusion import Weights, fuse
 from .graph import Graph, Step
+from .memory import Memory
 from .ops.base import MaskingSettings
 from .padding import fill_rings
 from .program import Plan, Program, find_cut
@@ -29,9 +30,9 @@ class Executor:
         self._weights: Weights | None = None
 
     def program(
-        self, batch: int, settings: MaskingSettings, until: str | None, folded: bool = False, overwrite: bool = False
+        self, batch: int, settings: MaskingSettings, until: str | None, folded: bool = False, in_place: bool = False
     ) -> Program:
-        key = (batch, folded, overwrite, version())
+        key = (batch, folded, in_place, version())
         if key not in self._programs:
             steps: tuple[Step, ...] = self.graph.steps(batch)
             cut = find_cut(steps, until)
@@ -45,7 +46,7 @@ class Executor:
             while len(self._programs) >= _KEPT:
                 self._programs.pop(next(iter(self._programs)))
             self._programs[key] = Program(
-                steps, shapes, self.graph.image, self.graph.outputs, settings, cut, overwrite
+                steps, shapes, self.graph.image, self.graph.outputs, settings, cut, in_place
             )
         return self._programs[key]
 
@@ -83,32 +84,46 @@ def run(
     """The value pass: every step in order, filling what a later window will read.
 
     Args:
-        program: The steps.
+        program: The steps. If it runs in place, the memory of the image is written as well.
         plan: What this batch needs beyond them.
-        values: The image, parameters, buffers and constants by value number; in the end what nobody needed any more
-            is gone, and what the model returns is there.
+        values: The image, parameters, buffers and constants by value number; in the end the values that the model
+            returns are there, and those that nobody reads any more are gone.
         seen: Called for each step with the number of its value and the value, before a later step can write over it.
     """
-    first = plan.fills.get(program.image)
-    if first:
-        values[program.image] = fill_rings(values[program.image], first)
+    memory = Memory()
+    memory.replace(program.image, values[program.image])
+    _fill(program.image, program, plan, values, memory)
     if not program.steps:
         plan.end(values)
     for step in program.steps:
-        call = plan.calls.get(step.index)
         with step.context():
-            if call is None:
-                value = step(values)
-            else:
-                value = program.masked[step.index].value(call, [values[index] for index in step.inputs])
-        if call is not None:
-            geometry = plan.fills.get(step.index)
-            if geometry:
-                value = fill_rings(value, geometry)
+            value = _compute(step, program, plan, values, memory)
+        if program.in_place:
+            memory.add(step.index, value, [values[index] for index in step.inputs])
         values[step.index] = value
-        if seen is not None:
-            seen(step.index, value)
         for index in program.dead.get(step.index, ()):
             del values[index]
+            memory.drop(index)
+        _fill(step.index, program, plan, values, memory)
+        if seen is not None:
+            seen(step.index, values.get(step.index, value))
         if step.index == program.cut:
-            plan.end(values)
+            for index in plan.end(values):
+                memory.replace(index, values[index])
+
+
+def _fill(index: int, program: Program, plan: Plan, values: dict[int, Any], memory: Memory) -> None:
+    geometry = plan.fills.get(index)
+    if geometry and index in values:
+        values[index] = fill_rings(values[index], geometry, program.in_place and memory.owns(index))
+        memory.replace(index, values[index])
+
+
+def _compute(step: Step, program: Program, plan: Plan, values: dict[int, Any], memory: Memory) -> Any:
+    writer, call = program.writers.get(step.index), plan.calls.get(step.index)
+    written = writer(values, memory) if writer is not None else None
+    if written is not None:
+        return written
+    if call is None:
+        return step(values)
+    return program.masked[step.index].value(call, [values[index] for index in step.inputs])

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
 from ..errors import CaptureError
@@ -45,7 +46,6 @@ class Step:
         inputs: The numbers of the tensor arguments, in order.
         shape: Shape of the result; a tuple of shapes where the operator returns several tensors.
         path: The module that called it, such as `layer1.0.conv1`.
-        hidden: It writes to a value that is read again through another view of the same memory.
         autocast: Device type, number type, whether it is on, and whether it caches, where the model sets autocast.
     """
 
@@ -56,7 +56,6 @@ class Step:
     inputs: tuple[int, ...]
     shape: Any
     path: str
-    hidden: bool = False
     autocast: tuple[Any, ...] | None = None
 
     @property
@@ -125,6 +124,9 @@ class Graph:
         self._modules, self._sizes = list(model.modules()), [tensor.shape for tensor in tensors(model)]
         self._hooks, self._reads = list(hooks(model)), tuple(reads)
         signature = exported.graph_signature
+        # In functional form a graph also returns what the model writes to its input.
+        returned = zip(signature.output_specs, self._nodes[-1].args[0], strict=True)
+        self._returned = [arg for spec, arg in returned if spec.kind == OutputKind.USER_OUTPUT]
         named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         self._state: list[tuple[int, nn.Module, str]] = []
         self._constants: list[tuple[int, Tensor]] = []
@@ -171,13 +173,13 @@ class Graph:
 
     def output(self, values: dict[int, Any]) -> Any:
         """Put the model's answer together as the model returns it."""
-        flat = [values[self._number[arg]] if isinstance(arg, fx.Node) else arg for arg in self._nodes[-1].args[0]]
+        flat = [values[self._number[arg]] if isinstance(arg, fx.Node) else arg for arg in self._returned]
         return _mutable(pytree.tree_unflatten(flat, self._spec))
 
     @property
     def outputs(self) -> tuple[int, ...]:
         """The numbers of the values that the model returns."""
-        return tuple(self._number[arg] for arg in self._nodes[-1].args[0] if isinstance(arg, fx.Node))
+        return tuple(self._number[arg] for arg in self._returned if isinstance(arg, fx.Node))
 
     @property
     def held(self) -> tuple[int, ...]:
@@ -200,14 +202,12 @@ class Graph:
             args = tuple(self._argument(arg, batch, slots, renamed) for arg in node.args)
             kwargs = {key: self._argument(arg, batch, slots, renamed) for key, arg in node.kwargs.items()}
             shape = self._size(node.meta.get("val"), batch)
-            in_place = is_in_place(node)
-            hidden = in_place and self._memory.is_read_again(node)
-            if in_place:
+            if is_in_place(node):
                 for old, new in list(renamed.items()):
                     renamed[old] = index if new == slots[0] else new
                 renamed[slots[0]] = index
             autocast = node.meta.get("autocast")
-            found.append(Step(index, node.target, args, kwargs, tuple(slots), shape, _path(node), hidden, autocast))
+            found.append(Step(index, node.target, args, kwargs, tuple(slots), shape, _path(node), autocast))
         return tuple(found)
 
     def _argument(self, arg: Any, batch: int, slots: list[int], renamed: dict[int, int]) -> Any:
@@ -242,6 +242,22 @@ class Graph:
                 return known
             return int(known) if isinstance(value, torch.SymInt) else float(known)
         return value
+
+    def hidden_writes(self) -> list[fx.Node]:
+        """The operators that write to memory which is read again under another name."""
+        return [node for node in self._nodes if is_in_place(node) and self._memory.is_read_again(node)]
+
+    def refuse_hidden_writes(self) -> None:
+        """Raise an error if there is such an operator.
+
+        Raises:
+            CaptureError: It names the operator.
+        """
+        for node in self.hidden_writes():
+            raise CaptureError(
+                f"expected no writes to views of what is read again, got {node.target} in "
+                f"{_path(node) or 'the model'}: use its out-of-place form."
+            )
 
     def _refuse_writes(self) -> None:
         held = {index for index, *_ in (*self._state, *self._constants)}

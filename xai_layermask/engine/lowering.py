@@ -112,6 +112,12 @@ def _lowering(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return register
 
 
+# --- views by shape: values are channels-last, and the captured ones were not ---
+
+LOWERINGS[aten.view.default] = LOWERINGS[aten._unsafe_view.default] = aten.reshape.default
+LOWERINGS[aten.view_as.default] = aten.reshape_as.default
+
+
 # --- one dimension is two, of which the first has size 1 ---
 
 

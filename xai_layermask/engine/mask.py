@@ -6,7 +6,7 @@ A network has few different presence masks: a ResNet has one per stage. Masks an
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import TypeVar
 
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .padding import Pair, Rings, ring_geometry, window_sum
 
-__all__ = ["PresenceMask", "intersection"]
+__all__ = ["PresenceMask", "intersection", "joined", "union"]
 
 T = TypeVar("T")
 
@@ -55,21 +55,38 @@ class PresenceMask:
         """Whether every cell is present."""
         return self.cached(("whole",), lambda: bool(self.mask.all()))
 
-    def one_channel(self) -> PresenceMask:
-        """Presence that differs between channels, as space-to-depth makes it: where all channels are present."""
+    def one_channel(self, inside: PresenceMask) -> PresenceMask:
+        """Presence of whole positions: where every channel is known, but for borders of all channels.
+
+        Args:
+            inside: The presence in a whole image.
+        """
         if not self.varies(1):
             return self
-        return self.cached(("one channel",), lambda: PresenceMask(self.mask.all(1, keepdim=True)))
+
+        def make() -> tuple[PresenceMask, PresenceMask]:
+            border = ~inside.mask.to(self.mask.device)
+            known = (self.mask | border).all(1, keepdim=True)
+            return PresenceMask(known & ~border.all(1, keepdim=True)), inside
+
+        return self.cached(("one channel", id(inside)), make)[0]
+
+    def expanded(self, shape: Sequence[int]) -> PresenceMask:
+        """The same presence at the full size of maps `(..., C, H, W)`; channels stay as they are."""
+        sizes = (*shape[:-3], self.mask.shape[-3], *shape[-2:])
+        if tuple(self.mask.shape) == sizes:
+            return self
+        return self.cached(("expanded", sizes), lambda: PresenceMask(self.mask.expand(sizes)))
 
     def with_borders(self, inside: object) -> PresenceMask:
-        """These cells, and the borders that are absent even in `inside`, the presence of a whole image."""
+        """The cells whose value is known: present ones, and borders, which are absent even in `inside`."""
         if not isinstance(inside, PresenceMask) or inside.is_whole():
             return self
 
         def make() -> tuple[PresenceMask, PresenceMask]:
             return PresenceMask(self.mask | ~inside.mask.to(self.mask.device)), inside
 
-        return self.cached(("seen", id(inside)), make)[0]
+        return self.cached(("known", id(inside)), make)[0]
 
     def window(
         self,
@@ -113,12 +130,13 @@ class PresenceMask:
         return self.cached(("window", *geometry, threshold), make)
 
     def rings(self, wanted: PresenceMask, inside: PresenceMask | None = None) -> Rings:
-        """The geometry that fills the absent cells of `wanted`, but for those outside of `inside`."""
+        """The geometry that fills the absent cells of `wanted`, `(N, 1, H, W)`, but for those outside of `inside`."""
 
         def make() -> tuple[Rings, PresenceMask, PresenceMask | None]:
             # The owners of the identities in the key are kept alive, so that no other object takes them.
-            image = None if inside is None or inside.is_whole() else inside.mask.to(self.mask.device)
-            return ring_geometry(self.mask, wanted.mask, inside=image), wanted, inside
+            shape = wanted.mask.shape
+            image = None if inside is None or inside.is_whole() else inside.expanded(shape).mask.to(self.mask.device)
+            return ring_geometry(self.expanded(shape).mask, wanted.mask, inside=image), wanted, inside
 
         return self.cached(("ring_geometry", id(wanted), id(inside)), make)[0]
 
@@ -138,3 +156,43 @@ def intersection(a: PresenceMask, b: PresenceMask) -> PresenceMask:
         return PresenceMask(mask), b
 
     return a.cached(("intersection", id(b)), make)[0]
+
+
+def union(a: PresenceMask, b: PresenceMask) -> PresenceMask:
+    """Union; returns an operand unchanged if it is the superset."""
+    if a.contains(b):
+        return a
+    if b.contains(a):
+        return b
+    return a.cached(("union", id(b)), lambda: (PresenceMask(a.mask | b.mask), b))[0]
+
+
+def joined(operands: Sequence[tuple[PresenceMask, PresenceMask]]) -> PresenceMask:
+    """Presence where activations are combined cell by cell: where each of them is known.
+
+    A border of one operand meets cells of another: the result is present where those are. It is a border itself, and
+    so absent, only where every operand is one.
+
+    Args:
+        operands: For each activation its presence, and its presence in a whole image.
+
+    Example:
+        >>> padded = PresenceMask(torch.tensor([[[[False, True, False]]]]))  # a border at the left, absent at the right
+        >>> image = PresenceMask(torch.tensor([[[[True, True, False]]]]))
+        >>> inside = PresenceMask(torch.tensor([[[[False, True, True]]]]))
+        >>> whole = PresenceMask(torch.ones(1, 1, 1, 3, dtype=torch.bool))
+        >>> joined([(padded, inside), (image, whole)]).mask.tolist()
+        [[[[True, True, False]]]]
+    """
+    (first, inside), *others = operands
+    if all(one is inside or (one.is_whole() and inside.is_whole()) for _, one in others):
+        for cells, _ in others:
+            first = intersection(first, cells)
+        return first
+    known = first.with_borders(inside)
+    for cells, one in others:
+        known, inside = intersection(known, cells.with_borders(one)), union(inside, one)
+    if inside.is_whole():
+        return known
+    mask = inside.mask.to(known.mask.device)
+    return known.cached(("inside", id(inside)), lambda: (PresenceMask(known.mask & mask), inside))[0]

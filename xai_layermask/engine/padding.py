@@ -31,7 +31,7 @@ class Ring:
 
     Attributes:
         cells: `(M,)`, the cells that are filled.
-        neighbors: `(E,)`, all their present or filled neighbours, cell after cell.
+        neighbors: `(E,)`, all their present or filled neighbours, cell after cell; `(0,)` if the cells become 0.
         offsets: `(M,)`, where each cell's neighbours begin.
         counts: `(M, 1)`, how many there are.
     """
@@ -104,8 +104,8 @@ def ring_geometry(
     Args:
         present: Bool `(N, 1, H, W)`.
         wanted: Bool `(N, 1, H, W)`: the cells that will be read; all if None.
-        rounds: How many rounds at most; until every wanted cell is filled if None. A cell that no round reaches (an
-            image without a present cell) stays as it is.
+        rounds: The largest number of rounds; if None, until every wanted cell is filled. Cells that no round reaches,
+            as in an image without a present cell, then become 0 if `wanted` names them, and stay as they are otherwise.
         inside: Bool `(N, 1, H, W)`: the image without borders that the model puts around it. Cells outside are
             neither filled nor neighbours; all cells are inside if None.
 
@@ -124,7 +124,7 @@ def ring_geometry(
     image = grid.everywhere if inside is None else grid.lay(inside)
     reached = grid.lay(present)
     needed = image if wanted is None else grid.lay(wanted)
-    missing = needed & ~reached
+    missing = needed & image & ~reached
     waves: list[tuple[Tensor, Tensor]] = []
     while (rounds is None or len(waves) < rounds) and bool(missing.max()):
         grown = grid.grown(reached) & image | reached
@@ -135,6 +135,10 @@ def ring_geometry(
         missing = missing & ~grown
         reached = grown
     found: list[Ring] = []
+    if wanted is not None and rounds is None and bool(missing.max()):
+        _, cells = grid.numbered(missing)
+        nothing = cells.new_zeros(len(cells))
+        found.append(Ring(cells.long(), nothing[:0], nothing, nothing[:, None] + 1))
     for before, wave in reversed(waves):
         if wanted is not None:
             wave = wave & needed
@@ -144,15 +148,14 @@ def ring_geometry(
     return tuple(ring for ring in reversed(found) if len(ring.cells))
 
 
-def fill_rings(x: Tensor, geometry: Rings) -> Tensor:
+def fill_rings(x: Tensor, geometry: Rings, in_place: bool = False) -> Tensor:
     """Fill absent cells as `geometry` says.
-
-    Where no gradient is wanted and the layout allows, the cells are written in place: nobody may read an absent cell
-    before it is filled, so nothing is lost.
 
     Args:
         x: `(N, C, H, W)`, floating point.
         geometry: From [`ring_geometry`][], for the presence of `x`.
+        in_place: Whether the memory of `x` may be written, which saves a copy where `x` is channels-last. With
+            gradients it is copied in any case.
 
     Returns:
         `(N, C, H, W)`: `x` with the rings' cells filled.
@@ -165,16 +168,16 @@ def fill_rings(x: Tensor, geometry: Rings) -> Tensor:
     if not geometry:
         return x
     n, c, h, w = x.shape
-    x = x.contiguous(memory_format=torch.channels_last)
-    rows = x.permute(0, 2, 3, 1).reshape(n * h * w, c)
+    in_place = in_place and not x.requires_grad
+    rows = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).reshape(n * h * w, c)
     for ring in geometry:
-        # Sums, not means: for those torch would find out again how many neighbours there are.
-        means = F.embedding_bag(ring.neighbors, rows, ring.offsets, mode="sum").div_(ring.counts)
-        rows = (
-            rows.index_copy(0, ring.cells, means)
-            if x.requires_grad
-            else rows.index_copy_(0, ring.cells, means)
-        )
+        if len(ring.neighbors):
+            # Sums, not means: for those torch would find out again how many neighbours there are.
+            means = F.embedding_bag(ring.neighbors, rows, ring.offsets, mode="sum").div_(ring.counts)
+        else:
+            means = rows.new_zeros(len(ring.cells), c)
+        rows = rows.index_copy_(0, ring.cells, means) if in_place else rows.index_copy(0, ring.cells, means)
+        in_place = not x.requires_grad  # from here on the memory is a copy
     return rows.view(n, h, w, c).permute(0, 3, 1, 2)
 
 
@@ -182,7 +185,7 @@ def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> 
     """Neighbour padding of an activation, the paper's Algorithm 1.
 
     Args:
-        x: `(N, C, H, W)`, floating point; what stands at absent cells is never read.
+        x: `(N, C, H, W)`, floating point; absent cells are never read.
         presence: Bool `(N, 1, H, W)`; `x` and presence may have a batch of one where the other has more.
         rounds: How many rings to fill; to the last absent cell if None.
 
@@ -196,4 +199,4 @@ def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> 
         [[[[1.0, 1.0, 1.0, 0.0]]]]
     """
     x = torch.where(presence, x, x.new_zeros(()))
-    return fill_rings(x, ring_geometry(presence.expand(x.shape[0], -1, -1, -1), rounds=rounds))
+    return fill_rings(x, ring_geometry(presence.expand(x.shape[0], -1, -1, -1), rounds=rounds), in_place=True)

@@ -16,14 +16,16 @@ from torch import Tensor
 
 from ..errors import InputError
 from .graph import Step
-from .inplace import reuse_memory
-from .mask import PresenceMask
+from .inplace import find_writers
+from .mask import PresenceMask, union
 from .ops.base import Call, Demand, MaskedOperator, MaskingSettings, fill_absent
 from .padding import Rings
 from .registry import Refusal
 from .rules import masked_operator
 
 __all__ = ["Plan", "Program", "find_cut"]
+
+aten = torch.ops.aten
 
 
 @dataclass(frozen=True)
@@ -42,9 +44,14 @@ class Plan:
     fills: dict[int, Rings]
     inside: Mapping[int, Any]
 
-    def end(self, values: dict[int, Any]) -> None:
-        """End masking: put zeros at absent cells of every value, for the ordinary rest of the model to read."""
-        for index in values.keys() & self.found.keys():
+    def end(self, values: dict[int, Any]) -> list[int]:
+        """End masking: replace every masked value by a copy with zeros at absent cells, for the rest of the model.
+
+        Returns:
+            The numbers of the replaced values.
+        """
+        replaced = [index for index in values.keys() & self.found.keys() if self.found[index] is not None]
+        for index in replaced:
             found, inside = self.found[index], self.inside[index]
             if isinstance(found, PresenceMask):
                 values[index] = fill_absent(0.0, values[index], found.with_borders(inside))
@@ -54,6 +61,7 @@ class Plan:
                     for value, cells, whole in zip(values[index], found, inside, strict=True)
                 ]
         self.found.clear()
+        return replaced
 
 
 class Program:
@@ -66,13 +74,14 @@ class Program:
         outputs: Numbers of the values that the model returns.
         settings: How absent cells are treated.
         cut: Number of the last step that runs masked, from [`find_cut`][]; None for the last step of all.
-        overwrite: Whether steps may write over inputs that nobody reads again, which gradients would need.
+        in_place: Whether steps may write over inputs that nobody reads again; not with gradients, which need them.
 
     Attributes:
-        forms: The form of every masked step, by value number.
+        masked: The masked operator of every masked step, by value number.
         unsupported: Calls on masked activations without a masked operator: operator, module path and reason.
         cut: Number of the last step that runs masked.
-        dead: For each step the values that nobody reads behind it.
+        dead: For each step the values that nobody reads after it.
+        writers: The in-place form of the steps that have one, by value number.
     """
 
     def __init__(
@@ -83,7 +92,7 @@ class Program:
         outputs: Sequence[int],
         settings: MaskingSettings,
         cut: int | None = None,
-        overwrite: bool = False,
+        in_place: bool = False,
     ) -> None:
         self.steps = tuple(steps)
         self.image = image
@@ -95,9 +104,10 @@ class Program:
         self.unsupported: list[Refusal] = []
         batch, _, height, width = shapes[image]
         self._choose_forms(PresenceMask(torch.ones(batch, 1, height, width, dtype=torch.bool)))
-        if overwrite:
-            self.steps = reuse_memory(self.steps, self.masked, shapes, self._outputs)
+        self._refuse_strided()
         self.dead = self._find_dead()
+        self.in_place = in_place
+        self.writers = find_writers(self.steps, self.masked, shapes, self.dead) if in_place else {}
 
     def _choose_forms(self, everything: PresenceMask) -> None:
         self._inside: dict[int, Any] = {self.image: everything}
@@ -114,7 +124,16 @@ class Program:
                 found[step.index] = _guess(call)
             else:
                 self.masked[step.index] = form
-                found[step.index] = form.presence(call)
+                found[step.index] = form.presence(form.prepared(call))
+
+    def _refuse_strided(self) -> None:
+        """Refuse ordinary steps that read activations by their strides, which are not the captured ones."""
+        computed = {self.image, *(step.index for step in self.steps)}
+        for step in self.steps:
+            masked = step.index in self._inside  # then a missing rule is reported
+            if step.operator is aten.as_strided.default and not masked and step.inputs[0] in computed:
+                reason = "it reads memory by strides, which differ from the model's own: use slices, unfold or reshape"
+                self.unsupported.append(Refusal(step.name, step.path, reason))
 
     def _call(self, step: Step, found: Mapping[int, Any]) -> Call | None:
         known = tuple([found.get(index) for index in step.inputs])
@@ -150,6 +169,7 @@ class Program:
                 continue
             call = self._call(step, found)
             if call is not None:
+                call = form.prepared(call)
                 call.out = found[step.index] = form.presence(call)
                 calls[step.index] = call
         return Plan(calls, found, self._demand(calls, found), self._inside)
@@ -205,16 +225,15 @@ def find_cut(steps: Sequence[Step], until: str | None = None) -> int:
 def _add(
     demand: Demand,
     index: int,
-    present: PresenceMask | None,
+    present: PresenceMask,
     needed: dict[int, PresenceMask],
     wanted: dict[int, PresenceMask],
 ) -> None:
-    if index in needed:
-        needed[index] = _union(needed[index], demand.needed, present)
-    else:
-        needed[index] = demand.needed
+    cells = demand.needed if demand.needed.mask.shape == present.mask.shape else present
+    before = needed.get(index, cells)
+    needed[index] = present if present in (cells, before) else union(before, cells)
     if demand.wanted is not None:
-        wanted[index] = _union(wanted[index], demand.wanted) if index in wanted else demand.wanted
+        wanted[index] = union(wanted.get(index, demand.wanted), demand.wanted)
 
 
 def _guess(call: Call) -> PresenceMask | None:
@@ -226,14 +245,3 @@ def _guess(call: Call) -> PresenceMask | None:
     if len(shape) != 4 or not all(isinstance(size, int) for size in shape):
         return None
     return PresenceMask(torch.ones(shape[0], 1, *shape[2:], dtype=torch.bool))
-
-
-def _union(a: PresenceMask, b: PresenceMask, whole: PresenceMask | None = None) -> PresenceMask:
-    """Union; returns an operand unchanged if it is the superset."""
-    if whole is not None and (a is whole or b is whole):
-        return whole
-    if a.contains(b):
-        return a
-    if b.contains(a):
-        return b
-    return a.cached(("either", id(b)), lambda: (PresenceMask(a.mask | b.mask), b))[0]

@@ -125,8 +125,6 @@ def masked_operator(call: Call) -> MaskedOperator | str:
     step = call.step
     if step.operator not in _rules:
         return "it has no rule, add one with xai_layermask.rule"
-    if step.hidden:
-        return "it writes to memory that is read again under another name, use its out-of-place form"
     function, names = _rules[step.operator]
     arguments = step.arguments | {"call": call}
     found = function(**{name: arguments[name] for name in names})

@@ -24,15 +24,15 @@ import torch
 
 from .mask import PresenceMask
 from .ops.attention import Attention, Dense, Flat, Softmax
-from .ops.base import Call, Leading, MaskedOperator, Pointwise, Unrelated
+from .ops.base import Call, Leading, MaskedOperator, Pointwise, Singular, Unrelated
 from .ops.index import Index, Stack
-from .ops.pointwise import POINTWISE, overloads
+from .ops.pointwise import POINTWISE, SINGULAR, overloads
 from .ops.product import Product, of_equation
 from .ops.reduce import Reduce
-from .ops.reduction import Norm, Regions, Resize
+from .ops.reduction import Nearest, Norm, Regions, Resize
 from .ops.transposed import Transposed
 from .ops.unfold import Columns, Fold, Unfold
-from .ops.view import Concat, Permute, Pick, Reshape
+from .ops.view import Concat, Permute, Pick, Reshape, Scatter
 from .ops.window import Border, Window
 from .registry import masked_operator, operators, rule, scoped, version
 
@@ -43,9 +43,15 @@ aten = torch.ops.aten
 # --- operators that look at one cell ---
 
 
-@rule(*POINTWISE)
+@rule(*(one for one in POINTWISE if one not in SINGULAR))
 def pointwise() -> MaskedOperator:
     return Pointwise()
+
+
+@rule(*SINGULAR)
+def singular(call: Call) -> MaskedOperator:
+    # A quotient by a number is smooth.
+    return Pointwise() if "div" in call.step.name and len(call.step.inputs) == 1 else Singular()
 
 
 @rule(*overloads("rrelu", "rrelu_"))
@@ -204,9 +210,9 @@ def pick(call: Call, dim: int) -> MaskedOperator | str:
 
 
 _VIEWS = """
-    _unsafe_view broadcast_to channel_shuffle chunk diagonal dsplit expand flatten flip fliplr flipud hsplit narrow
-    pixel_shuffle pixel_unshuffle ravel repeat reshape roll rot90 select slice split split_with_sizes squeeze
-    tensor_split tile unbind unflatten unfold unsqueeze view vsplit
+    broadcast_to channel_shuffle chunk diagonal dsplit expand flatten flip fliplr flipud hsplit narrow pixel_shuffle
+    pixel_unshuffle ravel repeat reshape roll rot90 select slice split split_with_sizes squeeze tensor_split tile unbind
+    unflatten unfold unsqueeze vsplit
 """.split()
 
 
@@ -215,7 +221,7 @@ def reshape(call: Call) -> MaskedOperator | None:
     return Reshape() if len(call.found) == 1 else None
 
 
-@rule(aten.expand_as.default, aten.reshape_as.default, aten.view_as.default)
+@rule(aten.expand_as.default, aten.reshape_as.default)
 def shape_as(call: Call) -> MaskedOperator:
     return Leading() if call.found[0] is None else Reshape()
 
@@ -245,6 +251,11 @@ def getitem() -> MaskedOperator:
 @rule(aten.cat.default, aten.concat.default, aten.concatenate.default)
 def cat(dim: int) -> MaskedOperator:
     return Concat(dim)
+
+
+@rule(aten.slice_scatter.default, aten.select_scatter.default)
+def scatter(dim: int) -> MaskedOperator:
+    return Scatter(dim)
 
 
 # --- means, norms, resizing ---
@@ -295,15 +306,13 @@ def _places(weight: Any, bias: Any) -> tuple[int | None, int | None]:
     return first, (None if bias is None else 1 + (weight is not None))
 
 
+@rule(*overloads("upsample_nearest2d", "_upsample_nearest_exact2d"))
+def nearest() -> MaskedOperator:
+    return Nearest()
+
+
 #: How far each interpolation looks around a point, in cells of the input.
-_RESIZE = {
-    "upsample_nearest2d": 0,
-    "_upsample_nearest_exact2d": 0,
-    "upsample_bilinear2d": 1,
-    "upsample_bicubic2d": 2,
-    "_upsample_bilinear2d_aa": 1,
-    "_upsample_bicubic2d_aa": 2,
-}
+_RESIZE = {"upsample_bilinear2d": 1, "upsample_bicubic2d": 2, "_upsample_bilinear2d_aa": 1, "_upsample_bicubic2d_aa": 2}
 
 
 @rule(*overloads(*_RESIZE))
@@ -314,7 +323,7 @@ def resize(call: Call) -> MaskedOperator:
     reach = _RESIZE[name] * shrink if name.endswith("aa") else _RESIZE[name]
     # The nearest cell lies off the centre by up to `shrink - 1`, and by one more where sizes were rounded.
     rounded = any(max(pair) % min(pair) for pair in sizes)
-    return Resize(math.ceil(reach + shrink - 1) + rounded if reach else 0)
+    return Resize(math.ceil(reach + shrink - 1) + rounded)
 
 
 # --- tokens ---

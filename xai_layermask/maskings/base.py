@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.capture import evaluating
+from ..engine.exclusion import EXCLUSION
 from ..engine.graph import same, tensors
 from ..engine.runtime import first_parameter
 from ..errors import InputError
@@ -150,12 +151,14 @@ class Masking(nn.Module):
     def answer(self, image: Tensor) -> Any:
         """The model's own output in evaluation mode for images `(N, C, H, W)`; its mode is not switched."""
         if not any(module.training for module in self.model.modules()):
-            return self.model(image)
+            with EXCLUSION.running():
+                return self.model(image)
         # Tensors too: moving a model replaces its buffers.
         parts = [*self.model.modules(), *tensors(self.model)]
         if self._twin is None or not same(parts, self._twin[0]):
             self._twin = parts, evaluating(self.model)
-        return self._twin[1](image)
+        with EXCLUSION.running():
+            return self._twin[1](image)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be recomputed when the masking is copied or pickled."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.capture import capture
+from ..engine.exclusion import EXCLUSION
 from ..engine.executor import Executor, refuse_unsupported, run
 from ..engine.graph import Graph
 from ..engine.ops.base import MaskingSettings
@@ -21,8 +21,6 @@ __all__ = ["LayerMask"]
 
 PADDINGS = ("neighbor", "zero", "partial")
 _KEPT = 8
-# Torch captures one model at a time, and threads may share what a masking remembers.
-_CAPTURING = threading.RLock()
 
 
 class LayerMask(Masking):
@@ -104,7 +102,7 @@ class LayerMask(Masking):
             )
         like = first_parameter(self.model)
         image = torch.empty(tuple(shape), dtype=like.dtype, device="meta")
-        with _CAPTURING:
+        with EXCLUSION.lock:
             return list(self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported)
 
     def graph(self, image: Tensor) -> Graph:
@@ -121,7 +119,7 @@ class LayerMask(Masking):
             CaptureError: If the model cannot be captured.
         """
         self._check_model(image)
-        with _CAPTURING:
+        with EXCLUSION.lock:
             return self._captured(image, image.device).graph
 
     def __getstate__(self) -> dict[str, Any]:
@@ -134,16 +132,17 @@ class LayerMask(Masking):
             return self.answer(image)
         learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
         differentiable = learning or (torch.is_grad_enabled() and image.requires_grad)
-        with _CAPTURING:
+        with EXCLUSION.lock:
             captured = self._captured(image, image.device)
             program = captured.program(
-                image.shape[0], self.settings, self.until, folded=not learning, overwrite=not differentiable
+                image.shape[0], self.settings, self.until, folded=not learning, in_place=not differentiable
             )
             refuse_unsupported(program)
             values = captured.state(image.device, folded=not learning)
         plan = program.plan(presence.contiguous())
         values[program.image] = image.contiguous(memory_format=torch.channels_last)
-        run(program, plan, values)
+        with EXCLUSION.running():
+            run(program, plan, values)
         return captured.graph.output(values)
 
     def _check_model(self, image: Tensor) -> None:
@@ -160,7 +159,8 @@ class LayerMask(Masking):
             known = self._graphs.get(key)
             if known is not None and known.graph.fits(self.model):
                 return known
-        graph = capture(self.model, shape, image.dtype, device)
+        with EXCLUSION.capturing():
+            graph = capture(self.model, shape, image.dtype, device)
         while len(self._graphs) >= _KEPT:
             self._graphs.pop(next(iter(self._graphs)))
         captured = self._graphs[(graph.batch, *shape[1:], image.dtype, device)] = Executor(graph)

@@ -187,3 +187,66 @@ def test_shuffled_channels_between_convolutions():
     grown = F.max_pool2d(presence.double(), 3, 1, 1).bool()
     expected = LayerMask(second)(middle[:, [0, 4, 1, 5, 2, 6, 3, 7]], grown)
     torch.testing.assert_close(LayerMask(model)(x, presence), expected)
+
+
+class Tutorial(nn.Module):
+    """The network of PyTorch's own tutorial, which flattens with a view."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.head = nn.Conv2d(3, 6, 5), nn.Conv2d(6, 16, 5), nn.Linear(400, 10)
+
+    def maps(self, x):
+        return F.max_pool2d(F.relu(self.b(F.max_pool2d(F.relu(self.a(x)), 2))), 2)
+
+    def forward(self, x):
+        return self.head(self.maps(x).view(-1, 400))
+
+
+def test_a_view_flattens_a_map_in_the_order_of_the_model():
+    torch.manual_seed(0)
+    model = Tutorial().double().eval()
+    x, presence = maps(7, c=3, h=32, w=32)
+    presence[..., 20:] = False
+    maps_only = LayerMask(Function(lambda x, model: model.maps(x), model))
+    torch.testing.assert_close(LayerMask(model)(x, torch.ones(1, 1, 1, 1)), model(x))
+    expected = model.head(maps_only(x, presence).reshape(2, 400))
+    torch.testing.assert_close(LayerMask(model)(x, presence), expected)
+
+
+VIEWS = {
+    "view": lambda y: y.view(y.shape[0], -1),
+    "view of a contiguous map": lambda y: y.contiguous().view(y.shape[0], -1),
+    "view as one channel": lambda y: y.view(-1, 1, 6, 8),
+    "view as another": lambda y: y.view_as(y.flatten(1)),
+    "unsafe view": lambda y: aten._unsafe_view.default(y, [y.shape[0], 4 * 48]),
+    "unflatten": lambda y: y.view(y.shape[0], -1).unflatten(1, (8, 24)),
+    "view of an ordinary tensor": lambda y: F.adaptive_avg_pool2d(y, 3).view(y.shape[0], -1),
+}
+
+
+@pytest.mark.parametrize("name", VIEWS)
+def test_views_go_by_shape_and_not_by_strides(name):
+    """Values are channels-last here, and were contiguous when the model was captured."""
+    x, presence = maps(8)
+    model = Function(lambda x, conv: VIEWS[name](conv(x)), nn.Conv2d(4, 4, 1).double())
+    maps_only = LayerMask(model.parts[0])
+    if name == "view of an ordinary tensor":
+        maps_only = LayerMask(Function(lambda x, conv: F.adaptive_avg_pool2d(conv(x), 3), model.parts[0]))
+        expected = maps_only(x, presence).flatten(1)
+    else:
+        expected = VIEWS[name](maps_only(x, presence).contiguous())
+    torch.testing.assert_close(LayerMask(model)(x, presence), expected)
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_strides_of_memory_are_refused(masked):
+    def strided(x):
+        return (x if masked else x.mean((2, 3))).as_strided((2, 2), (1, 1))
+
+    assert LayerMask(Function(strided)).unsupported((2, 4, 6, 8)) == [("aten.as_strided.default", "")]
+
+
+def test_another_type_of_the_same_bytes_is_refused():
+    model = Function(lambda x: x.view(torch.int32).view(torch.float32))
+    assert ("aten.view.dtype", "") in LayerMask(model).unsupported((2, 4, 6, 8))

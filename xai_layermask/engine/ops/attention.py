@@ -72,15 +72,14 @@ class Attention(MaskedOperator):
 
     def presence(self, call: Call) -> Found:
         query = call.found[0]
-        if isinstance(query, PresenceMask):
-            return query
-        return None
+        return _tokens(query) if isinstance(query, PresenceMask) else None
 
     def value(self, call: Call, values: list[Any]) -> Any:
         seen_at = {place: call.with_borders(place) for place in (1, 2) if isinstance(call.found[place], PresenceMask)}
         if not seen_at:
             return call.run(values)
-        seen = intersection(*seen_at.values()) if len(seen_at) == 2 else next(iter(seen_at.values()))
+        first, *others = map(_tokens, seen_at.values())
+        seen = intersection(first, others[0]) if others else first
         mask, named = seen.mask.transpose(-2, -1), call.step.arguments
         if named["is_causal"]:
             mask = mask & mask.new_ones(values[0].shape[-2], values[1].shape[-2]).tril()
@@ -99,3 +98,10 @@ class Attention(MaskedOperator):
             scale=named["scale"],
             enable_gqa=named["enable_gqa"],
         )
+
+
+def _tokens(cells: PresenceMask) -> PresenceMask:
+    """Presence of whole tokens: where all channels are present."""
+    if not cells.varies(-1):
+        return cells
+    return cells.cached(("tokens",), lambda: PresenceMask(cells.mask.all(-1, keepdim=True)))

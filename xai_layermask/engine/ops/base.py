@@ -1,22 +1,24 @@
 """Masked operators: what an operator does to presence, what it must be given, and what it computes.
 
-A form is chosen once for each operator call of a graph ([`rules`][xai_layermask.engine.rules]) and then asked three
-things for every batch: the presence of its output, which cells of its inputs must be right for the wanted cells of its
-output, and its value. What stands at an absent cell matters only to an operator that looks at several cells; such a
-form says which absent cells it will read ("wanted"), and they are filled before it runs.
+A masked operator is chosen once for each operator call of a graph ([`rules`][xai_layermask.engine.rules]). Then it is
+asked three things for every batch: the presence of its output, which cells of its inputs must be right for the needed
+cells of its output, and its value. Absent cells hold arbitrary numbers. They matter only to an operator that reads
+several cells. Such an operator leaves them out, or says which of them it will read ("wanted"), and these are filled
+before it runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from ..graph import Shape, Step
-from ..mask import PresenceMask, intersection
+from ..mask import PresenceMask, joined
+from ..padding import fill_rings
 
 __all__ = [
     "Call",
@@ -26,8 +28,10 @@ __all__ = [
     "MaskedOperator",
     "MaskingSettings",
     "Pointwise",
+    "Singular",
     "Unrelated",
     "fill_absent",
+    "operands",
 ]
 
 Found = PresenceMask | None | tuple[Any, ...]
@@ -53,6 +57,7 @@ class Call:
         shapes: Shapes of the tensor inputs.
         inside: Presence of each tensor input when the whole image is present: all but borders.
         out: Presence of the output, once it is known.
+        mixed: The channels of a map differ in presence, and the operator takes whole positions: it fills a copy.
     """
 
     step: Step
@@ -61,6 +66,7 @@ class Call:
     shapes: tuple[Shape, ...]
     inside: tuple[Found, ...]
     out: Found = None
+    mixed: bool = False
 
     def cells(self, place: int = 0) -> PresenceMask:
         """Presence of a tensor input that is known to be masked."""
@@ -70,15 +76,37 @@ class Call:
         return found
 
     def with_borders(self, place: int = 0) -> PresenceMask:
-        """The cells of a masked input that count in a sum over many: present ones, and borders around the image.
+        """The cells of a masked input whose value is known: present ones, and borders around the image.
 
         A border that the model itself puts around an activation is part of what it was trained with.
         """
         return self.cells(place).with_borders(self.inside[place])
 
+    def of_maps(self, positions: bool) -> Call:
+        """The call with presence at the full height and width of its maps, and for whole positions if so asked."""
+        found, inside = (tuple(map(_expanded, cells, self.shapes)) for cells in (self.found, self.inside))
+        mixed = positions and any(isinstance(cells, PresenceMask) and cells.varies(1) for cells in found)
+        if mixed:
+            found, inside = (tuple(map(_one_channel, cells, inside)) for cells in (found, inside))
+        return replace(self, found=found, inside=inside, mixed=mixed)
+
+    def filled(self, x: Tensor, wanted: PresenceMask) -> Tensor:
+        """A copy of a map in which the wanted absent cells are filled."""
+        inside = self.inside[0]
+        return fill_rings(x, self.cells().rings(wanted, inside if isinstance(inside, PresenceMask) else None))
+
     def run(self, values: Sequence[Any]) -> Any:
         """Apply the operator to its tensor inputs, given in order."""
         return self.step(dict(zip(self.step.inputs, values, strict=True)))
+
+
+def _expanded(cells: Found, shape: Shape) -> Found:
+    return cells.expanded(shape) if isinstance(cells, PresenceMask) else cells
+
+
+def _one_channel(cells: Found, inside: Found) -> Found:
+    both = isinstance(cells, PresenceMask) and isinstance(inside, PresenceMask)
+    return cells.one_channel(inside) if both else cells
 
 
 @dataclass(frozen=True)
@@ -92,10 +120,18 @@ class Demand:
 class MaskedOperator:
     """What an operator does to presence and values; the base class makes the safe choices."""
 
-    #: The form hands the request to fill its output on to its input.
+    #: A request to fill the output is handed on to the input.
     hands_on: ClassVar[bool] = False
     #: Any tensor input may be masked, not the first one alone.
     any_masked: ClassVar[bool] = False
+    #: Cells of maps `(N, C, H, W)` are read by their place: presence that is the same along H or W comes at full size.
+    reads_maps: ClassVar[bool] = False
+    #: Presence of a map comes as one channel: what is absent in some channel is absent.
+    takes_positions: ClassVar[bool] = False
+
+    def prepared(self, call: Call) -> Call:
+        """The call with presence in the form that the operator takes."""
+        return call.of_maps(self.takes_positions) if self.reads_maps else call
 
     def presence(self, call: Call) -> Found:
         """Presence of the output; None where the output is an ordinary tensor."""
@@ -107,7 +143,7 @@ class MaskedOperator:
         Args:
             call: The call.
             needed: The cells of the output that must be right; None where the output is ordinary or a list.
-            wanted: The absent cells of the output that must be filled, for a form that hands this on.
+            wanted: The absent cells of the output that must be filled, if the operator hands this on.
         """
         return [Demand(found) if isinstance(found, PresenceMask) else None for found in call.found]
 
@@ -127,13 +163,7 @@ class Pointwise(MaskedOperator):
     any_masked: ClassVar[bool] = True
 
     def presence(self, call: Call) -> Found:
-        rank = max(len(shape) for shape in call.shapes)
-        joint: PresenceMask | None = None
-        for found in call.found:
-            if isinstance(found, PresenceMask):
-                cells = _lift(found, rank)
-                joint = cells if joint is None else intersection(joint, cells)
-        return joint
+        return joined(operands(call, max(len(shape) for shape in call.shapes)))
 
     def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         demands: list[Demand | None] = []
@@ -141,6 +171,31 @@ class Pointwise(MaskedOperator):
             same = needed is not None and isinstance(found, PresenceMask) and found.mask.shape == needed.mask.shape
             demands.append(Demand(needed if same and needed else found) if isinstance(found, PresenceMask) else None)
         return demands
+
+
+class Singular(Pointwise):
+    """A pointwise operator with a pole or an infinite slope, such as a logarithm or a quotient.
+
+    At an absent cell the slope may be infinite, and a gradient of 0 times it would be NaN. With gradients, absent cells
+    are therefore 0.5, where all of these operators are smooth.
+    """
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        if torch.is_grad_enabled():
+            for place, x in enumerate(values):
+                if isinstance(call.found[place], PresenceMask) and x.is_floating_point():
+                    values[place] = fill_absent(0.5, x, call.with_borders(place))
+        return call.run(values)
+
+
+def operands(call: Call, rank: int) -> list[tuple[PresenceMask, PresenceMask]]:
+    """Presence of the masked inputs, and their presence in a whole image, with `rank` dimensions."""
+    pairs = zip(call.found, call.inside, strict=True)
+    return [
+        (_lift(cells, rank), _lift(inside, rank))
+        for cells, inside in pairs
+        if isinstance(cells, PresenceMask) and isinstance(inside, PresenceMask)
+    ]
 
 
 def _lift(cells: PresenceMask, rank: int) -> PresenceMask:

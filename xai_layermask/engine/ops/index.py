@@ -9,8 +9,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..mask import PresenceMask, intersection
-from .base import Call, Found, MaskedOperator
+from ..mask import PresenceMask, joined
+from .base import Call, Found, MaskedOperator, operands
 from .view import Reshape
 
 __all__ = ["Index", "Stack"]
@@ -50,13 +50,10 @@ class Stack(MaskedOperator):
 
     def presence(self, call: Call) -> Found:
         dim = self.dim % (len(call.shapes[0]) + 1)
-        joint = first = next(cells for cells in call.found if isinstance(cells, PresenceMask))
-        for cells in call.found:
-            if isinstance(cells, PresenceMask):
-                joint = intersection(joint, cells)
+        joint = joined(operands(call, len(call.shapes[0])))
         if dim == 0 and any(isinstance(cells, PresenceMask) and cells is not joint for cells in call.found):
             # Along the batch each one keeps its own presence: they may come from different images.
-            one = first.mask.new_ones(())
+            one = joint.mask.new_ones(())
             masks = [cells.mask if isinstance(cells, PresenceMask) else one for cells in call.found]
             return PresenceMask(torch.stack(torch.broadcast_tensors(*masks)))
         return joint.cached(("stack", dim), lambda: PresenceMask(joint.mask.unsqueeze(dim)))

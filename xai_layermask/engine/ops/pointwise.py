@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch._ops import OpOverload
 
-__all__ = ["POINTWISE", "overloads"]
+__all__ = ["POINTWISE", "SINGULAR", "overloads"]
 
 #: Tagged as pointwise by ATen, but without a rule as such.
 _EXCLUDED = {
@@ -25,6 +25,11 @@ _UNTAGGED = """
     negative negative_ not_equal prelu rsub special_erf special_erfc special_exp2 special_expit special_expm1
     special_log1p special_logit special_round special_sinc special_xlogy subtract subtract_ true_divide true_divide_
     where
+""".split()
+#: Pointwise, with a pole or an infinite slope at some number.
+_SINGULAR = """
+    acos acosh addcdiv arccos arccosh arcsin arctan2 arctanh asin atan2 atanh div divide digamma float_power hypot
+    lgamma log log10 log1p log2 logit mvlgamma polygamma pow reciprocal rsqrt sqrt tan true_divide xlogy
 """.split()
 
 
@@ -58,4 +63,10 @@ POINTWISE: tuple[OpOverload, ...] = tuple(
     one
     for one in dict.fromkeys([*_tagged(), *overloads(*_UNTAGGED)])
     if [str(returned.type) for returned in one._schema.returns] == ["Tensor"]
+)
+#: Those of them that have a pole or an infinite slope.
+SINGULAR: frozenset[OpOverload] = frozenset(
+    one
+    for one in POINTWISE
+    if one._schema.name.removeprefix("aten::").rstrip("_") in _SINGULAR or one._schema.name.startswith("aten::special_")
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +13,7 @@ from torch import Tensor
 from ..mask import PresenceMask
 from .base import Call, Demand, Found, MaskedOperator, fill_absent
 
-__all__ = ["Norm", "Regions", "Resize"]
+__all__ = ["Nearest", "Norm", "Regions", "Resize"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Regions(MaskedOperator):
         kind: "mean" or "max".
     """
 
+    reads_maps: ClassVar[bool] = True
     size: tuple[int, int]
     kind: str = "mean"
 
@@ -99,40 +100,48 @@ def _wide(x: Tensor) -> torch.dtype:
     return torch.promote_types(x.dtype, torch.float32)
 
 
+class Nearest(MaskedOperator):
+    """Interpolation that picks cells, and picks their presence in the same way."""
+
+    reads_maps: ClassVar[bool] = True
+
+    def presence(self, call: Call) -> Found:
+        step, cells = call.step, call.cells()
+        key = ("nearest", step.operator, repr(step.args[1:]), repr(step.kwargs))
+        return cells.cached(key, lambda: PresenceMask(step({step.inputs[0]: cells.mask.float()}) > 0.5))
+
+
 @dataclass(frozen=True)
 class Resize(MaskedOperator):
-    """Interpolation: presence by nearest neighbour, values over filled cells.
+    """Interpolation: presence is that of the nearest cell, and values are read from filled cells.
 
     Args:
-        reach: Rings of absent cells that the interpolation looks at.
+        reach: How far from the nearest cell the interpolation reads, in cells.
     """
 
+    reads_maps: ClassVar[bool] = True
+    takes_positions: ClassVar[bool] = True
     reach: int
 
     def presence(self, call: Call) -> Found:
         cells, size = call.cells(), tuple(call.step.shape[2:])
+        return cells.cached(
+            ("resize", size), lambda: PresenceMask(F.interpolate(cells.mask.float(), size, mode="nearest") > 0.5)
+        )
 
-        def make() -> PresenceMask:
-            mask = cells.mask.float()
-            # An operator that picks cells picks their presence as well, whatever it is told of scales.
-            picks = call.step({call.step.inputs[0]: mask}) if not self.reach else None
-            return PresenceMask((F.interpolate(mask, size, mode="nearest") if picks is None else picks) > 0.5)
-
-        step = call.step
-        return cells.cached(("resize", step.operator, repr(step.args[1:]), repr(step.kwargs), size), make)
+    def _read(self, call: Call) -> PresenceMask:
+        """The cells that the output reads where it is present or a border."""
+        cells, width = call.with_borders(), 2 * self.reach + 1
+        sides = cells.mask.shape[2], cells.mask.shape[3]
+        return cells.window((width, width), (1, 1), (self.reach, self.reach), (1, 1), sides)
 
     def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
-        cells = call.cells()
-        if not self.reach:
-            return [Demand(cells)]
-        near = cells.window((2 * self.reach + 1,) * 2, (1, 1), (self.reach,) * 2, (1, 1), _sides(cells))
-        return [Demand(cells, near if call.settings.padding == "neighbor" else None)]
+        fills = call.settings.padding == "neighbor" and not call.mixed
+        return [Demand(call.cells(), self._read(call) if fills else None)]
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        if self.reach and call.settings.padding != "neighbor":
-            values[0] = fill_absent(0.0, values[0], call.cells())
+        if call.settings.padding != "neighbor":
+            values[0] = fill_absent(0.0, values[0], call.with_borders())
+        elif call.mixed:
+            values[0] = call.filled(values[0], self._read(call))
         return call.run(values)
-
-
-def _sides(cells: PresenceMask) -> tuple[int, int]:
-    return cells.mask.shape[2], cells.mask.shape[3]

@@ -31,7 +31,7 @@ class Transposed(Window):
         return any(len(line) > 0 and int(line[-1] - line[0]) >= len(line) for line in places)
 
     def presence(self, call: Call) -> Found:
-        return self._windows(call, call.cells().one_channel())
+        return self._windows(call, call.cells())
 
     def _windows(self, call: Call, cells: PresenceMask) -> PresenceMask:
         threshold = call.settings.threshold
@@ -54,12 +54,13 @@ class Transposed(Window):
 
     def _inside(self, call: Call) -> Tensor:
         whole = call.inside[0]
-        mask = whole.one_channel().mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
+        mask = whole.mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
         return self._reached(call, mask.float()).to(call.cells().mask.device)
 
     def _touched(self, out: PresenceMask, shape: Shape) -> PresenceMask:
         return out.window(self.kernel, self.stride, self.padding, self.dilation, (shape[2], shape[3]))
 
-    def _rescaling(self, call: Call, cells: PresenceMask) -> Tensor:
-        inside = self._inside(call)
-        return torch.where(inside > 0, inside / self._reached(call, cells.mask.float()).clamp(min=1), 1.0)
+    def _rescaling(self, call: Call, dtype: torch.dtype) -> Tensor:
+        precise = torch.promote_types(dtype, torch.float32)
+        inside, present = self._inside(call).to(precise), self._reached(call, call.cells().mask.to(precise))
+        return torch.where(inside > 0, inside / present.clamp(min=1), 1.0).to(dtype)

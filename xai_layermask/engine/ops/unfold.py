@@ -52,9 +52,8 @@ class Unfold(Window):
     def value(self, call: Call, values: list[Any]) -> Any:
         if call.settings.padding != "partial":
             return super().value(call, values)
-        cells = call.cells().one_channel()
-        values[0] = fill_absent(0.0, values[0], call.with_borders().one_channel())
-        return call.run(values) * self._rescaling(call, cells).flatten(2).to(values[0].dtype)
+        values[0] = fill_absent(0.0, values[0], call.with_borders())
+        return call.run(values) * self._rescaling(call, values[0].dtype).flatten(2)
 
 
 class Fold(MaskedOperator):

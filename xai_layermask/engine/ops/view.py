@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ..graph import Shape
-from ..mask import PresenceMask, intersection
-from .base import Call, Demand, Found, MaskedOperator, Pointwise
+from ..mask import PresenceMask, joined
+from .base import Call, Demand, Found, MaskedOperator, Pointwise, operands
 
-__all__ = ["Concat", "Permute", "Pick", "Reshape", "compact"]
+__all__ = ["Concat", "Permute", "Pick", "Reshape", "Scatter", "compact"]
 
 
 #: Where rearranged masks do not vary, by operator, arguments and shapes: the same for every mask.
@@ -45,15 +45,13 @@ class Reshape(MaskedOperator):
 
     @staticmethod
     def _apply(call: Call, tensor: Tensor) -> Any:
-        # Where the value's layout allows a view and the mask's does not, reshape is the same.
-        view = call.step.name.startswith(("aten.view.", "aten._unsafe_view"))
         # A second tensor lends its shape alone.
         models = {
             index: tensor.new_empty(()).expand(shape)
             for index, shape in zip(call.step.inputs[1:], call.shapes[1:], strict=True)
         }
         given = models | {call.step.inputs[0]: tensor}
-        return call.step(given, torch.ops.aten.reshape.default if view else None)
+        return call.step(given)
 
     def _uniform(self, call: Call, cells: PresenceMask, shape: Shape) -> tuple[tuple[int, ...], ...]:
         origin = torch.arange(cells.mask.numel(), dtype=torch.int32).view(cells.mask.shape).expand(shape)
@@ -141,11 +139,10 @@ class Concat(MaskedOperator):
             shape[dim] > 1 for cells, shape in zip(call.found, call.shapes, strict=True) if cells is not None
         )
         uniform = not any(cells.varies(dim) for cells in masked)
-        if uniform and (wide or (rank == 4 and dim == 1)):
-            joint = masked[0]
-            for cells in masked[1:]:
-                joint = intersection(joint, cells)
-            return joint
+        # Presence of channels-last maps varies along dimension 1, their height.
+        space = rank == 4 and dim > 1 and not any(cells.varies(1) for cells in masked)
+        if uniform and ((rank == 4 and dim == 1) or (wide and not space)):
+            return joined(operands(call, rank))
         size = [max(sizes) for sizes in zip(*(cells.mask.shape for cells in masked), strict=True)]
         parts = []
         for found, shape in zip(call.found, call.shapes, strict=True):
@@ -156,3 +153,47 @@ class Concat(MaskedOperator):
 
     def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         return Pointwise().demand(call, needed, wanted)
+
+
+@dataclass(frozen=True)
+class Scatter(MaskedOperator):
+    """One tensor with a part of it replaced by another, as a write to a slice does it.
+
+    The part brings its presence along. As in a concatenation, a cell is present where it is in all channels.
+
+    Args:
+        dim: The dimension along which the part lies.
+    """
+
+    any_masked: ClassVar[bool] = True
+    dim: int
+
+    def presence(self, call: Call) -> Found:
+        (whole, part), rank = call.shapes, len(call.shapes[0])
+        if whole == part:
+            return call.found[1]
+        dim = self.dim % rank
+        picked = len(part) < rank  # a single row, without its dimension
+        found = [
+            [_aligned(one, dim if picked and place else None) for place, one in enumerate(pair)]
+            for pair in (call.found, call.inside)
+        ]
+        pairs = [(a, b) for a, b in zip(*found, strict=True) if a is not None and b is not None]
+        if not any(cells.varies(dim) for cells, _ in pairs):
+            return joined(pairs)
+        one = pairs[0][0].mask.new_ones([1] * rank)
+        masks = [one if cells is None else cells.mask for cells in found[0]]
+        sizes = list(torch.broadcast_shapes(*(mask.narrow(dim, 0, 1).shape for mask in masks)))
+        sizes[dim] = whole[dim]
+        base = masks[0].expand(sizes)
+        sizes[dim] = 1 if picked else part[dim]
+        new = masks[1].expand(sizes)
+        result = call.step({call.step.inputs[0]: base, call.step.inputs[1]: new.squeeze(dim) if picked else new})
+        before = found[0][0]
+        return before if before is not None and torch.equal(before.mask, result) else PresenceMask(result)
+
+
+def _aligned(cells: Any, dim: int | None) -> PresenceMask | None:
+    if not isinstance(cells, PresenceMask) or dim is None:
+        return cells if isinstance(cells, PresenceMask) else None
+    return cells.cached(("aligned", dim), lambda: PresenceMask(cells.mask.unsqueeze(dim)))

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..graph import Shape
 from ..mask import PresenceMask
-from ..padding import Pair, fill_rings, ring_geometry, window_sum
+from ..padding import Pair, window_sum
 from .base import Call, Demand, Found, MaskedOperator, fill_absent
 
 __all__ = ["Border", "Window"]
@@ -29,6 +29,8 @@ class Window(MaskedOperator):
         kind: "conv", "max" or "mean".
     """
 
+    reads_maps: ClassVar[bool] = True
+    takes_positions: ClassVar[bool] = True
     kernel: Pair
     stride: Pair
     padding: Pair
@@ -38,7 +40,7 @@ class Window(MaskedOperator):
     def presence(self, call: Call) -> Found:
         threshold = call.settings.threshold
         inside = self._inside(call) if threshold else None
-        return call.cells().one_channel().window(*self._geometry(call), threshold, inside)
+        return call.cells().window(*self._geometry(call), threshold, inside)
 
     def _geometry(self, call: Call) -> tuple[Pair, Pair, Pair, Pair, Pair]:
         size = (call.step.shape[2], call.step.shape[3])
@@ -47,16 +49,15 @@ class Window(MaskedOperator):
     def _inside(self, call: Call) -> Tensor:
         """For each window its number of cells inside the image, `(1, 1, h, w)`."""
         whole = call.inside[0]
-        mask = whole.one_channel().mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
+        mask = whole.mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
         return window_sum(mask.float(), *self._geometry(call)).to(call.cells().mask.device)
 
     def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         cells = call.cells()
         touched = self._touched(needed or call.out, call.shapes[0]) if isinstance(call.out, PresenceMask) else cells
-        # What is present in some channels only is filled in a copy, when its value is there.
-        fills = self._fills(call) and not cells.varies(1)
+        fills = self._fills(call) and not call.mixed
         if self.kernel == (1, 1) or cells.contains(touched):
-            first = Demand(cells if cells.varies(1) else touched)
+            first = Demand(touched)
         else:
             first = Demand(cells, touched if fills else None)
         return [first, *[None] * (len(call.found) - 1)]
@@ -83,35 +84,33 @@ class Window(MaskedOperator):
         return out.cached(("touched", k, s, p, d, size), make)
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        cells = call.cells().one_channel()
         if self._fills(call) or self.kernel == (1, 1):
-            if call.cells().varies(1):
-                values[0] = self._filled(call, cells, values[0])
+            if call.mixed and isinstance(call.out, PresenceMask):
+                values[0] = call.filled(values[0], self._touched(call.out, call.shapes[0]))
             return call.run(values)
         partial = call.settings.padding == "partial" and (self.kind == "conv" or call.settings.pool_padding)
         nothing = float("-inf") if partial and self.kind == "max" else 0.0
-        values[0] = fill_absent(nothing, values[0], call.with_borders().one_channel())
+        values[0] = fill_absent(nothing, values[0], call.with_borders())
         y = call.run(values)
-        if not partial or self.kind == "max":
+        if not partial:
             return y
+        if self.kind == "max":
+            # Where nothing is present the maximum is -inf, and a gradient of 0 times it would be NaN.
+            return y.masked_fill(y == nothing, 0.0)
         bias = values[2].view(-1, 1, 1) if len(values) > 2 else y.new_zeros(())
-        return (y - bias) * self._rescaling(call, cells).to(y.dtype) + bias
+        return (y - bias) * self._rescaling(call, y.dtype) + bias
 
-    def _filled(self, call: Call, cells: PresenceMask, x: Tensor) -> Tensor:
-        rounds = max(d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True))
-        border = call.with_borders().one_channel().mask & ~cells.mask
-        return fill_rings(x.clone(), ring_geometry(cells.mask, rounds=rounds, inside=~border))
-
-    def _rescaling(self, call: Call, cells: PresenceMask) -> Tensor:
+    def _rescaling(self, call: Call, dtype: torch.dtype) -> Tensor:
         """Cells of each window inside the image, divided by its present cells (partial convolution)."""
-        geometry = self._geometry(call)
+        cells = call.cells()
+        geometry, precise = self._geometry(call), torch.promote_types(dtype, torch.float32)
 
         def make() -> Tensor:
             # A window that lies on a border alone keeps the value that the model gives it.
-            inside = self._inside(call).clamp(min=1)
-            return inside / window_sum(cells.mask.float(), *geometry).clamp(min=1)
+            inside = self._inside(call).clamp(min=1).to(precise)
+            return (inside / window_sum(cells.mask.to(precise), *geometry).clamp(min=1)).to(dtype)
 
-        return cells.cached(("rescaling", *geometry), make)
+        return cells.cached(("rescaling", dtype, *geometry), make)
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ class Border(MaskedOperator):
     mode: str
 
     def presence(self, call: Call) -> Found:
-        cells = call.cells()
+        cells = self._spread(call)
 
         def make() -> PresenceMask:
             if self.mode != "constant":
@@ -139,9 +138,22 @@ class Border(MaskedOperator):
 
         return cells.cached(("border", self.pad, self.mode), make)
 
+    def _spread(self, call: Call) -> PresenceMask:
+        """Presence of the input at full size along the dimensions that get a border, but for channels."""
+        cells, shape = call.cells(), call.shapes[0]
+        sizes, rank = list(cells.mask.shape), len(shape)
+        channels = 1 if rank == 4 and sizes[1] == 1 else rank - 1
+        for i in range(0, len(self.pad), 2):
+            dim = rank - 1 - i // 2
+            if any(self.pad[i : i + 2]) and dim != channels:
+                sizes[dim] = shape[dim]
+        if sizes == list(cells.mask.shape):
+            return cells
+        return cells.cached(("spread", *sizes), lambda: PresenceMask(cells.mask.expand(sizes)))
+
     def _sizes(self, call: Call) -> list[int]:
         """The padding of the mask: none along dimensions where presence does not vary, such as channels."""
-        mask, shape = call.cells().mask, call.shapes[0]
+        mask, shape = self._spread(call).mask, call.shapes[0]
         sizes = list(self.pad)
         for i in range(0, len(sizes), 2):
             dim = len(shape) - 1 - i // 2
@@ -150,7 +162,7 @@ class Border(MaskedOperator):
         return sizes
 
     def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
-        cells = call.cells()
+        cells = self._spread(call)
         if wanted is None:
             return [Demand(cells)]
         if self.mode != "constant":
