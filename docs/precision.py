@@ -19,7 +19,7 @@ from scipy.stats import spearmanr
 
 from xai_layermask import maskings
 from xai_layermask.engine.runtime import noise
-from xai_layermask.experiments.runner.source import Source
+from xai_layermask.experiments.runner import ModelSpec
 from xai_layermask.explain.predictor import Predictor
 from xai_layermask.explain.sampling import lime_samples
 from xai_layermask.explain.surrogate import ridge
@@ -40,7 +40,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=int, default=20)
     args = parser.parse_args()
 
-    classifier = Source(args.model, args.weights, args.preprocess).load()
+    classifier = ModelSpec(args.model, args.weights, args.preprocess).load()
     preprocess = classifier.preprocess
     masking = maskings.make(args.masking, classifier.model, preprocess)
     with (args.images / "labels.csv").open() as file:

@@ -19,12 +19,12 @@ from torch import nn
 from xai_layermask import Preprocess
 from xai_layermask.dataset import Dataset, Item
 from xai_layermask.errors import InputError
+from xai_layermask.experiments import Store
 from xai_layermask.experiments.protocols import Protocol
-from xai_layermask.experiments.runner import Crew, Source, agenda, evaluate
-from xai_layermask.experiments.store import Store
+from xai_layermask.experiments.runner import ModelSpec, WorkerPool, evaluate, work_plan
 from xai_layermask.models import Classifier
 
-SOURCE = Source("faked:tiny")
+MODEL = ModelSpec("faked:tiny")
 
 
 def tiny(seed=0):
@@ -39,7 +39,7 @@ def other():
 
 @dataclass(frozen=True)
 class Fake(Protocol):
-    """Asks once about every picture, leaves a trace for every time it is asked, and does what a picture's name says."""
+    """Predicts once for every picture, leaves a trace each time, and does what the picture's name says."""
 
     name: ClassVar[str] = "fake"
     maskings: ClassVar[tuple[str, ...]] = ("black", "layer")
@@ -50,7 +50,7 @@ class Fake(Protocol):
     def passes(self, height, width, segments):
         return 3
 
-    def rows(self, subject, item, masking, segments, seed):
+    def rows(self, classifier, item, masking, segments, seed):
         with open(Path(self.folder, f"{item.name}.{masking}.{seed}.trace"), "a") as file:
             file.write(f"{os.getpid()}\n")
         time.sleep(self.pause)
@@ -63,21 +63,17 @@ class Fake(Protocol):
             raise InputError(f"{item.name!r} must be right, but it is wrong: mend it.")
         if deed == "buggy":
             raise ZeroDivisionError("division by zero")
-        ids = subject.segments(item, segments)
-        keep = np.array([[True, False, True, True]])
+        ids = classifier.segments(item, segments)
+        coalitions = np.array([[True, False, True, True]])
         # Sums come out in another order with other numbers of threads; with one, rows are the same to the last bit.
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
-            values = subject.answers(item, masking, ids, keep)[0]
+            values = classifier.predictions(item, masking, ids, coalitions)[0]
         finally:
             torch.set_num_threads(threads)
         for value in values:
             yield {"value": float(value), "seed": seed, "threads": threads}
-
-    @classmethod
-    def summarise(cls, rows):
-        return list(rows)
 
 
 def dataset(folder, *names):
@@ -93,13 +89,13 @@ def dataset(folder, *names):
 
 
 def given_up(picture, masking):
-    """What is said of a unit that every worker dies of."""
-    unit = f"{picture!r} with faked:tiny, {masking} patches:8"
-    return f"{unit}: its workers died again and again, so it was given up; look at their memory."
+    """The problem of a trial that kills every worker."""
+    trial = f"{picture!r} with faked:tiny, {masking} patches:8"
+    return f"{trial}: given up, since its workers died 3 times: check their memory"
 
 
 def traces(folder):
-    """How many times each unit has been begun."""
+    """How many times each trial has been started."""
     return Counter({path.name: len(path.read_text().split()) for path in Path(folder).glob("*.trace")})
 
 
@@ -109,15 +105,15 @@ def results(folder):
     if not path.exists():
         return {}
     with Store(path, create=False) as store:
-        return {(unit.picture, unit.masking): [row["value"] for row in rows] for unit, rows in store.rows()}
+        return {(trial.picture, trial.masking): [row["value"] for row in rows] for trial, rows in store.rows()}
 
 
 def run(folder, names, pause=0.0, maskings=(), jobs=1, scheduler=None, **options):
     """Evaluate into `folder/results.db`."""
     protocol = Fake(str(folder), pause)
-    with Store(Path(folder, "results.db")) as store, Crew(jobs, scheduler) as crew:
-        todo = agenda(protocol, dataset(folder, *names), [SOURCE], maskings, store=store)
-        return evaluate(todo, store, crew, "cpu", **options)
+    with Store(Path(folder, "results.db")) as store, WorkerPool(jobs, scheduler) as pool:
+        plan = work_plan(protocol, dataset(folder, *names), [MODEL], maskings, store=store)
+        return evaluate(plan, store, pool, "cpu", **options)
 
 
 if __name__ == "__main__":

@@ -7,26 +7,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from xai_layermask.experiments.store import Unit
+from xai_layermask.experiments import Trial
 
-UNIT = Unit("", "{}", "lite0", "abcdef012345", "grey", "", "", "", 0, "float32", "0.1.0")
+TRIAL = Trial("", "{}", "lite0", "abcdef012345", "grey", "", "", "", 0, "float32", "0.1.0")
 FRACTIONS = (0.0, 0.5, 1.0)
 MASKINGS = ("grey", "layer")
 COUNT = 8
 BEST = '{"k":20}'
 
 
-def units(protocol, segments=("",), maskings=MASKINGS, count=COUNT, **changes):
-    """A unit for every picture, masking and segmentation, with something to draw from that is its own."""
+def trials(protocol, segments=("",), maskings=MASKINGS, count=COUNT, **changes):
+    """A trial for every picture, masking and segmentation, with something to draw from that is its own."""
     for cut in segments:
         for masking in maskings:
             for number in range(count):
                 generator = np.random.default_rng([number, *f"{protocol} {masking} {cut}".encode()])
-                unit = replace(
-                    UNIT, protocol=protocol, masking=masking, segments=cut, picture=f"{number}.jpg",
+                trial = replace(
+                    TRIAL, protocol=protocol, masking=masking, segments=cut, picture=f"{number}.jpg",
                     picture_digest=f"d{number}", **changes,
                 )
-                yield unit, number, generator
+                yield trial, number, generator
 
 
 def _removal(number, generator, orders):
@@ -41,20 +41,20 @@ def _removal(number, generator, orders):
 
 
 def robustness(**changes):
-    for unit, number, generator in units("robustness", ("patches:16", "slic:100"), **changes):
-        yield unit, list(_removal(number, generator, ("random", "salient", "least")))
+    for trial, number, generator in trials("robustness", ("patches:16", "slic:100"), **changes):
+        yield trial, list(_removal(number, generator, ("random", "salient", "least")))
 
 
 def colours(**changes):
-    for unit, number, generator in units("colours", **changes):
-        yield unit, [{"colour": unit.masking, **row} for row in _removal(number, generator, ("random",))]
+    for trial, number, generator in trials("colours", **changes):
+        yield trial, [{"colour": trial.masking, **row} for row in _removal(number, generator, ("random",))]
 
 
 def ablation(**changes):
-    for unit, number, generator in units("ablation", ("patches:16",), **{"settings": BEST, **changes}):
-        rows = [{"part": "robustness", "variant": unit.masking, **row} for row in
+    for trial, number, generator in trials("ablation", ("patches:16",), **{"settings": BEST, **changes}):
+        rows = [{"part": "robustness", "variant": trial.masking, **row} for row in
                 _removal(number, generator, ("random",))]
-        known = {"part": "lime", "variant": unit.masking, "label": number // 2, "whole": 7}
+        known = {"part": "lime", "variant": trial.masking, "label": number // 2, "whole": 7}
         if number == 3:
             rows.append(known | {"kept": False})
         else:
@@ -63,31 +63,31 @@ def ablation(**changes):
                          "jaccard": float(generator.random()), "r2": 0.5}
                 for removed in (0.3, 0.5, 0.7)
             ]
-        yield unit, rows
+        yield trial, rows
 
 
 def lime(**changes):
-    for unit, number, generator in units("lime", ("patches:16", "slic:250"), **{"settings": BEST, **changes}):
+    for trial, number, generator in trials("lime", ("patches:16", "slic:250"), **{"settings": BEST, **changes}):
         known = {"label": number // 2, "whole": 7, "probability": 0.5}
         found = {
             "alignment": float(generator.normal()), "jaccard": None if number == 4 else float(generator.random()),
             "ablated": int(generator.choice([number // 2, 7])), "r2": float(generator.random()), "segments_count": 9,
         }
-        yield unit, [{"kept": False, **known} if number == 3 else {"kept": True, **known, **found}]
+        yield trial, [{"kept": False, **known} if number == 3 else {"kept": True, **known, **found}]
 
 
 def mask_shape(**changes):
-    for unit, number, generator in units("mask-shape", **changes):
+    for trial, number, generator in trials("mask-shape", **changes):
         label = number // 2
-        yield unit, [{
+        yield trial, [{
             "label": label, "whole": 7 if number == 3 else label, "kept": number != 3, "object_share": 0.3,
             "object_out": int(generator.choice([label, 7])), "broken_out": int(generator.choice([label, 7])),
         }]
 
 
 def linearity(**changes):
-    for unit, _, generator in units("linearity", **changes):
-        yield unit, [
+    for trial, _, generator in trials("linearity", **changes):
+        yield trial, [
             {"size": size, "tiles": (224 // size) ** 2, "cosine": float(generator.random()),
              "norm_whole": float(1 + generator.random()), "norm_sum": float(generator.random()),
              "norm_parts": float(generator.random()), "distance": float(generator.random())}
@@ -96,17 +96,17 @@ def linearity(**changes):
 
 
 def collapse(**changes):
-    for unit, number, generator in units("collapse", **changes):
+    for trial, number, generator in trials("collapse", **changes):
         rows = []
         for size in (224, 64):
             vector = generator.normal(size=6) + 0.5
             packed = base64.b64encode((vector / np.linalg.norm(vector)).astype("<f2").tobytes()).decode()
             rows.append({
-                "size": size, "fraction": 1 - (size / 224) ** 2, "picture": unit.picture,
+                "size": size, "fraction": 1 - (size / 224) ** 2, "picture": trial.picture,
                 "features": None if number == 3 and size == 64 else packed, "norm": 1.0,
                 "cosine_whole": float(generator.random()),
             })
-        yield unit, rows
+        yield trial, rows
 
 
 EVERY = {

@@ -12,7 +12,7 @@ from xai_layermask import catalog
 from xai_layermask.dataset import LAYOUTS
 from xai_layermask.errors import InputError
 from xai_layermask.experiments.protocols import PROTOCOLS
-from xai_layermask.experiments.report import PARTS
+from xai_layermask.experiments.report import SECTIONS
 from xai_layermask.explain.sampling import LIME_SCHEMES, SHAP_SCHEMES
 from xai_layermask.explain.surrogate import METHODS
 from xai_layermask.images import sample_photograph
@@ -99,7 +99,7 @@ def test_layouts_and_protocols_are_those_that_are_listed():
     assert ("auto", *LAYOUTS) == catalog.LAYOUTS
     settings = {name: tuple(field.name for field in dataclasses.fields(one)) for name, one in PROTOCOLS.items()}
     assert settings == catalog.PROTOCOL_SETTINGS
-    assert list(catalog.PROTOCOL_SETTINGS) == list(PARTS)
+    assert list(catalog.PROTOCOL_SETTINGS) == list(SECTIONS)
 
 
 def test_torchvision_has_the_classifiers_that_are_suggested():

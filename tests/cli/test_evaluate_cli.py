@@ -10,7 +10,7 @@ from faked import dataset
 from xai_layermask.cli.evaluate import run
 from xai_layermask.cli.parser import parse
 from xai_layermask.errors import InputError
-from xai_layermask.experiments.store import Store
+from xai_layermask.experiments import Store
 
 WORDS = ("robustness", "--data", ".", "--model", "faked:tiny", "--segments", "patches:8", "--maskings", "black,layer",
          "--set", "orders=random", "--set", "fractions=0,.5,1", "--device", "cpu")  # fmt: skip
@@ -38,19 +38,19 @@ def said(capsys, *words):
 def test_it_fills_a_store_and_says_what_was_left_out(folder, capsys):
     out, err = said(capsys, *WORDS)
     assert out == (
-        "robustness with 2 pictures: 4 units to do (16 forward passes), 0 already in the store\n"
-        "4 units written to results.db\n"
+        "robustness with 2 pictures: 4 trials to do (16 forward passes), 0 already in the store\n"
+        "4 trials written to results.db\n"
     )
     assert err.count("\n") == 1
     assert err.startswith("left out: ")
     assert "gone.png" in err
     with Store("results.db", create=False) as store:
         found = [(unit.picture, unit.masking, [row["fraction"] for row in rows]) for unit, rows in store.rows()]
-        assert [json.loads(unit.settings) for unit in store.units()] == [
+        assert [json.loads(trial.settings) for trial in store.trials()] == [
             {"orders": ["random"], "fractions": [0, 0.5, 1]}
         ] * 4
     assert found == [(name, masking, [0, 0.5, 1]) for masking in ("black", "layer") for name in ("a.png", "b.png")]
-    assert "0 units to do (0 forward passes), 4 already in the store\n0 units written" in said(capsys, *WORDS).out
+    assert "0 trials to do (0 forward passes), 4 already in the store\n0 trials written" in said(capsys, *WORDS).out
 
 
 def test_json_and_quiet(folder, capsys):
@@ -64,10 +64,10 @@ def test_json_and_quiet(folder, capsys):
 
 
 def test_a_dry_run_makes_nothing(folder, capsys, monkeypatch):
-    monkeypatch.setattr("xai_layermask.experiments.runner.speed._SECONDS", 0.01)
+    monkeypatch.setattr("xai_layermask.experiments.runner.duration._SECONDS", 0.01)
     before = sorted(path.name for path in folder.iterdir())
     out = said(capsys, *WORDS, "--dry-run").out.splitlines()
-    assert out[0] == "robustness with 2 pictures: 4 units to do (16 forward passes), 0 already in the store"
+    assert out[0] == "robustness with 2 pictures: 4 trials to do (16 forward passes), 0 already in the store"
     assert out[1].startswith("about ")
     assert out[1].endswith(" s with 1 worker, as measured on this machine")
     assert sorted(path.name for path in folder.iterdir()) == before
@@ -99,7 +99,7 @@ def test_weights_and_preprocessing_are_for_the_model_that_is_named(folder, capsy
         (["--set", "order=random"], r"for --set of robustness, got 'order': did you mean 'orders'"),
         (["--strict"], r"gone.png"),
         (["--data", "nowhere"], r"expected an existing folder for data, got 'nowhere'"),
-        (["--store", "nowhere/results.db"], r"store must be in a folder that exists"),
+        (["--store", "nowhere/results.db"], r"expected an existing folder for store, got .nowhere."),
     ],
 )
 def test_wrong_words_are_told(folder, words, sentence):

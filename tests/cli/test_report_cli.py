@@ -12,7 +12,7 @@ from report_rows import EVERY
 from xai_layermask.cli.parser import parse
 from xai_layermask.cli.report import run
 from xai_layermask.errors import InputError
-from xai_layermask.experiments.store import Store
+from xai_layermask.experiments import Store
 
 
 @pytest.fixture
@@ -21,8 +21,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with Store("results.db") as store:
         for protocol in ("mask-shape", "linearity"):
-            for unit, rows in EVERY[protocol](count=3):
-                store.put(unit, rows, seconds=1.0, worker="here")
+            for trial, rows in EVERY[protocol](count=3):
+                store.put(trial, rows, seconds=1.0, worker="here")
     return tmp_path
 
 
@@ -65,7 +65,7 @@ def test_quiet_says_nothing(folder, capsys):
 
 
 def test_a_store_that_is_not_there_is_refused_and_not_made(folder):
-    with pytest.raises(InputError, match=r"there is none at 'nowhere\.db'"):
+    with pytest.raises(InputError, match=r"expected an existing file for store, got 'nowhere\.db'"):
         report("nowhere.db")
     assert not (folder / "nowhere.db").exists()
     assert not (folder / "report").exists()

@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from xai_layermask.experiments.benchmark import EXPLANATIONS, FORWARDS, REFERENCE, peak_memory, race, trial
+from xai_layermask.experiments.benchmark import (
+    EXPLANATIONS,
+    FORWARDS,
+    REFERENCE,
+    benchmark_case,
+    peak_memory,
+    time_in_turns,
+)
 
 
 def network():
@@ -19,8 +26,8 @@ def network():
 
 
 @pytest.fixture
-def tried():
-    return trial(network(), (32, 32), "patches:8", 4)
+def case():
+    return benchmark_case(network(), (32, 32), "patches:8", 4)
 
 
 def test_ratios_are_taken_within_rounds(monkeypatch):
@@ -28,30 +35,30 @@ def test_ratios_are_taken_within_rounds(monkeypatch):
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
     order = []
     contenders = {"slow": lambda: order.append("slow"), "plain": lambda: order.append("plain")}
-    slow, plain = race(contenders, "plain", 3)
+    slow, plain = time_in_turns(contenders, "plain", 3)
     assert order == ["slow", "plain"] * 4
     assert (slow.name, slow.ratio, slow.seconds) == ("slow", 2.0, 8)  # of 3/2, 30/10 and 8/4; of 3, 30 and 8
     assert (plain.ratio, plain.seconds) == (1.0, 4)
 
 
-def test_masks_are_new_for_every_batch(tried):
-    first, second = tried.presence(), tried.presence()
+def test_masks_are_new_for_every_batch(case):
+    first, second = case.presence(), case.presence()
     assert first.shape == (4, 1, 32, 32)
     assert not torch.equal(first, second)
     assert 0 < first.float().mean() < 1
 
 
 @pytest.mark.parametrize("name", FORWARDS)
-def test_forward_passes_answer_for_a_batch(tried, name):
+def test_forward_passes_answer_for_a_batch(case, name):
     with torch.inference_mode():
-        assert tried.forward(name)().shape == (4, 5)
+        assert case.forward(name)().shape == (4, 5)
 
 
 def test_contenders_of_one_kind_answer_alike():
     answers = []
     for name in FORWARDS:
         with torch.inference_mode():
-            answers.append(trial(network(), (32, 32), "patches:8", 4).forward(name)())
+            answers.append(benchmark_case(network(), (32, 32), "patches:8", 4).forward(name)())
     given, laid, grey, masked, literal = answers
     assert torch.allclose(given, laid, atol=1e-5)
     assert torch.allclose(masked, literal, atol=1e-5)
@@ -60,10 +67,10 @@ def test_contenders_of_one_kind_answer_alike():
 
 
 @pytest.mark.parametrize("name", EXPLANATIONS)
-def test_every_explainer_takes_the_samples_it_is_said_to(tried, name):
+def test_every_explainer_takes_the_samples_it_is_said_to(case, name):
     rows = []
-    tried.model.register_forward_pre_hook(lambda module, args: rows.append(len(args[0])))
-    explain = tried.explanation(name, 40)
+    case.model.register_forward_pre_hook(lambda module, args: rows.append(len(args[0])))
+    explain = case.explanation(name, 40)
     if not name.startswith("LayerMaskExplainer"):
         rows.clear()
         explain()
@@ -72,10 +79,10 @@ def test_every_explainer_takes_the_samples_it_is_said_to(tried, name):
         assert explain().settings.n_samples == 40
 
 
-def test_overhead_is_a_share(tried):
-    hooks = len(tried.model._forward_hooks)
-    assert 0 < tried.overhead(40) < 1
-    assert len(tried.model._forward_hooks) == hooks
+def test_overhead_is_a_share(case):
+    hooks = len(case.model._forward_hooks)
+    assert 0 < case.overhead(40) < 1
+    assert len(case.model._forward_hooks) == hooks
 
 
 def test_peak_memory_grows_with_what_is_held():

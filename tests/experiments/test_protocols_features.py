@@ -9,9 +9,8 @@ from tiny import classifier, item
 from torch import nn
 
 from xai_layermask.errors import InputError
-from xai_layermask.experiments.protocols import Asker, Collapse, Linearity
-from xai_layermask.experiments.protocols.collapse import direction, pair_cosines
-from xai_layermask.experiments.protocols.heads import flat, headless
+from xai_layermask.experiments.protocols import Collapse, Linearity, MaskedClassifier, direction
+from xai_layermask.experiments.protocols.features import feature_extractor, flatten_features
 from xai_layermask.experiments.protocols.linearity import tiles
 from xai_layermask.metrics import linearity
 
@@ -19,7 +18,7 @@ from xai_layermask.metrics import linearity
 def test_the_last_layer_is_found_and_the_model_left_alone():
     model = classifier().model.train()
     before = list(model.children())
-    bare = headless(model, 32, 32)
+    bare = feature_extractor(model, 32, 32)
     image = torch.rand(2, 3, 32, 32)
     assert torch.equal(bare(image), model.eval()[:-1](image))
     assert list(model.children()) == before and not any(one._forward_pre_hooks for one in model.modules())
@@ -30,22 +29,22 @@ def test_the_last_layer_is_found_and_the_model_left_alone():
 def test_a_convolution_may_be_the_last_layer():
     model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     image = torch.rand(1, 3, 8, 8)
-    assert torch.allclose(headless(model, 8, 8)(image), model[0](image).relu().mean((2, 3)))
+    assert torch.allclose(feature_extractor(model, 8, 8)(image), model[0](image).relu().mean((2, 3)))
 
 
 def test_models_without_one_last_layer_are_refused():
-    with pytest.raises(InputError, match="must end in a linear layer or a 1 x 1 convolution"):
-        headless(nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), 8, 8)
+    with pytest.raises(InputError, match="expected a model that ends in a linear layer or a 1 x 1 convolution"):
+        feature_extractor(nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()), 8, 8)
     same = nn.Linear(3, 3)
-    with pytest.raises(InputError, match="last linear layer must run once, but it runs several times"):
-        headless(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), same, same), 8, 8)
-    with pytest.raises(InputError, match=r"must have features \(2, D\) before its last layer, but shape \(3, 1\)"):
-        flat(torch.ones(3, 1), 2)
+    with pytest.raises(InputError, match="expected a last linear layer that runs once, got one that runs 2 times"):
+        feature_extractor(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), same, same), 8, 8)
+    with pytest.raises(InputError, match=r"expected features \(2, D\) before the last layer, got shape \(3, 1\)"):
+        flatten_features(torch.ones(3, 1), 2)
 
 
 def test_linearity_by_hand(tmp_path):
     made, one = classifier(), item(tmp_path)
-    rows = list(Linearity(sizes=(112, 56)).rows(Asker(made, batch_size=3), one, "grey", "", 0))
+    rows = list(Linearity(sizes=(112, 56)).rows(MaskedClassifier(made, batch_size=3), one, "grey", "", 0))
     tensor, _ = made.preprocess(one.path)
     grey, bare = made.preprocess.color((123.675, 116.28, 103.53)), made.model[:-1]
     whole = bare(tensor)[0].detach().numpy()
@@ -63,7 +62,6 @@ def test_linearity_by_hand(tmp_path):
         assert row["norm_sum"] == pytest.approx(np.linalg.norm(total), rel=1e-4)
         assert row["norm_parts"] == pytest.approx(np.mean([np.linalg.norm(part) for part in parts]), rel=1e-4)
         assert row["distance"] == pytest.approx(np.linalg.norm(total - whole) / np.linalg.norm(whole), rel=1e-4)
-    assert Linearity.summarise(rows + rows)[1] == rows[1] | {"n": 2}
 
 
 def test_tiles_are_equal_as_nearly_as_can_be():
@@ -73,14 +71,14 @@ def test_tiles_are_equal_as_nearly_as_can_be():
         assert ids.shape == (height, width) and len(sizes) == count**2
         assert sizes.max() <= -(-height // count) * -(-width // count)
         assert sizes.min() >= (height // count) * (width // count)
-    with pytest.raises(InputError, match="tiles must have at least a pixel, but 9 along 8 pixels came"):
+    with pytest.raises(InputError, match="expected tiles of at least one pixel, got 9 along 8 pixels"):
         tiles(8, 10, 9)
 
 
 def collapsed(tmp_path, masking="grey", count=3):
-    asker = Asker(classifier())
+    masked = MaskedClassifier(classifier())
     items = [item(tmp_path, f"{n}.png", seed=n) for n in range(count)]
-    return items, [row for one in items for row in Collapse(sizes=(224, 112)).rows(asker, one, masking, "", 0)]
+    return items, [row for one in items for row in Collapse(sizes=(224, 112)).rows(masked, one, masking, "", 0)]
 
 
 def test_collapse_by_hand(tmp_path):
@@ -104,27 +102,12 @@ def test_collapse_by_hand(tmp_path):
         assert row["norm"] == pytest.approx(np.linalg.norm(features[key]), rel=1e-4)
         np.testing.assert_allclose(direction(row["features"]), unit[key], atol=2e-3)
         assert row["cosine_whole"] == pytest.approx(unit[key] @ unit[row["picture"], 224], abs=1e-5)
-    for row in pair_cosines(rows):
-        name, size = row["picture"], row["size"]
-        rest = [other.name for other in items if other.name != name]
-        now, before = ([unit[name, s] @ unit[other, s] for other in rest] for s in (size, 224))
-        assert row["cosine"] == pytest.approx(np.mean(now), abs=2e-3)
-        assert row["change"] == pytest.approx(np.mean(np.abs(np.subtract(now, before))), abs=2e-3)
-        assert "features" not in row
-    whole, shrunk = Collapse.summarise(rows)
-    assert (whole["size"], whole["n"], whole["change"], whole["cosine_whole"]) == (224, 3, 0, pytest.approx(1))
-    assert shrunk["change"] > 0 and shrunk["n"] == 3
 
 
-def test_one_picture_alone_and_features_of_zero(tmp_path):
-    _, rows = collapsed(tmp_path, "layer", 1)
-    assert [row["cosine"] for row in pair_cosines(rows)] == [None, None]
-    assert Collapse.summarise([]) == [] and pair_cosines([]) == []
-    dark = [row | {"picture": "dark", "features": None, "norm": 0.0} for row in rows]
-    assert {row["cosine"] for row in pair_cosines([*rows, *dark])} == {None}
+def test_features_of_zero_have_no_direction(tmp_path):
     made = classifier()
     made.model[3].bias.data.fill_(-1e6)
-    for row in Collapse(sizes=(224,)).rows(Asker(made), item(tmp_path), "grey", "", 0):
+    for row in Collapse(sizes=(224,)).rows(MaskedClassifier(made), item(tmp_path), "grey", "", 0):
         assert (row["features"], row["norm"], row["cosine_whole"]) == (None, 0, None)
-    for row in Linearity(sizes=(112,)).rows(Asker(made), item(tmp_path), "grey", "", 0):
+    for row in Linearity(sizes=(112,)).rows(MaskedClassifier(made), item(tmp_path), "grey", "", 0):
         assert row["cosine"] is None and row["distance"] is None

@@ -8,9 +8,8 @@ import torch
 from tiny import classifier, item
 
 from xai_layermask import LayerMaskExplainer
-from xai_layermask.experiments.protocols import Ablation, Asker, Lime
-from xai_layermask.experiments.protocols.protocol import generator
-from xai_layermask.experiments.protocols.removal import removal_rows, removal_summary
+from xai_layermask.experiments.protocols import Ablation, Lime, MaskedClassifier, removal_rows
+from xai_layermask.experiments.protocols.protocol import random_generator
 from xai_layermask.explain.sampling import cosine_kernel
 from xai_layermask.metrics import alignment_score, topk_jaccard
 from xai_layermask.segments import patches, presence_of
@@ -18,7 +17,7 @@ from xai_layermask.segments import patches, presence_of
 
 def likeliest(tmp_path, place=0, masked=True):
     """A picture whose label is the model's n-th likeliest class."""
-    whole = Asker(classifier()).view(item(tmp_path)).whole
+    whole = MaskedClassifier(classifier()).view(item(tmp_path)).whole
     return item(tmp_path, label=int(np.argsort(-whole)[place]), masked=masked)
 
 
@@ -26,10 +25,10 @@ def likeliest(tmp_path, place=0, masked=True):
 def test_the_row_is_what_the_explainer_says(masking, sampling, tmp_path):
     made, one = classifier(), likeliest(tmp_path, 1)
     protocol = Lime(samples=40, k=4) if sampling == "plain" else Lime(samples=40, k=4, sampling=sampling)
-    (row,) = protocol.rows(Asker(made), one, masking, "patches:8", 7)
+    (row,) = protocol.rows(MaskedClassifier(made), one, masking, "patches:8", 7)
     explanation = LayerMaskExplainer(
         made, masking=masking, segments="patches:8", n_samples=40, sampling=sampling,
-        progress=False, seed=int(generator(7, one.name, "lime").integers(2**31)),
+        progress=False, seed=int(random_generator(7, one.name, "lime").integers(2**31)),
     ).explain(one.path, targets=[one.label])  # fmt: skip
     mask = made.preprocess.mask(one.mask())
     assert row["alignment"] == pytest.approx(explanation.alignment(mask))
@@ -44,42 +43,30 @@ def test_the_row_is_what_the_explainer_says(masking, sampling, tmp_path):
 
 
 def test_a_picture_whose_label_is_unlikely_is_left_out(tmp_path):
-    asker = Asker(classifier())
-    (row,) = Lime().rows(asker, likeliest(tmp_path, 3), "layer", "patches:8", 0)
+    masked = MaskedClassifier(classifier())
+    (row,) = Lime().rows(masked, likeliest(tmp_path, 3), "layer", "patches:8", 0)
     assert set(row) == {"kept", "label", "whole", "probability"} and row["kept"] is False
-    assert next(Lime(samples=9, among=4).rows(asker, likeliest(tmp_path, 3), "layer", "patches:8", 0))["kept"]
-
-
-def test_summary_by_hand():
-    def row(alignment, ablated):
-        return {"kept": True, "label": 1, "alignment": alignment, "jaccard": 0.5, "ablated": ablated, "r2": 1.0}
-
-    rows = [row(0.2, 1), row(None, 3), row(0.4, 3), {"kept": False}]
-    (found,) = Lime.summarise(rows)
-    assert (found["n"], found["left_out"], found["jaccard"], found["r2"]) == (3, 1, 0.5, 1)
-    assert found["alignment"] == pytest.approx(0.3) and found["ablation"] == pytest.approx(1 / 3)
-    (nothing,) = Lime.summarise([{"kept": False}])
-    assert nothing["n"] == 0 and nothing["alignment"] is None and nothing["ablation"] is None
+    assert next(Lime(samples=9, among=4).rows(masked, likeliest(tmp_path, 3), "layer", "patches:8", 0))["kept"]
 
 
 def test_ablation_has_robustness_and_lime_at_several_shares(tmp_path):
     made, one = classifier(), likeliest(tmp_path)
     protocol = Ablation(fractions=(0.0, 0.5), removals=(0.3, 0.7), samples=30, k=4)
-    asker = Asker(made)
-    rows = list(protocol.rows(asker, one, "layer-threshold:0.2", "patches:8", 7))
+    masked = MaskedClassifier(made)
+    rows = list(protocol.rows(masked, one, "layer-threshold:0.2", "patches:8", 7))
     assert {row["variant"] for row in rows} == {"layer-threshold:0.2"}
     robust = [row for row in rows if row["part"] == "robustness"]
-    same = removal_rows(asker, one, "layer-threshold:0.2", "patches:8", ("random",), (0.0, 0.5), 7)
+    same = removal_rows(masked, one, "layer-threshold:0.2", "patches:8", ("random",), (0.0, 0.5), 7)
     assert robust == [{"part": "robustness", "variant": "layer-threshold:0.2", **row} for row in same]
 
     tensor, picture = made.preprocess(one.path)
     ids, mask = patches(picture, 8), made.preprocess.mask(one.mask())
-    chances = generator(7, one.name, "lime").random((30, 16))
-    masked = asker.masking("layer-threshold:0.2")
+    chances = random_generator(7, one.name, "lime").random((30, 16))
+    layer = masked.masking("layer-threshold:0.2")
     for row, removed in zip(rows[len(robust) :], (0.3, 0.7), strict=True):
         keep = np.concatenate([np.ones((1, 16), bool), chances[1:] >= removed])
         with torch.inference_mode():
-            answers = masked(tensor, presence_of(ids, keep)).double().softmax(1)[:, one.label].numpy()
+            answers = layer(tensor, presence_of(ids, keep)).double().softmax(1)[:, one.label].numpy()
         weights = cosine_kernel(keep)
         design = np.concatenate([keep, np.ones((30, 1))], axis=1)
         penalty = np.diag([1.0] * 16 + [0.0])  # the intercept is free
@@ -87,10 +74,6 @@ def test_ablation_has_robustness_and_lime_at_several_shares(tmp_path):
         assert row["removed_at"] == removed and row["kept"] is True
         assert row["alignment"] == pytest.approx(alignment_score(scores, ids, mask), abs=1e-4)
         assert row["jaccard"] == pytest.approx(topk_jaccard(scores, ids, mask, 4))
-    summary = Ablation.summarise(rows + rows)
-    assert summary[:3] == [{"part": "robustness", **row} for row in removal_summary(robust + robust)]
-    assert [(row["removed_at"], row["n"]) for row in summary[3:]] == [(0.3, 2), (0.7, 2)]
-    assert summary[3]["alignment"] == pytest.approx(rows[len(robust)]["alignment"])
 
 
 @pytest.mark.parametrize("case", ["unlikely", "no mask", "no label"])
@@ -100,8 +83,8 @@ def test_ablation_without_lime_says_so_in_a_row(case, tmp_path):
         "no mask": lambda: likeliest(tmp_path, masked=False),
         "no label": lambda: item(tmp_path, label=None),
     }[case]()
-    rows = list(Ablation(fractions=(0.0,)).rows(Asker(classifier()), one, "layer", "patches:8", 0))
+    masked = MaskedClassifier(classifier())
+    rows = list(Ablation(fractions=(0.0,)).rows(masked, one, "layer", "patches:8", 0))
     assert [row["part"] for row in rows] == ["robustness", "lime"] and rows[1]["kept"] is False
-    assert [row["part"] for row in Ablation.summarise(rows)] == ["robustness", "robustness"]
-    (alone,) = Ablation(fractions=(0.0,), removals=()).rows(Asker(classifier()), one, "layer", "patches:8", 0)
+    (alone,) = Ablation(fractions=(0.0,), removals=()).rows(masked, one, "layer", "patches:8", 0)
     assert alone == rows[0]

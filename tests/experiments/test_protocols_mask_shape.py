@@ -7,7 +7,7 @@ import pytest
 import torch
 from tiny import classifier, item
 
-from xai_layermask.experiments.protocols import Asker, MaskShape
+from xai_layermask.experiments.protocols import MaskedClassifier, MaskShape
 from xai_layermask.experiments.protocols.mask_shape import broken
 
 
@@ -22,7 +22,7 @@ def test_quarters_go_to_the_opposite_corners():
 
 def test_the_row_is_what_the_model_says_of_pictures_painted_by_hand(tmp_path):
     made, one = classifier(1), item(tmp_path, seed=4)
-    (row,) = MaskShape().rows(Asker(made), one, "black", "", 0)
+    (row,) = MaskShape().rows(MaskedClassifier(made), one, "black", "", 0)
     tensor, _ = made.preprocess(one.path)
     gone = made.preprocess.mask(one.mask()) >= 0.5
     black = made.preprocess.color((0, 0, 0))
@@ -39,22 +39,8 @@ def test_a_picture_without_object_or_full_of_it_is_not_kept(level, share, tmp_pa
 
     one = item(tmp_path)
     Image.new("L", (48, 40), level).save(one.source.path)
-    asker = Asker(classifier())
-    one = item(tmp_path, label=int(asker.view(one).whole.argmax()))
+    masked = MaskedClassifier(classifier())
+    one = item(tmp_path, label=int(masked.view(one).whole.argmax()))
     Image.new("L", (48, 40), level).save(one.source.path)
-    (row,) = MaskShape().rows(asker, one, "layer", "", 0)
+    (row,) = MaskShape().rows(masked, one, "layer", "", 0)
     assert row["label"] == row["whole"] and row["object_share"] == share and row["kept"] is False
-
-
-def test_accuracies_by_class_and_on_average():
-    def row(label, object_out, broken_out, kept=True):
-        return {"label": label, "kept": kept, "object_out": object_out, "broken_out": broken_out}
-
-    rows = [row(1, 1, 1), row(1, 2, 1), row(1, 2, 2), row(1, 2, 1), row(5, 5, 5), row(1, 1, 1, kept=False)]
-    one, five, every = MaskShape.summarise(rows)
-    assert one == {"label": 1, "n": 4, "object_out": 0.25, "broken_out": 0.75, "difference": 0.5}
-    assert five == {"label": 5, "n": 1, "object_out": 1, "broken_out": 1, "difference": 0}
-    assert (every["label"], every["n"], every["classes"]) == (None, 5, 2)
-    assert every["object_out"] == pytest.approx(2 / 5) and every["broken_out"] == pytest.approx(4 / 5)
-    assert every["class_object_out"] == 0.625 and every["class_difference"] == 0.25
-    assert MaskShape.summarise([row(1, 1, 1, kept=False)]) == []

@@ -13,8 +13,8 @@ from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 
 from xai_layermask.catalog import title
-from xai_layermask.experiments.report.figures import bars, curves, dots, legend, panels, save, scatter
-from xai_layermask.plots.style import styles_of
+from xai_layermask.experiments.report.figures import add_legend, dots, panels, save, scatter
+from xai_layermask.plots import bars, curves, styles_of
 from xai_layermask.stats.intervals import Estimate, Interval
 
 NAN = float("nan")
@@ -92,7 +92,7 @@ def test_one_legend_for_all_panels():
     figure, ((left, right),) = panels(1, 2)
     curves([0.0, 1.0], FOUND, ax=left)
     bars(["a", "b"], {"layer": FOUND["layer"], "black": FOUND["grey"]}, ax=right)
-    legend(figure)
+    add_legend(figure)
     (only,) = figure.legends
     assert [text.get_text() for text in only.get_texts()] == ["grey-out", "layer masking", "black-out"]
 
@@ -101,7 +101,7 @@ def test_one_legend_for_all_panels():
 def test_a_legend_fits_its_figure(name):
     figure, ((ax,),) = panels(1, 1)
     curves([0.0, 1.0], {f"{name}{number}": FOUND["grey"] for number in range(6)}, ax=ax)
-    legend(figure)
+    add_legend(figure)
     figure.draw_without_rendering()
     box = figure.legends[0].get_window_extent()
     assert box.x0 >= 0
@@ -110,7 +110,7 @@ def test_a_legend_fits_its_figure(name):
 
 def test_nothing_drawn_has_no_legend():
     figure, _ = panels(1, 1)
-    legend(figure)
+    add_legend(figure)
     assert not figure.legends
 
 
@@ -118,12 +118,12 @@ def test_a_masking_looks_the_same_everywhere():
     assert styles_of(["layer"])["layer"] == styles_of(["grey", "black", "mine", "layer"])["layer"]
 
 
-def test_every_masking_has_a_look_of_its_own():
+def test_every_masking_has_a_style_of_its_own():
     names = ["black", "grey", "white", "red", "green", "blue", "mean", "blur", "neighbor", "layer-zero", "partial",
              "tokens", "layer", "layer-until:1", "layer-until:2", "layer-until:3"]
     found = list(styles_of(names).values())
-    assert len({(look.colour, look.marker, look.line) for look in found}) == len(names)
-    assert len({look.colour for look in styles_of(["grey", "layer", "a", "b", "c"]).values()}) == 5
+    assert len({(style.colour, style.marker, style.line) for style in found}) == len(names)
+    assert len({style.colour for style in styles_of(["grey", "layer", "a", "b", "c"]).values()}) == 5
 
 
 def test_colours_are_told_apart_without_red_and_green():
@@ -133,7 +133,7 @@ def test_colours_are_told_apart_without_red_and_green():
     seen[1] = [0.494207, 0, 1.24827]
     change = np.linalg.inv(to_lms) @ seen @ to_lms
     names = ["black", "grey", "neighbor", "layer-zero", "layer"]
-    colours = [change @ np.array(to_rgb(look.colour)) for look in styles_of(names).values()]
+    colours = [change @ np.array(to_rgb(style.colour)) for style in styles_of(names).values()]
     apart = [np.abs(one - other).max() for place, one in enumerate(colours) for other in colours[:place]]
     assert min(apart) > 0.2
 
@@ -141,7 +141,7 @@ def test_colours_are_told_apart_without_red_and_green():
 def test_a_style_sheet_has_the_last_word_on_colours():
     with matplotlib.style.context("dark_background"):
         cycle = mpl.rcParams["axes.prop_cycle"].by_key()["color"]
-        assert {look.colour for look in styles_of(["black", "grey", "layer"]).values()} <= set(cycle)
+        assert {style.colour for style in styles_of(["black", "grey", "layer"]).values()} <= set(cycle)
         ax = bars(["a", "b"], FOUND)
         assert same_color(ax.figure.get_facecolor(), "black")
         assert all(same_color(one.get_edgecolor()[0], "white") for one in ax.collections)
@@ -171,7 +171,7 @@ def test_saves_a_picture_and_a_drawing_the_same_each_time(tmp_path):
 
 def test_pyplot_is_never_imported():
     program = (
-        "import sys, numpy as np; from xai_layermask.experiments.report.figures import curves\n"
+        "import sys, numpy as np; from xai_layermask.plots import curves\n"
         "from xai_layermask.stats.intervals import Estimate\n"
         "curves([0.0], {'layer': Estimate(*np.zeros((3, 1)), np.ones(1))})\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"

@@ -10,10 +10,11 @@ from report_rows import EVERY
 
 from xai_layermask.errors import InputError
 from xai_layermask.experiments.report import write_report
-from xai_layermask.experiments.report.figures import curves, panels
+from xai_layermask.experiments.report.figures import panels
 from xai_layermask.experiments.report.pages import write
-from xai_layermask.experiments.report.section import Drawing, Section
+from xai_layermask.experiments.report.section import ReportFigure, Section
 from xai_layermask.experiments.report.tables import Table
+from xai_layermask.plots import curves
 from xai_layermask.stats.intervals import estimate
 from xai_layermask.stats.statistic import Mean
 
@@ -24,7 +25,7 @@ def section(title="Robust <ness>"):
     return Section(
         title, "What was done.",
         (Table("short", "A & B.", ("a",), (("x",),)), Table("long:1", "C.", ("b",), (("y",),), shown=False)),
-        (Drawing("lite0-slic:100", "Curves of <n = 1>.", figure),),
+        (ReportFigure("lite0-slic:100", "Curves of <n = 1>.", figure),),
         ("lite0: nothing of that.",),
     )
 
@@ -81,7 +82,7 @@ def test_an_earlier_report_is_overwritten_and_other_files_stay(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"out must be a folder that can be written, but .*file' cannot be"):
+    with pytest.raises(InputError, match=r"expected a folder that can be written for out, got .*file' "):
         write(tmp_path / "file", "Title", [], [])
 
 

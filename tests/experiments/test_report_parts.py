@@ -1,18 +1,18 @@
-"""What the report says of each protocol, against what the protocol says itself and against numbers counted by hand."""
+"""What the report says of each protocol, against numbers derived again and counted by hand."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from report_rows import BEST, COUNT, EVERY, FRACTIONS, UNIT
+import summaries
+from report_rows import BEST, COUNT, EVERY, FRACTIONS, TRIAL
 
 from xai_layermask.experiments.protocols import PROTOCOLS
-from xai_layermask.experiments.report import PARTS, sections
+from xai_layermask.experiments.report import SECTIONS, sections
 from xai_layermask.experiments.report.section import Section
-from xai_layermask.stats.intervals import Interval
+from xai_layermask.stats import Difference, Interval, estimate
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +37,22 @@ def line(section, name, **wanted):
     return found
 
 
-def summarised(protocol, masking, segments=None):
-    """What the protocol makes of the same rows."""
-    rows = [
+def rows_of(protocol, masking, segments=None):
+    """All rows of a series."""
+    return [
         row
-        for unit, of_unit in EVERY[protocol]()
-        for row in of_unit
-        if unit.masking == masking and segments in (None, unit.segments)
+        for trial, rows in EVERY[protocol]()
+        for row in rows
+        if trial.masking == masking and segments in (None, trial.segments)
     ]
-    return PROTOCOLS[protocol].summarise(rows)
 
 
 def close(value):
-    return pytest.approx(math.nan if value is None else value, nan_ok=True)
+    return pytest.approx(value, nan_ok=True)
 
 
 def test_every_protocol_has_a_part():
-    assert set(PARTS) == set(PROTOCOLS) == set(EVERY)
+    assert set(SECTIONS) == set(PROTOCOLS) == set(EVERY)
 
 
 ORDERS = {"random": "random", "salient": "most salient first", "least": "least salient first"}
@@ -66,13 +65,11 @@ CURVES = {
 @pytest.mark.parametrize(
     ("protocol", "segments"), [("robustness", "slic:100"), ("colours", ""), ("ablation", "patches:16")]
 )
-def test_curves_and_areas_are_the_protocols(made, protocol, segments):
+def test_curves_and_areas_derived_again(made, protocol, segments):
     for masking in ("grey", "layer"):
-        for row in summarised(protocol, masking, segments):
-            if row.get("part") == "lime":
-                continue
-            order = ORDERS[row["order"]]
-            wanted = {"order": order, "masking": masking} | ({"segments": segments} if segments else {})
+        rows = [row for row in rows_of(protocol, masking, segments) if row.get("part") != "lime"]
+        for row in summaries.removal(rows):
+            wanted = {"order": ORDERS[row["order"]], "masking": masking} | ({"segments": segments} if segments else {})
             if row["fraction"] is None:
                 found = line(made[protocol], protocol, **wanted)
                 arrow = " ↑"
@@ -84,80 +81,69 @@ def test_curves_and_areas_are_the_protocols(made, protocol, segments):
                 assert found[title + arrow].value == close(row[column])
 
 
-def test_lime_is_the_protocols(made):
+def test_lime_derived_again(made):
     for masking in ("grey", "layer"):
         for segments in ("patches:16", "slic:250"):
-            (row,) = summarised("lime", masking, segments)
+            expected = summaries.lime(rows_of("lime", masking, segments))
             found = line(made["lime"], "lime", masking=masking, segments=segments)
-            assert found["n"] == row["n"] == COUNT - 1
-            assert found["top-20 ablation accuracy ↓"].value == close(row["ablation"])
-            assert found["alignment ↑"].value == close(row["alignment"])
-            assert found["top-20 Jaccard ↑"].value == close(row["jaccard"])
+            assert found["n"] == expected["n"] == COUNT - 1
+            assert found["top-20 ablation accuracy ↓"].value == close(expected["ablation"])
+            assert found["alignment ↑"].value == close(expected["alignment"])
+            assert found["top-20 Jaccard ↑"].value == close(expected["jaccard"])
             assert found["top-20 Jaccard ↑"].n == COUNT - 2
-            assert found["surrogate R²"].value == close(row["r2"])
-    assert f"n = {COUNT - 2} to {COUNT - 1} of {COUNT} pictures" in made["lime"].drawings[0].caption
+            assert found["surrogate R²"].value == close(expected["r2"])
+    assert f"n = {COUNT - 2} to {COUNT - 1} of {COUNT} pictures" in made["lime"].figures[0].caption
 
 
-def test_mask_shape_is_the_protocols(made):
+def test_mask_shape_derived_again(made):
+    kinds = {"object masked out": "object_out", "broken mask": "broken_out", "broken minus object ↑": "gap"}
     for masking in ("grey", "layer"):
-        *classes, every = summarised("mask-shape", masking)
-        kinds = {"object masked out": "object_out", "broken mask": "broken_out", "broken minus object ↑": "difference"}
-        for mean, start in (("pictures", ""), ("classes", "class_")):
+        expected = summaries.mask_shape(rows_of("mask-shape", masking))
+        for mean, which in (("pictures", None), ("classes", "classes")):
             found = line(made["mask-shape"], "mask-shape", masking=masking, **{"mean over": mean})
-            assert found["n"] == every["n"] == COUNT - 1
+            assert found["n"] == expected[which]["n"] == COUNT - 1
             for title, column in kinds.items():
-                assert found[title].value == close(every[start + column])
-        for row in classes:
-            found = line(made["mask-shape"], "mask-shape-classes", masking=masking, **{"class": row["label"]})
-            assert found["n"] == row["n"]
+                assert found[title].value == close(expected[which][column])
+        for label in expected.keys() - {None, "classes"}:
+            found = line(made["mask-shape"], "mask-shape-classes", masking=masking, **{"class": label})
+            assert found["n"] == expected[label]["n"]
             for title, column in kinds.items():
-                assert found[title.removesuffix(" ↑")].value == close(row[column])
+                assert found[title.removesuffix(" ↑")].value == close(expected[label][column])
 
 
-def test_linearity_is_the_protocols(made):
+def test_linearity_derived_again(made):
     for masking in ("grey", "layer"):
-        for row in summarised("linearity", masking):
-            found = line(made["linearity"], "linearity", masking=masking, size=str(row["size"]))
-            assert found["n"] == row["n"] == COUNT
-            assert found["cosine of whole and sum ↑"].value == close(row["cosine"])
+        for size, expected in summaries.linearity(rows_of("linearity", masking)).items():
+            found = line(made["linearity"], "linearity", masking=masking, size=str(size))
+            assert found["n"] == COUNT
+            assert found["cosine of whole and sum ↑"].value == close(expected["cosine"])
+            assert found["length of a part / whole"].value == close(expected["part"])
+            assert found["length of the sum / whole"].value == close(expected["sum"])
 
 
-def test_lengths_are_relative_to_the_whole_picture_by_picture(made):
-    every = [rows[0] for unit, rows in EVERY["linearity"]() if unit.masking == "grey"]
-    found = line(made["linearity"], "linearity", masking="grey", size="112")
-    assert found["length of a part / whole"].value == close(
-        np.mean([row["norm_parts"] / row["norm_whole"] for row in every])
-    )
-    assert found["length of the sum / whole"].value == close(
-        np.mean([row["norm_sum"] / row["norm_whole"] for row in every])
-    )
-
-
-def test_collapse_is_the_protocols(made):
+def test_collapse_derived_again(made):
     for masking in ("grey", "layer"):
-        for row in summarised("collapse", masking):
-            found = line(made["collapse"], "collapse", masking=masking, size=str(row["size"]))
+        for size, expected in summaries.collapse(rows_of("collapse", masking)).items():
+            found = line(made["collapse"], "collapse", masking=masking, size=str(size))
             assert found["n"] == COUNT
             between = found["cosine between pictures"]
-            # The protocol rounds to three decimals.
-            assert between.value == pytest.approx(row["cosine"], abs=5e-4)
-            assert between.n == (COUNT - 1 if row["size"] == 64 else COUNT)
-            assert found["change of that cosine ↓"].value == pytest.approx(row["change"], abs=5e-4)
-            assert found["cosine with the whole picture ↑"].value == close(row["cosine_whole"])
+            assert between.value == close(expected["between"])
+            assert between.n == (COUNT - 1 if size == 64 else COUNT)
+            assert found["change of that cosine ↓"].value == close(expected["change"])
+            assert found["cosine with the whole picture ↑"].value == close(expected["whole"])
 
 
-def test_lime_of_the_ablation_is_the_protocols(made):
+def test_lime_of_the_ablation_derived_again(made):
     for masking in ("grey", "layer"):
-        for row in summarised("ablation", masking):
-            if row["part"] == "lime":
-                found = line(made["ablation"], "ablation-lime", masking=masking, removed=str(row["removed_at"]))
-                assert found["n"] == row["n"] == COUNT - 1
-                assert found["alignment ↑"].value == close(row["alignment"])
-                assert found["top-20 Jaccard ↑"].value == close(row["jaccard"])
+        for removed, expected in summaries.lime_by_removal(rows_of("ablation", masking)).items():
+            found = line(made["ablation"], "ablation-lime", masking=masking, removed=str(removed))
+            assert found["n"] == expected["n"] == COUNT - 1
+            assert found["alignment ↑"].value == close(expected["alignment"])
+            assert found["top-20 Jaccard ↑"].value == close(expected["jaccard"])
 
 
 def test_the_figure_of_the_ablations_lime_counts_the_pictures_that_were_explained(made):
-    found = {drawing.name: drawing.caption for drawing in made["ablation"].drawings}
+    found = {figure.name: figure.caption for figure in made["ablation"].figures}
     assert f"n = {COUNT - 1} pictures" in found["ablation-lime-1-patches:16"]
     assert f"n = {COUNT}." in found["ablation-1-patches:16"]
 
@@ -168,7 +154,7 @@ def accurate(masking, picture, *right):
         {"order": "random", "fraction": fraction, "label": 3, "prediction": 3 if hit else 8, "whole": 3}
         for fraction, hit in zip(FRACTIONS, right, strict=True)
     ]
-    return replace(UNIT, protocol="robustness", masking=masking, segments="slic", picture=picture), rows
+    return replace(TRIAL, protocol="robustness", masking=masking, segments="slic", picture=picture), rows
 
 
 def test_accuracies_counted_by_hand():
@@ -201,7 +187,7 @@ def test_differences_are_of_the_pictures_that_both_have():
 def test_a_difference_leaves_out_pictures_where_one_side_is_not_defined():
     def one(masking, picture, alignment):
         row = {"kept": True, "label": 1, "whole": 1, "probability": 1.0, "alignment": alignment, "ablated": 1}
-        return replace(UNIT, protocol="lime", settings=BEST, masking=masking, segments="slic", picture=picture), [row]
+        return replace(TRIAL, protocol="lime", settings=BEST, masking=masking, segments="slic", picture=picture), [row]
 
     measured = [one("grey", "a", 0.1), one("grey", "b", None), one("grey", "c", 0.4),
                 one("layer", "a", 0.2), one("layer", "b", 0.9), one("layer", "c", 0.7)]
@@ -222,12 +208,12 @@ def test_maskings_without_a_picture_in_common_are_not_compared():
 def test_pictures_in_common_may_have_no_number_in_common(protocol):
     """One masking has numbers for even pictures, the other one for odd ones."""
     measured = []
-    for unit, rows in EVERY[protocol](count=4):
-        odd = int(unit.picture[0]) % 2
-        if odd != (unit.masking == "layer"):
+    for trial, rows in EVERY[protocol](count=4):
+        odd = int(trial.picture[0]) % 2
+        if odd != (trial.masking == "layer"):
             hidden = {"kept": False, "features": None, "alignment": None, "jaccard": None, "ablated": None}
             rows = [row | {name: value for name, value in hidden.items() if name in row} for row in rows]
-        measured.append((unit, rows))
+        measured.append((trial, rows))
     section = sections(measured)[0]
     first = section.tables[1].header.index("only second") + 1
     compared = [row[first] for row in section.tables[1].rows]
@@ -237,8 +223,8 @@ def test_pictures_in_common_may_have_no_number_in_common(protocol):
 
 def test_pictures_without_a_label_have_no_accuracy_but_the_rest():
     measured = []
-    for unit, rows in (accurate("grey", "a", 1, 1, 0), accurate("layer", "a", 1, 1, 1)):
-        measured.append((unit, [row | {"label": None} for row in rows]))
+    for trial, rows in (accurate("grey", "a", 1, 1, 0), accurate("layer", "a", 1, 1, 1)):
+        measured.append((trial, [row | {"label": None} for row in rows]))
     found = line(sections(measured)[0], "robustness", masking="grey")
     assert math.isnan(found["accuracy ↑"].value)
     assert math.isnan(found["WordNet similarity ↑"].value)
@@ -247,10 +233,10 @@ def test_pictures_without_a_label_have_no_accuracy_but_the_rest():
 
 
 def test_classes_beyond_imagenet_have_no_wordnet_similarity():
-    unit, rows = accurate("grey", "a", 1, 1, 0)
+    trial, rows = accurate("grey", "a", 1, 1, 0)
     other, more = accurate("grey", "b", 1, 1, 0)
     strange = [row | {"prediction": 1000} for row in more]
-    found = line(sections([(unit, rows), (other, strange)])[0], "robustness")
+    found = line(sections([(trial, rows), (other, strange)])[0], "robustness")
     assert math.isnan(found["WordNet similarity ↑"].value)
     assert found["accuracy ↑"].n == 2
 
@@ -258,16 +244,16 @@ def test_classes_beyond_imagenet_have_no_wordnet_similarity():
 def test_orders_that_nobody_measured_are_missing():
     section = sections([accurate("grey", "a", 1, 1, 0)])[0]
     assert section.missing == (
-        "No unit removes segments in this order: most salient first.",
-        "No unit removes segments in this order: least salient first.",
+        "No trial removes segments in this order: most salient first.",
+        "No trial removes segments in this order: least salient first.",
     )
 
 
 def test_a_single_fraction_has_points_but_no_area_and_no_curve():
-    unit, rows = accurate("grey", "a", 1, 1, 0)
-    section = sections([(unit, rows[:1])])[0]
+    trial, rows = accurate("grey", "a", 1, 1, 0)
+    section = sections([(trial, rows[:1])])[0]
     assert [one.name for one in section.tables] == ["robustness-curves"]
-    assert section.drawings == ()
+    assert section.figures == ()
 
 
 def test_models_and_settings_have_rows_and_figures_of_their_own():
@@ -275,15 +261,15 @@ def test_models_and_settings_have_rows_and_figures_of_their_own():
     section = sections(measured)[0]
     models = {row["model"] for row in lines(section, "colours")}
     assert models == {"lite0 (patch 8)", "lite0", "other"}
-    assert len(section.drawings) == 3
+    assert len(section.figures) == 3
 
 
 def test_unknown_protocols_and_those_not_measured_are_named():
-    strange = replace(UNIT, protocol="mine", picture="a")
+    strange = replace(TRIAL, protocol="mine", picture="a")
     *_, last = sections([(strange, []), (strange, [])])
     assert last.missing[0] == "robustness: measure it with xai-layermask evaluate robustness."
-    assert last.missing[-1] == "mine: no report knows this protocol, of which there are 2 units."
-    assert len(last.missing) == len(PARTS) + 1
+    assert last.missing[-1] == "mine: no report knows this protocol, which has 2 trials."
+    assert len(last.missing) == len(SECTIONS) + 1
 
 
 def test_a_store_with_everything_lacks_nothing():
@@ -301,26 +287,26 @@ def test_setups_say_what_numbers_are_of():
     section = next(one for one in sections(measured) if one.title == "Setups")
     found = line(section, "setups", protocol="lime")
     # Two segmentations under two maskings.
-    assert (found["model"], found["n"], found["units"]) == ("lite0", 3, 12)
+    assert (found["model"], found["n"], found["trials"]) == ("lite0", 3, 12)
     assert (found["settings"], found["precision"], found["seed"]) == ('{"k":5}', "float32", "2")
     assert (found["version"], found["weights"]) == ("0.1.0", "abcdef012345")
-    assert line(section, "setups", protocol="colours")["units"] == 4
+    assert line(section, "setups", protocol="colours")["trials"] == 4
 
 
 def test_every_caption_says_how_many_pictures(made):
     for section in made.values():
-        assert section.drawings
-        for drawing in section.drawings:
-            assert "n = " in drawing.caption
-            assert "95 %" in drawing.caption
-            assert len(drawing.figure.legends) == 1
+        assert section.figures
+        for figure in section.figures:
+            assert "n = " in figure.caption
+            assert "95 %" in figure.caption
+            assert len(figure.figure.legends) == 1
 
 
 def fewer(protocol, fractions, **changes):
     """The measurements of a setup that has only some fractions."""
     settings = f'{{"fractions":{list(fractions)}}}'
-    for unit, rows in EVERY[protocol](settings=settings, **changes):
-        yield unit, [row for row in rows if row["fraction"] in fractions]
+    for trial, rows in EVERY[protocol](settings=settings, **changes):
+        yield trial, [row for row in rows if row["fraction"] in fractions]
 
 
 def test_setups_of_different_fractions_have_areas_of_their_own():
@@ -336,7 +322,7 @@ def test_setups_of_different_fractions_have_areas_of_their_own():
 
 
 def test_collapse_is_compared_with_the_largest_size_of_the_setup():
-    small = [(replace(unit, settings='{"sizes":[64]}'), rows[1:]) for unit, rows in EVERY["collapse"]()]
+    small = [(replace(trial, settings='{"sizes":[64]}'), rows[1:]) for trial, rows in EVERY["collapse"]()]
     alone = line(sections(small)[0], "collapse", masking="grey", size="64")
     both = lines(sections([*EVERY["collapse"](), *small])[0], "collapse", masking="grey", size="64")
     assert alone["change of that cosine ↓"].value == 0
@@ -358,18 +344,18 @@ def test_the_best_segments_are_called_by_their_number():
 
 def test_figures_count_the_pictures_that_they_show():
     measured = [
-        (unit, [row for row in rows if row["order"] == "random" or unit.picture < "3"])
-        for unit, rows in EVERY["robustness"]()
+        (trial, [row for row in rows if row["order"] == "random" or trial.picture < "3"])
+        for trial, rows in EVERY["robustness"]()
     ]
-    assert f"n = 3 to {COUNT}." in sections(measured)[0].drawings[0].caption
+    assert f"n = 3 to {COUNT}." in sections(measured)[0].figures[0].caption
 
 
 def test_panels_that_share_an_axis_cut_nothing_off():
     measured = [
-        (unit, [row | {"prediction": int(unit.picture[0]) if row["order"] == "least" else 7} for row in rows])
-        for unit, rows in EVERY["robustness"]()
+        (trial, [row | {"prediction": int(trial.picture[0]) if row["order"] == "least" else 7} for row in rows])
+        for trial, rows in EVERY["robustness"]()
     ]
-    figure = sections(measured)[0].drawings[0].figure
+    figure = sections(measured)[0].figures[0].figure
     figure.canvas.draw()
     for ax in figure.axes:
         tops = [line.get_ydata().max() for line in ax.lines] + [
@@ -378,7 +364,7 @@ def test_panels_that_share_an_axis_cut_nothing_off():
         assert max(tops) <= ax.get_ylim()[1]
 
 
-def test_a_unit_that_comes_again_counts_once():
+def test_a_trial_that_comes_again_counts_once():
     twice = sections([*EVERY["lime"](), *EVERY["lime"]()])[0]
     once = sections(EVERY["lime"]())[0]
     assert [one.rows for one in twice.tables] == [one.rows for one in once.tables]
@@ -387,3 +373,29 @@ def test_a_unit_that_comes_again_counts_once():
 def test_only_the_protocols_that_were_asked_for_are_missed():
     (said,) = [one for one in sections(EVERY["lime"](), protocols=("lime", "collapse")) if one.missing]
     assert said.missing == ("collapse: measure it with xai-layermask evaluate collapse.",)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "shown", "differences"),
+    [
+        ("robustness", 4 * 3 * (4 + 4), 2 * 3 * 4),  # series, orders, curves and their areas
+        ("lime", 4 * 4, 2 * 4),  # series, measures
+        ("mask-shape", 2 * 3 * (2 + 4), 3 * 2),  # series, measures, both means and every class
+        ("linearity", 2 * 3, 2 * 3),  # series, measures over all sizes
+        ("collapse", 2 * 3, 2 * 3),
+        ("ablation", 2 * (4 + 4) + 2 * 2, 4 + 3 * 2),  # series, curves and areas; LIME's measures over all fractions
+        ("colours", 2 * (4 + 4), 4),
+    ],
+)
+def test_tables_and_figures_share_their_estimates(monkeypatch, protocol, shown, differences):
+    kinds = []
+
+    def count(statistic, *args):
+        kinds.append(type(statistic))
+        return estimate(statistic, *args)
+
+    for module in ("series", "section", "mask_shape"):
+        monkeypatch.setattr(f"xai_layermask.experiments.report.{module}.estimate", count)
+    sections(EVERY[protocol]())
+    assert kinds.count(Difference) == differences
+    assert len(kinds) == shown + differences

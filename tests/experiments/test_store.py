@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -15,18 +16,18 @@ import threading
 import pytest
 
 from xai_layermask.errors import InputError
-from xai_layermask.experiments.store import Store, Unit
+from xai_layermask.experiments import Store, Trial
 
-UNIT = Unit("lime", "{}", "lite0", "ab", "layer", "slic", "a.jpg", "cd", 0, "float32", "0.1.0")
+TRIAL = Trial("lime", "{}", "lite0", "ab", "layer", "slic", "a.jpg", "cd", 0, "float32", "0.1.0")
 
 WRITER = """
 import sys
-from xai_layermask.experiments.store import Store, Unit
+from xai_layermask.experiments import Store, Trial
 path, start, count = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
 with Store(path) as store:
     for number in range(start, start + count):
-        unit = Unit("lime", "{}", "lite0", "ab", "layer", "slic", f"{number}.jpg", "cd", 0, "float32", "0.1.0")
-        store.put(unit, [{"number": number, "rest": "x" * 3000}], 0.0, sys.argv[2])
+        trial = Trial("lime", "{}", "lite0", "ab", "layer", "slic", f"{number}.jpg", "cd", 0, "float32", "0.1.0")
+        store.put(trial, [{"number": number, "rest": "x" * 3000}], 0.0, sys.argv[2])
         print(number, flush=True)
 """
 
@@ -34,6 +35,20 @@ with Store(path) as store:
 def writer(path, start, count):
     command = [sys.executable, "-c", WRITER, str(path), str(start), str(count)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+# A store as the version that called trials units wrote it.
+OLD = """
+CREATE TABLE units (key TEXT PRIMARY KEY, protocol TEXT NOT NULL, settings TEXT NOT NULL, model TEXT NOT NULL,
+model_digest TEXT NOT NULL, masking TEXT NOT NULL, segments TEXT NOT NULL, picture TEXT NOT NULL,
+picture_digest TEXT NOT NULL, seed INTEGER NOT NULL, precision TEXT NOT NULL, version TEXT NOT NULL,
+rows TEXT NOT NULL, seconds REAL NOT NULL, worker TEXT NOT NULL, finished TEXT NOT NULL);
+INSERT INTO units VALUES('2fee4aa29a54d56f5bbeb1206a47061736214fb0f323989f7e2c836bc9ef556e', 'lime', '{}', 'lite0',
+'ab', 'layer', 'slic', 'a.jpg', 'cd', 0, 'float32', '0.1.0', '[{"alignment":0.5,"r2":null}]', 1.5, 'here',
+'2026-11-25T18:57:25Z');
+PRAGMA application_id = 1481395539;
+PRAGMA user_version = 1;
+"""
 
 
 @pytest.fixture
@@ -44,84 +59,95 @@ def path(tmp_path):
 def test_rows_come_back_as_they_went_in(path):
     rows = [{"order": "random", "fraction": 0.1, "label": 3, "kept": True, "r2": None}, {"word": "h\u00e9 \u2028"}, {}]
     with Store(path) as store:
-        assert store.put(UNIT, rows, 1.0, "here")
+        assert store.put(TRIAL, rows, 1.0, "here")
     with Store(path, create=False) as store:
-        assert list(store.rows()) == [(UNIT, rows)]
-        assert list(store.units()) == [UNIT]
+        assert list(store.rows()) == [(TRIAL, rows)]
+        assert list(store.trials()) == [TRIAL]
         assert len(store) == 1
 
 
-@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Unit)])
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(Trial)])
 def test_every_field_changes_the_key(field):
-    other = dataclasses.replace(UNIT, **{field: 1 if field == "seed" else getattr(UNIT, field) + "x"})
-    assert other.key != UNIT.key
+    other = dataclasses.replace(TRIAL, **{field: 1 if field == "seed" else getattr(TRIAL, field) + "x"})
+    assert other.key != TRIAL.key
 
 
 def test_key_is_the_digest_of_canonical_json():
-    text = json.dumps(dict(sorted(dataclasses.asdict(UNIT).items())), separators=(",", ":"))
-    assert UNIT.key == hashlib.sha256(text.encode()).hexdigest()
+    text = json.dumps(dict(sorted(dataclasses.asdict(TRIAL).items())), separators=(",", ":"))
+    assert TRIAL.key == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_a_store_of_the_old_version_is_read_and_continued(path):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(OLD)
+    rows = [{"alignment": 0.5, "r2": None}]
+    with Store(path, create=False) as store:
+        assert list(store.rows()) == [(TRIAL, rows)]
+        assert store.done([TRIAL.key]) == {TRIAL.key}
+        assert not store.put(TRIAL, rows, 1.0, "here")
+        assert store.put(dataclasses.replace(TRIAL, seed=1), rows, 1.0, "here")
 
 
 def test_words_do_not_flow_from_one_field_into_the_next():
-    one = dataclasses.replace(UNIT, masking="ab", segments="c")
-    other = dataclasses.replace(UNIT, masking="a", segments="bc")
+    one = dataclasses.replace(TRIAL, masking="ab", segments="c")
+    other = dataclasses.replace(TRIAL, masking="a", segments="bc")
     assert one.key != other.key
 
 
-def test_a_unit_put_twice_keeps_the_first(path):
+def test_a_trial_put_twice_keeps_the_first(path):
     with Store(path) as store:
-        assert store.put(UNIT, [{"a": 1}], 0.0, "first")
-        assert not store.put(UNIT, [{"a": 2}], 0.0, "second")
-        assert list(store.rows()) == [(UNIT, [{"a": 1}])]
+        assert store.put(TRIAL, [{"a": 1}], 0.0, "first")
+        assert not store.put(TRIAL, [{"a": 2}], 0.0, "second")
+        assert list(store.rows()) == [(TRIAL, [{"a": 1}])]
 
 
 def test_done_asks_for_more_keys_than_sqlite_takes_at_once(path):
-    units = [dataclasses.replace(UNIT, seed=seed) for seed in range(1203)]
+    trials = [dataclasses.replace(TRIAL, seed=seed) for seed in range(1203)]
     with Store(path) as store:
-        for unit in units[::3]:
-            store.put(unit, [], 0.0, "")
-        assert store.done(unit.key for unit in units) == {unit.key for unit in units[::3]}
+        for trial in trials[::3]:
+            store.put(trial, [], 0.0, "")
+        assert store.done(trial.key for trial in trials) == {trial.key for trial in trials[::3]}
         assert store.done([]) == set()
 
 
-def test_units_are_chosen_and_in_the_same_order_whoever_was_first(path, tmp_path):
-    units = [
-        dataclasses.replace(UNIT, protocol=protocol, model=model, masking=masking, segments=segments, picture=picture)
+def test_trials_are_chosen_and_in_the_same_order_whoever_was_first(path, tmp_path):
+    trials = [
+        dataclasses.replace(TRIAL, protocol=protocol, model=model, masking=masking, segments=segments, picture=picture)
         for protocol in ("colours", "lime") for model in "AB" for segments in ("", "slic")
         for masking in ("black", "layer") for picture in ("a", "b")
     ]
     with Store(path) as store, Store(tmp_path / "other.db") as other:
-        for one, last in zip(units, reversed(units), strict=True):
+        for one, last in zip(trials, reversed(trials), strict=True):
             store.put(one, [], 0.0, "")
             other.put(last, [], 0.0, "")
-        assert list(store.units()) == list(other.units()) == units
+        assert list(store.trials()) == list(other.trials()) == trials
         chosen = {"protocol": "lime", "model": "B", "masking": "layer", "segments": ""}
         for name, value in chosen.items():
-            expected = [unit for unit in units if getattr(unit, name) == value]
-            assert list(store.units(**{name: value})) == expected
-            assert [unit for unit, _ in store.rows(**{name: value})] == expected
-        assert [unit.picture for unit in store.units(**chosen)] == ["a", "b"]
+            expected = [trial for trial in trials if getattr(trial, name) == value]
+            assert list(store.trials(**{name: value})) == expected
+            assert [trial for trial, _ in store.rows(**{name: value})] == expected
+        assert [trial.picture for trial in store.trials(**chosen)] == ["a", "b"]
 
 
 def test_nan_is_null(path):
     with Store(path) as store:
-        store.put(UNIT, [{"r2": float("nan")}], 0.0, "")
+        store.put(TRIAL, [{"r2": float("nan")}], 0.0, "")
         assert next(store.rows())[1] == [{"r2": None}]
 
 
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), [1], {"a": 1}, b"x"])
 def test_what_json_would_garble_is_refused(path, value):
     with Store(path) as store:
-        with pytest.raises(InputError, match=r"rows must hold finite numbers, .* came as 'r2' of lime: convert it"):
-            store.put(UNIT, [{"r2": value}], 0.0, "")
+        with pytest.raises(InputError, match=r"expected a finite number, .* for 'r2' of lime, got .*: convert it"):
+            store.put(TRIAL, [{"r2": value}], 0.0, "")
         assert len(store) == 0
 
 
 def test_numpy_numbers_are_refused(path):
     import numpy as np
 
-    with Store(path) as store, pytest.raises(InputError, match=r"\(int64\) came as 'label'"):
-        store.put(UNIT, [{"label": np.int64(3)}], 0.0, "")
+    with Store(path) as store, pytest.raises(InputError, match=r"for 'label' of lime, got .* \(int64\)"):
+        store.put(TRIAL, [{"label": np.int64(3)}], 0.0, "")
 
 
 @pytest.mark.parametrize("name", [":memory:", "file:x?mode=memory", "ü 1.db"])
@@ -129,25 +155,25 @@ def test_a_store_is_a_file_whatever_its_name_and_wherever_the_process_goes(tmp_p
     monkeypatch.chdir(tmp_path)
     with Store(name) as store:
         monkeypatch.chdir("/")
-        store.put(UNIT, [{"value": 1}], seconds=0.1, worker="here")
+        store.put(TRIAL, [{"value": 1}], seconds=0.1, worker="here")
         assert [rows for _, rows in store.rows()] == [[{"value": 1}]]
     assert (tmp_path / name).stat().st_size > 0
 
 
 def test_a_missing_store_is_told(path):
-    with pytest.raises(InputError, match=r"store must be a file that exists, but there is none at '.*results\.db'"):
+    with pytest.raises(InputError, match=r"expected an existing file for store, got '.*results\.db': check the path"):
         Store(path, create=False)
     assert not path.exists()
 
 
 def test_a_missing_folder_is_told(tmp_path):
-    with pytest.raises(InputError, match=r"store must be in a folder that exists, but there is none at '.*nowhere'"):
+    with pytest.raises(InputError, match=r"expected an existing folder for store, got '.*nowhere': create it"):
         Store(tmp_path / "nowhere" / "results.db")
 
 
 def test_a_file_that_is_no_store_is_told_and_left_alone(path):
     path.write_text("image,class_index\n" * 100)
-    with pytest.raises(InputError, match=r"store must be a file that this program made, but .* is something else"):
+    with pytest.raises(InputError, match=r"expected a file of this program for store, got .*, which is another"):
         Store(path)
     assert path.read_text() == "image,class_index\n" * 100
 
@@ -158,7 +184,7 @@ def test_other_tables_are_told_and_left_alone(path):
         connection.execute("CREATE TABLE mine (a)")
     connection.close()
     before = path.read_bytes()
-    with pytest.raises(InputError, match=r"but .* holds other tables: choose another file"):
+    with pytest.raises(InputError, match=r"got .* with other tables: choose another file"):
         Store(path)
     assert path.read_bytes() == before
 
@@ -168,12 +194,12 @@ def test_another_version_of_the_tables_is_told(path):
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 2")
     connection.close()
-    with pytest.raises(InputError, match=r"store must have tables of version 1, but .* has version 2"):
+    with pytest.raises(InputError, match=r"expected tables of version 1 in store, got version 2 in .*results\.db"):
         Store(path)
 
 
 def test_a_folder_is_told(tmp_path):
-    with pytest.raises(InputError, match="store must be a file that can be read and written"):
+    with pytest.raises(InputError, match="expected a readable and writable file for store"):
         Store(tmp_path)
 
 
@@ -181,7 +207,7 @@ def test_a_folder_is_told(tmp_path):
 def test_an_unwritable_folder_is_told(tmp_path):
     tmp_path.chmod(0o500)
     try:
-        with pytest.raises(InputError, match="store must be a file that can be read and written"):
+        with pytest.raises(InputError, match="expected a readable and writable file for store"):
             Store(tmp_path / "results.db")
     finally:
         tmp_path.chmod(0o700)
@@ -189,12 +215,12 @@ def test_an_unwritable_folder_is_told(tmp_path):
 
 def test_a_full_disk_is_told_and_what_was_written_stays(path):
     with Store(path) as store:
-        store.put(UNIT, [{"a": 1}], 0.0, "")
+        store.put(TRIAL, [{"a": 1}], 0.0, "")
         pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
         store._connection.execute(f"PRAGMA max_page_count = {pages}")
-        with pytest.raises(InputError, match=r"cannot be \(database or disk is full\)"):
-            store.put(dataclasses.replace(UNIT, seed=1), [{"a": "x" * 100_000}], 0.0, "")
-        assert list(store.rows()) == [(UNIT, [{"a": 1}])]
+        with pytest.raises(InputError, match=r"results\.db' \(database or disk is full\)"):
+            store.put(dataclasses.replace(TRIAL, seed=1), [{"a": "x" * 100_000}], 0.0, "")
+        assert list(store.rows()) == [(TRIAL, [{"a": 1}])]
 
 
 def test_a_killed_writer_loses_nothing_that_it_has_put(path):
@@ -209,11 +235,11 @@ def test_a_killed_writer_loses_nothing_that_it_has_put(path):
         assert store._connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
         # One more may have been committed whose number was not printed any more.
         assert numbers in ([*range(last + 1)], [*range(last + 2)])
-        assert store.put(UNIT, [{"number": -1}], 0.0, "")
+        assert store.put(TRIAL, [{"number": -1}], 0.0, "")
 
 
 def test_two_processes_make_and_fill_one_store(path):
-    processes = [writer(path, 0, 150), writer(path, 100, 150)]  # 50 units are the same
+    processes = [writer(path, 0, 150), writer(path, 100, 150)]  # 50 trials are the same
     for process in processes:
         process.communicate()
         assert process.returncode == 0
@@ -225,8 +251,8 @@ def test_threads_share_a_store(path):
     with Store(path) as store:
         def fill(start):
             for seed in range(start, start + 50):
-                store.put(dataclasses.replace(UNIT, seed=seed), [], 0.0, "")
-                store.done([UNIT.key])
+                store.put(dataclasses.replace(TRIAL, seed=seed), [], 0.0, "")
+                store.done([TRIAL.key])
 
         threads = [threading.Thread(target=fill, args=(start,)) for start in (0, 50, 100)]
         for thread in threads:
@@ -239,11 +265,11 @@ def test_threads_share_a_store(path):
 def test_one_may_write_while_reading(path):
     with Store(path) as store:
         for seed in range(3):
-            store.put(dataclasses.replace(UNIT, seed=seed), [], 0.0, "")
+            store.put(dataclasses.replace(TRIAL, seed=seed), [], 0.0, "")
         seen = []
-        for unit, _ in store.rows():
-            seen.append(unit.seed)
-            store.put(dataclasses.replace(UNIT, seed=unit.seed + 100), [], 0.0, "")
+        for trial, _ in store.rows():
+            seen.append(trial.seed)
+            store.put(dataclasses.replace(TRIAL, seed=trial.seed + 100), [], 0.0, "")
         assert seen == [0, 1, 2]
         assert len(store) == 6
 

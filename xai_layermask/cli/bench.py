@@ -15,7 +15,7 @@ from .output import progress_bar, status, table
 from .types import model, natural, positive, segmentation
 
 if TYPE_CHECKING:
-    from ..experiments.benchmark import Trial
+    from ..experiments.benchmark import BenchmarkCase
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
 
@@ -66,22 +66,22 @@ def run(args: argparse.Namespace) -> int:
         import torch
 
         from ..engine.runtime import find_device
-        from ..experiments.benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, race
+        from ..experiments.benchmark import EXPLANATIONS, FORWARDS, REFERENCE, STOCK, time_in_turns
     setting = (args.model, args.weights, str(find_device(args.device)), args.segments, args.batch)
     with status(f"loading {args.model}", args):
-        trial = _trial(*setting)
+        case = _case(*setting)
     result: dict[str, Any] = {
         "model": args.model,
         "batch": args.batch,
-        "size": list(trial.image.shape[2:]),
-        "segments": int(trial.segments.max()) + 1,
+        "size": list(case.image.shape[2:]),
+        "segments": int(case.segments.max()) + 1,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
-        "device": str(trial.image.device),
+        "device": str(case.image.device),
     }
     with progress_bar(len(FORWARDS) * (args.rounds + 2), "forward passes", args) as advance:
         with torch.inference_mode():
-            passes = race({name: trial.forward(name) for name in FORWARDS}, REFERENCE, args.rounds, advance)
+            passes = time_in_turns({name: case.forward(name) for name in FORWARDS}, REFERENCE, args.rounds, advance)
         memory = {name: _peak_memory(setting, name, advance) for name in FORWARDS}
     plain = memory[REFERENCE]
     result["forward"] = [
@@ -92,9 +92,9 @@ def run(args: argparse.Namespace) -> int:
     result["explanations"] = []
     if args.explanations:
         with progress_bar(len(EXPLANATIONS) * (args.explanations + 1) + 1, "explanations", args) as advance:
-            contenders = {name: trial.explanation(name, args.samples) for name in EXPLANATIONS}
-            explanations = race(contenders, STOCK, args.explanations, advance)
-            result |= {"samples": args.samples, "overhead": trial.overhead(args.samples)}
+            contenders = {name: case.explanation(name, args.samples) for name in EXPLANATIONS}
+            explanations = time_in_turns(contenders, STOCK, args.explanations, advance)
+            result |= {"samples": args.samples, "overhead": case.overhead(args.samples)}
             advance()
         result["explanations"] = [
             {"name": timing.name, "ratio": timing.ratio, "seconds": timing.seconds} for timing in explanations
@@ -108,11 +108,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _trial(name: str, weights: str | None, device: str, segments: str, batch: int) -> Trial:
-    from ..experiments.benchmark import trial
+def _case(name: str, weights: str | None, device: str, segments: str, batch: int) -> BenchmarkCase:
+    from ..experiments.benchmark import benchmark_case
 
     network, size = architecture(name, weights)
-    return trial(network.to(device), size, segments, batch)
+    return benchmark_case(network.to(device), size, segments, batch)
 
 
 def _text(result: dict[str, Any], stock: str) -> str:
@@ -163,7 +163,7 @@ def _measure(setting: tuple[Any, ...], name: str, send: Any) -> None:
 
     from ..experiments.benchmark import peak_memory
 
-    contender = _trial(*setting).forward(name)
+    contender = _case(*setting).forward(name)
     with torch.inference_mode():
         for _ in range(_MEMORY_PASSES):
             contender()

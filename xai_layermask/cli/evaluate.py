@@ -18,8 +18,8 @@ from .output import shows_progress, status
 from .types import comma_separated, masking, model, natural, one_of, pair, positive, segmentation
 
 if TYPE_CHECKING:
-    from ..experiments.runner import Agenda, Progress, Source
-    from ..experiments.store import Store
+    from ..experiments import Store
+    from ..experiments.runner import ModelSpec, Progress, WorkPlan
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "run"]
 
@@ -117,96 +117,95 @@ def run(args: argparse.Namespace) -> int:
         from ..dataset import read_dataset
         from ..engine.runtime import find_device
         from ..experiments.protocols import PROTOCOLS
-        from ..experiments.runner import Crew, agenda, chosen, estimate, evaluate
+        from ..experiments.runner import WorkerPool, estimate_duration, evaluate, select_items, work_plan
     add_working_directory()
     if args.scheduler is None:
         find_device(args.device)  # fail before reading anything; the workers of a cluster have devices of their own
     protocol = PROTOCOLS[args.protocol].configured(dict(args.settings))
-    sources = _sources(args)
+    models = _model_specs(args)
     with status(f"reading {args.data}", args) as show:
-        dataset = chosen(read_dataset(args.data, args.layout, args.strict), args.limit, args.shuffle_seed)
+        dataset = select_items(read_dataset(args.data, args.layout, args.strict), args.limit, args.shuffle_seed)
         show("waiting for the scheduler" if args.scheduler else "")
-        crew = Crew(args.jobs, args.scheduler)
-    with crew, _open_store(args) as store:
+        pool = WorkerPool(args.jobs, args.scheduler)
+    with pool, _open_store(args) as store:
         with status(f"loading {', '.join(args.model)}, and reading {args.store}", args):
-            todo = agenda(
-                protocol, dataset, sources, args.maskings, args.segments, store, args.seed, args.precision, args.strict
+            plan = work_plan(
+                protocol, dataset, models, args.maskings, args.segments, store, args.seed, args.precision, args.strict
             )
         if args.dry_run:
-            here = args.scheduler is None
+            local = args.scheduler is None
             with status("measuring the speed of the model", args):
-                seconds = estimate(todo, args.device, args.batch_size, crew.size, here)
-            _report(args, todo, {"seconds": seconds, "workers": crew.size}, [
-                f"about {_duration(seconds)} with {_count(crew.size, 'worker')}, as measured on this machine",
+                seconds = estimate_duration(plan, args.device, args.batch_size, pool.size, local)
+            _report(args, plan, {"seconds": seconds, "workers": pool.size}, [
+                f"about {_duration(seconds)} with {_count(pool.size, 'worker')}, as measured on this machine",
                 "not counting the time to read and segment pictures",
             ])  # fmt: skip
             return 0
         if store is None:
             raise InputError.expected("a file for --store", "none")
-        with _progress_bar(args, todo) as advance:
-            outline = evaluate(todo, store, crew, args.device, args.batch_size, args.strict, advance)
-    _report(args, todo, {"written": outline.written, "elsewhere": outline.elsewhere, "problems": outline.problems}, [
-        f"{_count(outline.written, 'unit')} written to {args.store}",
-        *([f"{_count(outline.elsewhere, 'unit')} written by another run meanwhile"] if outline.elsewhere else []),
-        *([f"{_count(len(outline.problems), 'unit')} failed"] if outline.problems else []),
+        with _progress_bar(args, plan) as advance:
+            summary = evaluate(plan, store, pool, args.device, args.batch_size, args.strict, advance)
+    _report(args, plan, {"written": summary.written, "elsewhere": summary.elsewhere, "problems": summary.problems}, [
+        f"{_count(summary.written, 'trial')} written to {args.store}",
+        *([f"{_count(summary.elsewhere, 'trial')} written by another run meanwhile"] if summary.elsewhere else []),
+        *([f"{_count(len(summary.problems), 'trial')} failed"] if summary.problems else []),
     ])  # fmt: skip
-    _list_problems("not measured", outline.problems)
+    _list_problems("not measured", summary.problems)
     return 0
 
 
-def _sources(args: argparse.Namespace) -> list[Source]:
-    from ..experiments.runner import Source
-    from ..experiments.runner.source import preprocess_of
+def _model_specs(args: argparse.Namespace) -> list[ModelSpec]:
+    from ..experiments.runner import ModelSpec, change_preprocess
     from ..images import Preprocess
 
     weights, preprocess = dict(args.weights), dict(args.preprocess)
     for words in preprocess.values():
-        preprocess_of(words, Preprocess())  # fail before loading anything
+        change_preprocess(words, Preprocess())  # fail before loading anything
     for path in weights.values():
         if not os.path.isfile(path):
             raise InputError.expected("an existing file for --weights", repr(path))
-    return [Source(name, weights.get(name), preprocess.get(name, "")) for name in args.model]
+    return [ModelSpec(name, weights.get(name), preprocess.get(name, "")) for name in args.model]
 
 
 @contextmanager
 def _open_store(args: argparse.Namespace) -> Iterator[Store | None]:
     """The store; None for a dry run without one, which must not create it."""
-    from ..experiments.store import Store
+    from ..experiments import Store
 
     with nullcontext() if args.dry_run and not os.path.exists(args.store) else Store(args.store) as store:
         yield store
 
 
 @contextmanager
-def _progress_bar(args: argparse.Namespace, todo: Agenda) -> Iterator[Any]:
+def _progress_bar(args: argparse.Namespace, plan: WorkPlan) -> Iterator[Any]:
     from tqdm import tqdm
 
     form = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} passes{postfix}"
     disabled = not shows_progress(args)
-    with tqdm(total=todo.passes, disable=disabled, bar_format=form, dynamic_ncols=True, leave=False) as bar:
+    with tqdm(total=plan.passes, disable=disabled, bar_format=form, dynamic_ncols=True, leave=False) as bar:
 
         def advance(progress: Progress) -> None:
             bar.total, bar.n = progress.of_passes, progress.passes
             left = "" if progress.left is None else f", {_duration(progress.left)} left"
-            bar.set_postfix_str(f"{progress.units}/{progress.of_units} units{left}")
+            bar.set_postfix_str(f"{progress.trials}/{progress.of_trials} trials{left}")
 
         yield advance
 
 
-def _report(args: argparse.Namespace, todo: Agenda, more: dict[str, Any], lines: Sequence[str]) -> None:
+def _report(args: argparse.Namespace, plan: WorkPlan, more: dict[str, Any], lines: Sequence[str]) -> None:
     """Print the size of the work, and then what `more` or `lines` say, as JSON or as text."""
-    counts = {"units": len(todo.entries), "passes": todo.passes, "done": todo.done, "pictures": todo.pictures}
+    counts = {"units": len(plan.planned), "passes": plan.passes, "done": plan.done, "pictures": plan.pictures}
     if args.json:
-        head = {"protocol": todo.protocol.name, "settings": json.loads(todo.protocol.settings()), "store": args.store}
-        print(json.dumps({**head, **counts, "skipped": todo.skipped, **more}, indent=2))
+        head = {"protocol": plan.protocol.name, "settings": json.loads(plan.protocol.settings()), "store": args.store}
+        print(json.dumps({**head, **counts, "skipped": plan.skipped, **more}, indent=2))
     elif not args.quiet:
         print(
-            f"{todo.protocol.name} with {_count(todo.pictures, 'picture')}: {_count(len(todo.entries), 'unit')} to do "
-            f"({todo.passes} forward passes), {todo.done} already in the store",
+            f"{plan.protocol.name} with {_count(plan.pictures, 'picture')}: {_count(len(plan.planned), 'trial')} to do "
+            f"({plan.passes} forward passes), {plan.done} already in the store",
             *lines, sep="\n",
         )  # fmt: skip
         sys.stdout.flush()
-    _list_problems("left out", todo.skipped)
+    _list_problems("left out", plan.skipped)
 
 
 def _list_problems(label: str, problems: Sequence[str]) -> None:

@@ -40,11 +40,11 @@ def run(args: argparse.Namespace) -> int:
         InputError: If the store is missing or has no such results, or the folder cannot be written.
     """
     with status("starting", args):
+        from ..experiments import Store
         from ..experiments.report import write_report
-        from ..experiments.store import Store
     names: list[str | None] = args.protocol or [None]
     with Store(args.store, create=False) as store:
-        if not any(True for name in names for _ in store.units(protocol=name)):
+        if not any(True for name in names for _ in store.trials(protocol=name)):
             wanted = f"results of {' or '.join(args.protocol)}" if args.protocol else "results"
             raise InputError.expected(f"{wanted} in store {args.store!r}", "none", "run xai-layermask evaluate first")
         rows = chain.from_iterable(store.rows(protocol=name) for name in names)

@@ -1,6 +1,6 @@
-"""What layer masking costs: forward passes and whole explanations against their rivals, as ratios within one run.
+"""What layer masking costs: forward passes and explanations against alternatives, as ratios within one run.
 
-Machines are noisy, and drift: contenders take turns, round by round, and what is compared is the ratio within a round.
+Speed drifts on any machine, so contenders take turns, and times are compared within each round.
 """
 
 from __future__ import annotations
@@ -23,19 +23,29 @@ from torch import Tensor, nn
 
 from ..engine.capture import evaluating
 from ..engine.runtime import auto_batch_size, batched_predict, first_parameter
-from ..explain.explainer import LayerMaskExplainer
+from ..explain import LayerMaskExplainer
 from ..images import Preprocess, sample_photograph
 from ..maskings import COLOURS, Fill, LayerMask, Reference
 from ..segments import presence_of, segment
 
-__all__ = ["EXPLANATIONS", "FORWARDS", "REFERENCE", "STOCK", "Race", "Trial", "peak_memory", "race", "trial"]
+__all__ = [
+    "EXPLANATIONS",
+    "FORWARDS",
+    "REFERENCE",
+    "STOCK",
+    "BenchmarkCase",
+    "Timing",
+    "benchmark_case",
+    "peak_memory",
+    "time_in_turns",
+]
 
 Contender = Callable[[], object]
 
-#: The plain model in the layout that suits it, with which forward passes are compared.
+#: The forward pass that others are compared with: the plain model in its faster layout.
 REFERENCE = "plain, channels last"
 FORWARDS = ("plain, as given", REFERENCE, "grey fill", "layer masking", "layer masking, literal")
-#: What explanations are compared with.
+#: The explanation that others are compared with.
 STOCK = "Captum Lime, grey"
 EXPLANATIONS = (
     "LayerMaskExplainer",
@@ -47,13 +57,13 @@ EXPLANATIONS = (
 
 
 @dataclass(frozen=True)
-class Race:
-    """How a contender did.
+class Timing:
+    """The time of a contender.
 
     Attributes:
         name: The contender.
-        ratio: Median over rounds of its time over the reference's in the same round.
-        seconds: Median time.
+        ratio: Median over rounds of its time divided by the reference's in the same round.
+        seconds: Its median time.
     """
 
     name: str
@@ -61,36 +71,33 @@ class Race:
     seconds: float
 
 
-def race(
+def time_in_turns(
     contenders: Mapping[str, Contender], reference: str, rounds: int, advance: Callable[[], object] = lambda: None
-) -> list[Race]:
+) -> list[Timing]:
     """Time contenders in turns, after each has run once.
 
     Args:
-        contenders: What is timed, by name.
-        reference: The contender that the others are divided by.
-        rounds: How often each runs.
+        contenders: Functions by name.
+        reference: Name of the contender that the others are divided by.
+        rounds: How often each is timed.
         advance: Called after each run.
 
-    Returns:
-        A result for each contender, in their order.
-
     Example:
-        >>> [one.name for one in race({"a": lambda: sum(range(9)), "b": lambda: None}, "b", 3)]
+        >>> [timing.name for timing in time_in_turns({"a": lambda: sum(range(9)), "b": lambda: None}, "b", rounds=3)]
         ['a', 'b']
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    for count in range(rounds + 1):
+    for number in range(rounds + 1):
         for name, contender in contenders.items():
             start = time.perf_counter()
             contender()
-            if count:
+            if number:
                 seconds[name].append(time.perf_counter() - start)
             advance()
     return [
-        Race(
+        Timing(
             name,
-            statistics.median(mine / other for mine, other in zip(found, seconds[reference], strict=True)),
+            statistics.median(own / other for own, other in zip(found, seconds[reference], strict=True)),
             statistics.median(found),
         )
         for name, found in seconds.items()
@@ -98,17 +105,17 @@ def race(
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A model with a photograph, its segments, and masks that are new for every batch.
+class BenchmarkCase:
+    """A model with a photograph and its segments.
 
     Attributes:
         model: The network, in evaluation mode.
-        preprocess: From the photograph to its input.
-        image: `(1, 3, H, W)`.
+        preprocess: Its preprocessing.
+        image: `(1, 3, H, W)`, normalised.
         picture: uint8 `(H, W, 3)`.
         segments: int64 `(H, W)`.
         batch: Images in a forward pass.
-        generator: Where the masks come from.
+        generator: Source of the masks.
     """
 
     model: nn.Module
@@ -120,19 +127,19 @@ class Trial:
     generator: np.random.Generator
 
     def presence(self) -> Tensor:
-        """Presence `(batch, 1, H, W)` with half of the segments absent."""
-        keep = self.generator.random((self.batch, int(self.segments.max()) + 1)) < 0.5
-        return presence_of(self.segments, torch.from_numpy(keep).to(self.image.device))
+        """New presence masks `(batch, 1, H, W)` with half of the segments absent."""
+        coalitions = self.generator.random((self.batch, int(self.segments.max()) + 1)) < 0.5
+        return presence_of(self.segments, torch.from_numpy(coalitions).to(self.image.device))
 
     def forward(self, name: str) -> Contender:
-        """One of `FORWARDS`, as a function that runs a batch; everything that a new mask needs is included."""
+        """A function that runs one of `FORWARDS` on a batch, with new masks each time."""
         image = self.image.expand(self.batch, -1, -1, -1).contiguous()
         if name == "plain, as given":
             return lambda: self.model(image)
         if name == REFERENCE:
             model = copy.deepcopy(self.model).to(memory_format=torch.channels_last)
-            laid = image.contiguous(memory_format=torch.channels_last)
-            return lambda: model(laid)
+            channels_last = image.contiguous(memory_format=torch.channels_last)
+            return lambda: model(channels_last)
         if name == "grey fill":
             bound = Fill(self.model, "grey", self.preprocess).bind(self.image)
         else:
@@ -143,15 +150,17 @@ class Trial:
         return lambda: batched_predict(bound, self.presence(), size)[0]
 
     def explanation(self, name: str, samples: int) -> Contender:
-        """One of `EXPLANATIONS`, as a function that explains the photograph."""
+        """A function that explains the photograph by one of `EXPLANATIONS`."""
         if name.startswith("LayerMaskExplainer"):
+            precision = "float32" if name.endswith("float32") else "auto"
             explainer = LayerMaskExplainer(
                 self.model, segments=self.segments, n_samples=samples, preprocess=self.preprocess, progress=False,
-                precision="float32" if name.endswith("float32") else "auto",
+                precision=precision,
             )  # fmt: skip
             return lambda: explainer.explain(self.picture)
-        if name == "lime, grey":
-            return self._lime(samples)
+        return self._lime(samples) if name == "lime, grey" else self._captum(name, samples)
+
+    def _captum(self, name: str, samples: int) -> Contender:
         import captum.attr
 
         method = (captum.attr.Lime if "Lime" in name else captum.attr.KernelShap)(self.model)
@@ -175,7 +184,7 @@ class Trial:
                 return self.model(image).softmax(1).cpu().numpy()
 
         def explain() -> None:
-            with redirect_stderr(StringIO()):  # its progress bar has no switch
+            with redirect_stderr(StringIO()):  # its progress bar cannot be turned off
                 LimeImageExplainer(random_state=0).explain_instance(
                     self.picture, classify, hide_color=np.array(COLOURS["grey"]), num_samples=samples, batch_size=16,
                     segmentation_fn=lambda picture: self.segments, top_labels=1,
@@ -184,20 +193,22 @@ class Trial:
         return explain
 
     def overhead(self, samples: int) -> float:
-        """Which part of an explanation's time goes by outside of forward passes."""
+        """The fraction of an explanation's time that is spent outside forward passes."""
         masking = LayerMask(self.model)
         explainer = LayerMaskExplainer(
             self.model, masking=masking, segments=self.segments, n_samples=samples, preprocess=self.preprocess,
             progress=False,
         )  # fmt: skip
         explainer.explain(self.picture)
-        inside, begun = [0.0], [0.0]
+        inside = started = 0.0
 
         def begin(*_: object) -> None:
-            begun[0] = time.perf_counter()
+            nonlocal started
+            started = time.perf_counter()
 
         def end(*_: object) -> None:
-            inside[0] += time.perf_counter() - begun[0]
+            nonlocal inside
+            inside += time.perf_counter() - started
 
         hooks = [masking.register_forward_pre_hook(begin), masking.register_forward_hook(end)]
         start = time.perf_counter()
@@ -205,37 +216,34 @@ class Trial:
         total = time.perf_counter() - start
         for hook in hooks:
             hook.remove()
-        return 1.0 - inside[0] / total
+        return 1.0 - inside / total
 
 
-def trial(model: nn.Module, size: tuple[int, int], segments: str, batch: int) -> Trial:
-    """Set a model before scikit-image's photograph.
+def benchmark_case(model: nn.Module, size: tuple[int, int], segments: str, batch: int) -> BenchmarkCase:
+    """Set up a model with scikit-image's photograph.
 
     Args:
-        model: The network, on the device that it is to be timed on.
-        size: The height and width of its input.
-        segments: How the photograph is cut, as [`segment`][xai_layermask.segments.segment] takes it.
+        model: The network, on its device.
+        size: Height and width of its input.
+        segments: Name of a segmentation, as [`segment`][xai_layermask.segments.segment] takes it.
         batch: Images in a forward pass.
 
-    Returns:
-        The trial.
-
     Raises:
-        InputError: If there are no such segments.
+        InputError: If the segmentation is unknown.
     """
     preprocess = Preprocess(min(size), size)
     image, picture = preprocess(sample_photograph())
-    cut = segment(picture, segments)
     image = image.to(first_parameter(model).device)
-    return Trial(evaluating(model), preprocess, image, picture, cut, batch, np.random.default_rng(0))
+    ids = segment(picture, segments)
+    return BenchmarkCase(evaluating(model), preprocess, image, picture, ids, batch, np.random.default_rng(0))
 
 
 def peak_memory() -> int | None:
-    """The most memory in bytes that this process ever held; None where the system does not tell."""
+    """Peak memory of this process in bytes; None if the system does not report it."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return int(torch.cuda.max_memory_allocated())
     try:
-        # What `getrusage` says on Linux begins with the peak of the process that started this one.
+        # On Linux, `getrusage` starts with the peak of the parent process.
         status = Path("/proc/self/status").read_text()
     except OSError:
         status = ""

@@ -1,4 +1,4 @@
-"""`Unit`: a piece of work, and the key that holds everything that determines its result."""
+"""`Trial`: one piece of an experiment, and the key of its result."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import dataclasses
 import hashlib
 import json
 
-__all__ = ["Unit"]
+__all__ = ["Trial"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Unit:
-    """A piece of work: an experiment with one model, one masking and one segmentation on one picture.
+class Trial:
+    """One protocol with one model, masking and segmentation on one picture.
 
     Attributes:
-        protocol: The experiment's name.
-        settings: Its settings, as canonical JSON.
-        model: The model's name.
-        model_digest: Of its weights, structure and preprocessing.
-        masking: The masking's name.
-        segments: The segmentation's name; "" where the experiment has none.
-        picture: The picture's name in its dataset.
-        picture_digest: Of picture, object mask and label.
-        seed: Where randomness comes from.
-        precision: The arithmetic, such as "float32".
-        version: Of this package.
+        protocol: Name of the protocol.
+        settings: Settings of the protocol as canonical JSON.
+        model: Name of the model.
+        model_digest: Digest of its weights, structure and preprocessing.
+        masking: Name of the masking.
+        segments: Name of the segmentation; "" if the protocol has none.
+        picture: Name of the picture in its dataset.
+        picture_digest: Digest of the picture, its object mask and its label.
+        seed: Seed of all random choices.
+        precision: Arithmetic of the model, such as "float32".
+        version: Version of this package.
     """
 
     protocol: str
@@ -41,12 +41,15 @@ class Unit:
 
     @property
     def key(self) -> str:
-        """SHA-256 of all of it, 64 hexadecimal digits.
+        """SHA-256 of all fields, 64 hexadecimal digits.
 
         Example:
-            >>> a = Unit("lime", "{}", "lite0", "ab", "layer", "slic", "cat.jpg", "cd", 0, "float32", "0.1.0")
+            >>> a = Trial("lime", "{}", "lite0", "ab", "layer", "slic", "cat.jpg", "cd", 0, "float32", "0.1.0")
             >>> a.key == dataclasses.replace(a).key, a.key == dataclasses.replace(a, seed=1).key
             (True, False)
         """
         text = json.dumps(dataclasses.asdict(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def __str__(self) -> str:
+        return f"{self.picture!r} with {self.model}, {self.masking} {self.segments}".rstrip()

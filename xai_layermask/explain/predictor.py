@@ -27,7 +27,7 @@ from ..maskings import Masking
 from ..models import Classifier, load
 from ..segments import presence_of
 
-__all__ = ["LoadedModel", "Predictions", "Predictor", "load_model"]
+__all__ = ["LoadedModel", "Predictions", "Predictor", "as_probabilities", "load_model"]
 
 Coalitions = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -161,7 +161,7 @@ class Predictor:
             InputError: If the model does not return finite logits `(1, classes)`.
         """
         with forward_mode(self._device, self.autocast):
-            probabilities: Floats = _probabilities(self._bound.masking(self._bound.image), 1)[0]
+            probabilities: Floats = as_probabilities(self._bound.masking(self._bound.image), 1)[0]
             return probabilities
 
     def predict(
@@ -212,10 +212,15 @@ class Predictor:
 
     def _predict(self, coalitions: Coalitions) -> Floats:
         presence = presence_of(self._segments, torch.from_numpy(coalitions).to(self._device))
-        return _probabilities(self._bound(presence), len(coalitions))
+        return as_probabilities(self._bound(presence), len(coalitions))
 
 
-def _probabilities(logits: Any, count: int) -> Floats:
+def as_probabilities(logits: Any, count: int) -> Floats:
+    """Softmax of a model's output for `count` images, float64 `(count, classes)`.
+
+    Raises:
+        InputError: If the output is not finite logits `(count, classes)`.
+    """
     if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != count or logits.shape[1] < 2:
         got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
         raise InputError.expected(

@@ -2,46 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
+import numpy.typing as npt
 
-from ...errors import InputError, choose
-from ...explain.sampling import LIME_SCHEMES
-from .protocol import Protocol, Row, defined, generator, labelled, mean
+from ...catalog import METHODS
+from ...errors import check_integer, choose
+from ...explain.sampling import Samples, lime_samples
+from ...explain.surrogate import Fit, ridge
+from ...metrics import alignment_score, topk_jaccard
+from .protocol import Protocol, Row, finite, random_generator, require_label
 
 if TYPE_CHECKING:
     from ...dataset import Item
-    from .asker import Asker
+    from .classifier import MaskedClassifier
 
-__all__ = ["Lime", "is_likely"]
+__all__ = ["Lime", "check_counts", "fit_lime", "is_likely", "lime_scores"]
 
 
 @dataclass(frozen=True)
 class Lime(Protocol):
-    """The label of a picture is explained; do the scores find the object, and what the model relies on?
+    """The label of a picture is explained: do the scores find the object, and what the model relies on?
 
     One row for each picture:
 
-    - kept: the label is among the model's `among` likeliest classes; if not, the columns after label, whole and
-      probability are not there;
-    - label; whole, the plain model's prediction; probability, that of the label;
-    - alignment, and jaccard of the `k` best segments, with the object mask; None where not defined;
+    - kept: the label is among the model's `among` likeliest classes; if not, only the columns up to probability exist;
+    - label; whole, the model's prediction for the whole picture; probability, that of the label;
+    - alignment, and jaccard of the `k` best segments, with the object mask; None if undefined;
     - ablated: the prediction without the `k` best segments, removed by the `ablator`;
     - r2 of the surrogate; segments_count.
 
-    The samples are the same for all maskings of a picture. The paper's published code draws 512 and cuts by quickshift
-    (kernel size 2, maximal distance 200, ratio 0.2), 16 x 16 patches and SLIC with 250 segments; it keeps the pictures
-    that are classified correctly, where the paper says the top 3.
+    All maskings of a picture have the same samples. The paper's published code draws 512 and segments by quickshift
+    (kernel size 2, maximal distance 200, ratio 0.2), 16 x 16 patches and SLIC with 250 segments. It keeps the pictures
+    that are classified correctly, whereas the paper says the top 3.
 
     Attributes:
-        samples: How many choices of segments the model answers.
-        sampling: How they depend on each other: "plain" as in the paper, or another scheme of [`lime_samples`][].
-        k: How many segments are the best.
-        among: In how many of the likeliest classes the label must be.
-        ablator: The masking that removes the best segments, grey in the paper whatever has made the scores.
+        samples: Number of samples.
+        sampling: Sampling scheme: "plain" as in the paper, or another one of [`lime_samples`][].
+        k: Number of best segments.
+        among: Rank that the label must reach in the model's prediction.
+        ablator: Masking that removes the best segments; grey in the paper, whatever the scores are from.
     """
 
     name: ClassVar[str] = "lime"
@@ -55,72 +58,69 @@ class Lime(Protocol):
     ablator: str = "grey"
 
     def __post_init__(self) -> None:
-        for name, least in (("samples", 2), ("k", 1), ("among", 1)):
-            if getattr(self, name) < least:
-                raise InputError(f"{name} must be at least {least}, but {getattr(self, name)!r} came: choose another.")
-        choose(self.sampling, LIME_SCHEMES, "sampling")
+        check_counts(self.samples, self.k, self.among)
+        choose(self.sampling, METHODS["lime"].samplings, "sampling")
 
     def passes(self, height: int, width: int, segments: str) -> int:
         return self.samples + 2
 
-    def rows(self, subject: Asker, item: Item, masking: str, segments: str, seed: int) -> Iterator[Row]:
-        label, whole = labelled(subject, item), subject.view(item).whole
+    def rows(
+        self, classifier: MaskedClassifier, item: Item, masking: str, segments: str, seed: int
+    ) -> Iterator[Row]:
+        label, whole = require_label(classifier, item), classifier.view(item).whole
         known: Row = {"label": label, "whole": int(whole.argmax()), "probability": float(whole[label])}
         if not is_likely(whole, label, self.among):
             yield {"kept": False, **known}
             return
-        mask, ids = subject.mask(item), subject.segments(item, segments)
-        drawn = int(generator(seed, item.name, "lime").integers(2**31))
-        explanation = subject.explain(item, masking, ids, label, self.samples, self.sampling, drawn)
-        keep = np.ones((1, explanation.scores.shape[1]), bool)
-        keep[0, explanation.top(self.k)] = False
+        mask, ids = classifier.mask(item), classifier.segments(item, segments)
+        count = int(ids.max()) + 1
+        drawn = np.random.default_rng(int(random_generator(seed, item.name, "lime").integers(2**31)))
+        fit = fit_lime(classifier, item, masking, ids, label, lime_samples(count, self.samples, drawn, self.sampling))
+        rest = np.ones((1, count), bool)
+        rest[0, np.argsort(-fit.scores[0], kind="stable")[: self.k]] = False
         yield {
             "kept": True,
             **known,
-            "alignment": defined(explanation.alignment(mask)),
-            "jaccard": defined(explanation.jaccard(mask, self.k)),
-            "ablated": int(subject.answers(item, self.ablator, ids, keep).argmax()),
-            "r2": defined(explanation.r2[0]),
-            "segments_count": keep.shape[1],
+            **lime_scores(fit, ids, mask, self.k),
+            "ablated": int(classifier.predictions(item, self.ablator, ids, rest).argmax()),
+            "segments_count": count,
         }
 
-    @classmethod
-    def summarise(cls, rows: Iterable[Row]) -> list[Row]:
-        """Aggregate the pictures that are kept.
 
-        Args:
-            rows: Rows of many pictures.
-
-        Returns:
-            One row with n, left_out (pictures that are not kept), the means of alignment, jaccard and r2 where they are
-            defined, and ablation (the share that still gets its label without the best segments: low is good).
-
-        Example:
-            >>> row = {"kept": True, "label": 1, "alignment": 0.5, "jaccard": None, "ablated": 2, "r2": 0.9}
-            >>> Lime.summarise([row, {"kept": False}])
-            [{'n': 1, 'left_out': 1, 'alignment': 0.5, 'jaccard': None, 'r2': 0.9, 'ablation': 0.0}]
-        """
-        every = list(rows)
-        kept = [row for row in every if row["kept"]]
-        found: Row = {"n": len(kept), "left_out": len(every) - len(kept)}
-        for column in ("alignment", "jaccard", "r2"):
-            found[column] = mean(row[column] for row in kept)
-        return [found | {"ablation": mean(row["ablated"] == row["label"] for row in kept)}]
+def check_counts(samples: int, k: int, among: int) -> None:
+    """Check the settings that protocols with LIME share."""
+    check_integer(samples, "samples", least=2)
+    check_integer(k, "k", least=1)
+    check_integer(among, "among", least=1)
 
 
-def is_likely(probabilities: np.ndarray, label: int, among: int) -> bool:
-    """Whether a class is among the likeliest.
-
-    Args:
-        probabilities: `(classes,)`.
-        label: The class.
-        among: How many classes are the likeliest.
-
-    Returns:
-        Whether fewer than so many classes are likelier.
+def is_likely(probabilities: npt.NDArray[np.float64], label: int, among: int) -> bool:
+    """Whether a class is among the `among` likeliest.
 
     Example:
-        >>> is_likely(np.array([0.5, 0.3, 0.2]), 2, 2)
+        >>> is_likely(np.array([0.5, 0.3, 0.2]), label=2, among=2)
         False
     """
     return int((probabilities > probabilities[label]).sum()) < among
+
+
+def fit_lime(
+    classifier: MaskedClassifier,
+    item: Item,
+    masking: str,
+    segments: npt.NDArray[np.int64],
+    label: int,
+    samples: Samples,
+) -> Fit:
+    """Fit LIME's surrogate of a class. The first sample, with all segments, is the whole picture."""
+    predictions = classifier.predictions(item, masking, segments, samples.coalitions[1:])[:, [label]]
+    return ridge(samples, np.concatenate([classifier.view(item).whole[None, [label]], predictions]))
+
+
+def lime_scores(fit: Fit, segments: npt.NDArray[np.int64], mask: npt.NDArray[np.float64], k: int) -> Row:
+    """Alignment and overlap of LIME's scores with the object mask, and the fit of the surrogate."""
+    return {
+        "alignment": finite(alignment_score(fit.scores[0], segments, mask)),
+        "jaccard": finite(topk_jaccard(fit.scores[0], segments, mask, k)),
+        "r2": finite(fit.r2[0]),
+    }

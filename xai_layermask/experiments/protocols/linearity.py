@@ -1,38 +1,38 @@
-"""How nearly a masked model adds up its parts (appendix 7.1, table 13 and figure 18)."""
+"""How nearly features add up over the parts of a picture (appendix 7.1, table 13 and figure 18)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ...errors import InputError
+from ...errors import InputError, check_integer
 from ...metrics import linearity
-from .protocol import Protocol, Row, check_sizes, defined, grouped, mean
+from .protocol import Protocol, Row, check_each, finite
 
 if TYPE_CHECKING:
     from ...dataset import Item
-    from .asker import Asker
+    from .classifier import MaskedClassifier
 
 __all__ = ["Linearity", "tiles"]
 
 
 @dataclass(frozen=True)
 class Linearity(Protocol):
-    """The features of the whole picture against the sum of those of its tiles, one at a time.
+    """The features of the whole picture against the sum of the features of its tiles, one tile present at a time.
 
-    One row for each size of tile: size (in pixels of a picture of 224 x 224), tiles (their number), cosine of the two
-    (None where one is zero), norm_whole and norm_sum, norm_parts (the mean over single tiles), distance (of the two, in
-    units of norm_whole).
+    One row for each size of tile: size (in pixels of a picture of 224 x 224), tiles (their number), cosine of whole and
+    sum (None if one is zero), norm_whole, norm_sum, norm_parts (mean over tiles), distance (of whole and sum, in units
+    of norm_whole).
 
-    Features are those before the model's last layer, as in the paper. The paper sums over all tiles; the code published
-    with it draws four of them and compares their sum with the features of the four together, which is not done here.
+    Features are those before the model's last layer, as in the paper. The paper sums over all tiles. Its published code
+    draws four of them and compares their sum with the features of the four together, which is not done here.
 
     Attributes:
-        sizes: Sides of tiles in pixels, for a picture of 224 x 224; others are divided into as many tiles.
+        sizes: Sides of tiles in pixels of a picture of 224 x 224; other pictures have as many tiles.
     """
 
     name: ClassVar[str] = "linearity"
@@ -40,62 +40,39 @@ class Linearity(Protocol):
     sizes: tuple[int, ...] = (112, 56, 32, 16)
 
     def __post_init__(self) -> None:
-        check_sizes(self.sizes, 112)
+        check_each(self.sizes, lambda size: check_integer(size, "sizes", least=1, most=112), "sizes")
 
     def passes(self, height: int, width: int, segments: str) -> int:
         return 1 + sum(round(224 / size) ** 2 for size in self.sizes)
 
-    def rows(self, subject: Asker, item: Item, masking: str, segments: str, seed: int) -> Iterator[Row]:
-        view = subject.view(item)
+    def rows(
+        self, classifier: MaskedClassifier, item: Item, masking: str, segments: str, seed: int
+    ) -> Iterator[Row]:
+        view = classifier.view(item)
         height, width = view.picture.shape[:2]
-        whole = subject.features(view.image, masking, tiles(height, width, 1), None)[0]
+        whole = classifier.features(view.image, masking, tiles(height, width, 1), None)[0]
         for size in self.sizes:
             ids = tiles(height, width, round(224 / size))
-            parts = subject.features(view.image, masking, ids, np.eye(int(ids.max()) + 1, dtype=bool))
+            parts = classifier.features(view.image, masking, ids, np.eye(int(ids.max()) + 1, dtype=bool))
             total, norm = parts.sum(axis=0), float(np.linalg.norm(whole))
             yield {
                 "size": size,
                 "tiles": len(parts),
-                "cosine": defined(linearity(whole, parts)),
+                "cosine": finite(linearity(whole, parts)),
                 "norm_whole": norm,
                 "norm_sum": float(np.linalg.norm(total)),
                 "norm_parts": float(np.linalg.norm(parts, axis=1).mean()),
                 "distance": float(np.linalg.norm(total - whole)) / norm if norm else None,
             }
 
-    @classmethod
-    def summarise(cls, rows: Iterable[Row]) -> list[Row]:
-        """Aggregate.
-
-        Args:
-            rows: Rows of many pictures.
-
-        Returns:
-            A row for every size, with size, tiles, n, and the means of cosine, norm_whole, norm_sum, norm_parts and
-            distance.
-
-        Example:
-            >>> row = {"size": 16, "tiles": 196, "cosine": 1.0} | dict.fromkeys(_MEANS[1:], 2.0)
-            >>> Linearity.summarise([row, row | {"cosine": 0.5}])[0]["cosine"]
-            0.75
-        """
-        return [
-            {"size": size, "tiles": count, "n": len(group)}
-            | {column: mean(row[column] for row in group) for column in _MEANS}
-            for (size, count), group in grouped(rows, "size", "tiles").items()
-        ]
-
-
-_MEANS = ("cosine", "norm_whole", "norm_sum", "norm_parts", "distance")
-
 
 def tiles(height: int, width: int, count: int) -> npt.NDArray[np.int64]:
-    """Divide a picture into equal tiles, as nearly as its size allows.
+    """Divide a picture into `count` x `count` tiles of sizes that differ by at most a pixel.
 
     Args:
-        height: In pixels.
-        width: In pixels.
-        count: How many tiles along each side.
+        height: Height in pixels.
+        width: Width in pixels.
+        count: Number of tiles along each side.
 
     Returns:
         int64 `(height, width)`, ids 0 to `count ** 2 - 1`, row by row.
@@ -109,8 +86,8 @@ def tiles(height: int, width: int, count: int) -> npt.NDArray[np.int64]:
                [2, 2, 3, 3]])
     """
     if count > min(height, width):
-        raise InputError(
-            f"tiles must have at least a pixel, but {count} along {min(height, width)} pixels came: take larger ones."
+        raise InputError.expected(
+            "tiles of at least one pixel", f"{count} along {min(height, width)} pixels", "use larger tiles"
         )
     row, column = np.arange(height) * count // height, np.arange(width) * count // width
     return (row[:, None] * count + column).astype(np.int64)

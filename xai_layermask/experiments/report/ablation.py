@@ -1,124 +1,104 @@
-"""Variants of layer masking: table 3 and figure 9, and how robustness and alignment go together beyond the paper."""
+"""Variants of layer masking: table 3 and figure 9, and beyond the paper how robustness and alignment are related."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 
-from ...plots import styles_of
-from ...stats.intervals import estimate
-from ...stats.statistic import Mean
-from .figures import curves, frame, panels, scatter
-from .removal import areas, fractions, parts
-from .section import DIFFERENCES, Drawing, Measure, Section, best, comparisons, missing, pictures, summary
-from .series import Cell, Places, Series, Setup
+from ...plots import curves, styles_of
+from .figures import add_frame, panels, scatter
+from .lime import mean_of
+from .removal import AREAS, Starts, curve_keys, removal_parts
+from .section import Column, Measure, ReportFigure, Section, best_segments, comparisons, count_text, missing, summary
+from .series import Key, Setup
 from .tables import Table
 
-__all__ = ["KEYS", "section"]
+__all__ = ["COLUMNS", "section"]
 
-#: The fraction comes last: curves are cells that differ only there.
-KEYS = ("part", "order", "removed_at", "fraction")
-
-
-def _kinds(setups: Sequence[Setup]) -> dict[str, str]:
-    """What LIME's scores are measured by: columns, and what they are called."""
-    return {"alignment": "alignment", "jaccard": f"{best(setups)} Jaccard"}
-
-
-def _mean(column: str, cells: Sequence[Cell], series: Series, places: Places) -> Mean:
-    return Mean(series.values(column, cells, places))
+#: The fraction is last: the keys of a curve differ only there.
+COLUMNS = ("part", "order", "removed_at", "fraction")
+# Identical functions, so that tables and figures share their estimates.
+_ALIGNMENT, _JACCARD = partial(mean_of, "alignment"), partial(mean_of, "jaccard")
 
 
 def section(setups: Sequence[Setup]) -> Section:
-    """Report the protocol `ablation`.
-
-    Args:
-        setups: At least one.
-
-    Returns:
-        Robustness and LIME of every variant, their differences, and both against each other.
-    """
-    cells = [cell for setup in setups for cell in setup.cells()]
-    tables, drawings = parts("ablation", setups, _starts(cells))
-    alignments = [
-        _alignment(f"ablation-lime-{place}{f'-{cut}' if cut else ''}", setup, cut)
+    """Report the protocol `ablation`: robustness and LIME of every variant, their differences, and their relation."""
+    tables, figures = removal_parts("ablation", setups, _starts([key for setup in setups for key in setup.keys]))
+    lime = [
+        _lime_figure(f"ablation-lime-{place}{f'-{segments}' if segments else ''}", setup, segments)
         for place, setup in enumerate(setups, start=1)
-        for cut in setup.segments
+        for segments in setup.segments
     ]
     return Section(
-        "Ablation", _TEXT, (*tables, *_lime(setups, cells)), (*drawings, *(one for one in alignments if one)),
-        missing(setups),
+        "Ablation", _TEXT, (*tables, *_lime_tables(setups)), (*figures, *(one for one in lime if one)), missing(setups)
     )
 
 
-def _starts(cells: Sequence[Cell]) -> list[tuple[Cell, str]]:
-    """How the cells of every curve begin, and the order of removal that it is of."""
-    found = dict.fromkeys(cell[:-1] for cell in cells if cell[0] == "robustness")
+def _starts(keys: Sequence[Key]) -> Starts:
+    found = dict.fromkeys(key[:-1] for key in keys if key[0] == "robustness")
     return [(start, str(start[1])) for start in found]
 
 
-def _removed(cells: Sequence[Cell]) -> list[float]:
-    """The fractions of segments that LIME removes, increasing."""
-    known = {cell[2] for cell in cells if cell[0] == "lime"}
-    return sorted(float(one) for one in known if isinstance(one, (int, float)))
+def _lime_keys(setup: Setup) -> list[Key]:
+    """The keys of LIME, by the fraction of segments that its samples lack."""
+    found = (key for key in setup.keys if key[0] == "lime" and isinstance(key[2], (int, float)))
+    return sorted(found, key=lambda key: key[2])  # type: ignore[arg-type, return-value]
 
 
-def _at(removed: float) -> Cell:
-    return ("lime", None, removed, None)
+def _measures(setups: Sequence[Setup]) -> tuple[Measure, Measure]:
+    jaccard = Measure(f"{best_segments(setups)} Jaccard", _JACCARD, "higher")
+    return Measure("alignment", _ALIGNMENT, "higher"), jaccard
 
 
-def _lime(setups: Sequence[Setup], cells: Sequence[Cell]) -> list[Table]:
-    kinds = _kinds(setups)
-    measures = {
-        f"{removed:g}": [Measure(title, partial(_mean, kind, [_at(removed)]), "higher") for kind, title in
-                         kinds.items()]
-        for removed in _removed(cells)
-    }
-    if not measures:
+def _lime_tables(setups: Sequence[Setup]) -> list[Table]:
+    keys = sorted({key for setup in setups for key in _lime_keys(setup)}, key=lambda key: key[2])  # type: ignore[arg-type, return-value]
+    if not keys:
         return []
+    blocks = {f"{key[2]:g}": [Column(measure, key, _lime_keys) for measure in _measures(setups)] for key in keys}
     return [
-        summary("ablation-lime", _ALIGNMENT, setups, measures, "removed"),
-        comparisons("ablation-lime-differences", DIFFERENCES, setups, measures, "removed"),
+        summary("ablation-lime", _CAPTION, setups, blocks, "removed"),
+        comparisons("ablation-lime-differences", setups, blocks, "removed"),
     ]
 
 
-def _alignment(name: str, setup: Setup, cut: str) -> Drawing | None:
+def _lime_figure(name: str, setup: Setup, segments: str) -> ReportFigure | None:
     """Alignment and overlap against the fraction that LIME removes, and alignment against robustness."""
-    series, removed = setup.of(cut), _removed(setup.cells())
-    if not removed:
+    series, keys = setup.of(segments), _lime_keys(setup)
+    if not keys:
         return None
-    starts = _starts(setup.cells())
-    x = fractions(setup.cells(), *starts[0][0]) if starts else []
-    figure, (line,) = panels(1, 3 if x[1:] else 2, shared=False)
+    starts = [start for start, _ in _starts(setup.keys) if curve_keys(setup.keys, start)[1:]]
+    figure, (line,) = panels(1, 3 if starts else 2, shared=False)
     styles = styles_of(one.masking for one in series)
+    removed = [float(key[2]) for key in keys]  # type: ignore[arg-type]
     counts: list[int] = []
-    for ax, (kind, title) in zip(line, _kinds([setup]).items(), strict=False):
-        found = {one.masking: estimate(_mean(kind, [_at(share) for share in removed], one, None)) for one in series}
+    for ax, measure in zip(line, _measures([setup]), strict=False):
+        found = {one.masking: one.estimate(measure.of, keys) for one in series}
         counts += [int(n) for one in found.values() for n in one.n]
         curves(removed, found, ax=ax, styles=styles)
-        ax.set(title=title, xlabel="fraction that LIME removes", xticks=removed)
-    if x[1:]:
-        accuracy, middle = areas(*starts[0][0])[0], removed[len(removed) // 2]
-        aligned = partial(_mean, "alignment", [_at(middle)])
-        crosses = {
-            one.masking: (estimate(accuracy.of(one, None))[0], estimate(aligned(one, None))[0]) for one in series
+        ax.set(title=measure.title, xlabel="fraction that LIME removes", xticks=removed)
+    if starts:
+        middle = len(keys) // 2
+        points = {
+            one.masking: (one.estimate(AREAS[0].of, starts[:1])[0], one.estimate(_ALIGNMENT, keys)[middle])
+            for one in series
         }
-        scatter(crosses, ax=line[2], styles=styles)
-        line[2].set(title=f"alignment at {middle:g}", xlabel="mean accuracy over removal")
-    count = pictures(counts)
-    frame(figure, ", ".join(part for part in (setup.name, cut, count) if part))
+        scatter(points, ax=line[2], styles=styles)
+        line[2].set(title=f"alignment at {removed[middle]:g}", xlabel="mean accuracy over removal")
+    count = count_text(counts)
+    add_frame(figure, ", ".join(part for part in (setup.name, segments, count) if part))
     caption = (
-        f"{setup.name}{f', {cut}' if cut else ''}: LIME against the fraction of segments that its samples lack, and "
-        f"alignment against robustness; {count} pictures. Bands and lines are 95 % bootstrap intervals over pictures."
+        f"{setup.name}{f', {segments}' if segments else ''}: LIME against the fraction of segments that its samples "
+        f"lack, and alignment against robustness; {count} pictures. Bands and lines are 95 % bootstrap intervals over "
+        "pictures."
     )
-    return Drawing(name, caption, figure)
+    return ReportFigure(name, caption, figure)
 
 
 _TEXT = (
     "Other paddings, layer masking only up to a depth, partial convolution (table 3 and figure 9 of the paper); and, "
     "beyond the paper, how much of a window must be present (layer-threshold), against how many segments LIME removes."
 )
-_ALIGNMENT = (
+_CAPTION = (
     "LIME with samples that lack this fraction of the segments: means over the n pictures that were explained, with "
     "95 % bootstrap intervals over pictures."
 )

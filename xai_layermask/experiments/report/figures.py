@@ -1,7 +1,7 @@
-"""Figures of reports: grids of panels, points with their intervals, one legend for all, and files.
+"""What the figures of reports share: grids of panels, points with intervals, headings with legends, and files.
 
-Everything is drawn on `Figure` and `Axes` objects without pyplot. Fonts, sizes and grids are the style sheet's, and so
-are colours where it has a cycle of its own.
+Everything is drawn on `Figure` and `Axes` objects without pyplot. Fonts, sizes, grids and colour cycles are those of
+the style sheet.
 """
 
 from __future__ import annotations
@@ -14,24 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...catalog import title
-from ...plots import (
-    Style,
-    bars,
-    curves,
-    error_lengths,
-    escape_mathtext,
-    new_figure,
-    single_axes,
-    styles_of,
-)
-from ...stats.intervals import Estimate, Interval
+from ...plots import Style, error_lengths, escape_mathtext, new_figure, single_axes, styles_of
+from ...stats import Estimate, Interval, joined
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["bars", "curves", "dots", "frame", "legend", "panels", "save", "scatter"]
+__all__ = ["add_frame", "add_legend", "dots", "panels", "save", "scatter"]
 
 _WIDTH, _HEIGHT = 2.6, 1.9  # inches of a panel
 
@@ -40,9 +31,9 @@ def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[l
     """A figure with a grid of panels.
 
     Args:
-        rows: How many.
-        columns: How many.
-        shared: Whether those of a row share the vertical axis, and all of them the horizontal one.
+        rows: Number of rows.
+        columns: Number of columns.
+        shared: Whether rows share their vertical axes, and all panels the horizontal axis.
 
     Returns:
         The figure and its axes, row by row.
@@ -58,23 +49,24 @@ def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[l
 
 
 def dots(
-    groups: Sequence[str], estimates: Mapping[str, Estimate], ax: Axes | None = None,
+    groups: Sequence[str],
+    estimates: Mapping[str, Estimate],
+    ax: Axes | None = None,
     styles: Mapping[str, Style] | None = None,
 ) -> Axes:
-    """Draw points with horizontal intervals, a line of the figure for each group, the first one at the top.
+    """Draw points with horizontal intervals, on a line for each group, the first one at the top.
 
     Args:
-        groups: The names beside the lines, `(P,)`.
-        estimates: The P numbers of each series, under its name.
-        ax: Where to draw; a figure of its own if None.
-        styles: By series; [`styles_of`][xai_layermask.plots.style.styles_of] if None.
+        groups: Names of the P lines.
+        estimates: By series, its P values.
+        ax: Where to draw; None for a new figure.
+        styles: By series; [`styles_of`][xai_layermask.plots.styles_of] if None.
 
     Returns:
         The axes.
 
     Example:
-        >>> from ..intervals import estimate
-        >>> from ..statistic import Mean
+        >>> from xai_layermask.stats import Mean, estimate
         >>> ax = dots(["tabby", "fox"], {"grey": estimate(Mean([[0.0, 1.0], [1.0, 1.0]]))})
         >>> [label.get_text() for label in ax.get_yticklabels()]
         ['tabby', 'fox']
@@ -88,23 +80,24 @@ def dots(
             continue
         ax.errorbar(
             found.value[known], at[known], xerr=error_lengths(found)[:, known], linestyle="none",
-                marker=styles[name].marker,
-            color=styles[name].colour, markersize=4, linewidth=1.2, label=title(name),
-        )
+            marker=styles[name].marker, color=styles[name].colour, markersize=4, linewidth=1.2, label=title(name),
+        )  # fmt: skip
     ax.set_yticks(range(len(groups)), groups)
     ax.set_ylim(len(groups) - 0.5, -0.5)
     return ax
 
 
 def scatter(
-    points: Mapping[str, tuple[Interval, Interval]], ax: Axes | None = None, styles: Mapping[str, Style] | None = None
+    points: Mapping[str, tuple[Interval, Interval]],
+    ax: Axes | None = None,
+    styles: Mapping[str, Style] | None = None,
 ) -> Axes:
     """Draw a point for each series, with the intervals of both coordinates as a cross.
 
     Args:
-        points: Both coordinates, under the name of the series; points without one are left out.
-        ax: Where to draw; a figure of its own if None.
-        styles: By series; [`styles_of`][xai_layermask.plots.style.styles_of] if None.
+        points: By series, both coordinates; points without one are left out.
+        ax: Where to draw; None for a new figure.
+        styles: By series; [`styles_of`][xai_layermask.plots.styles_of] if None.
 
     Returns:
         The axes.
@@ -116,33 +109,23 @@ def scatter(
     """
     ax = single_axes(ax, 1.6 * _WIDTH, 1.6 * _HEIGHT)
     styles = styles_of(points) if styles is None else styles
-    for name, (across, up) in points.items():
-        if np.isfinite([across.value, up.value]).all():
+    for name, (x, y) in points.items():
+        if np.isfinite([x.value, y.value]).all():
             ax.errorbar(
-                across.value, up.value, xerr=_arms(across), yerr=_arms(up), linestyle="none",
-                marker=styles[name].marker,
-                color=styles[name].colour, markersize=5, linewidth=1.2, label=title(name),
-            )
+                x.value, y.value, xerr=error_lengths(joined([x])), yerr=error_lengths(joined([y])), linestyle="none",
+                marker=styles[name].marker, color=styles[name].colour, markersize=5, linewidth=1.2, label=title(name),
+            )  # fmt: skip
     return ax
 
 
-def frame(figure: Figure, heading: str) -> None:
-    """Give a figure what stands around its panels: a heading, and one legend for all of them.
-
-    Args:
-        figure: With axes on which something is drawn.
-        heading: Whose figure it is, letter by letter.
-    """
+def add_frame(figure: Figure, heading: str) -> None:
+    """Add a heading, and one legend for all panels."""
     figure.suptitle(escape_mathtext(heading))
-    legend(figure)
+    add_legend(figure)
 
 
-def legend(figure: Figure) -> None:
-    """Give a figure one legend below its panels, for all series in them.
-
-    Args:
-        figure: With axes on which something is drawn.
-    """
+def add_legend(figure: Figure) -> None:
+    """Add one legend below the panels, for the series in all of them."""
     from matplotlib.container import BarContainer, ErrorbarContainer
 
     entries: dict[str, Artist] = {}
@@ -155,26 +138,16 @@ def legend(figure: Figure) -> None:
         figure.legend(
             list(entries.values()), list(entries), loc="outside lower center", frameon=False,
             ncols=math.ceil(len(entries) / lines),
-        )
+        )  # fmt: skip
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as `path` with the endings .png and .svg; the same figure gives the same bytes.
-
-    Args:
-        figure: The figure.
-        path: Where, without an ending.
-    """
+    """Write a figure as PNG and SVG, whose endings are added to `path`. Equal figures give equal bytes."""
     import matplotlib as mpl
 
     engine = figure.get_layout_engine()
     with mpl.rc_context({"svg.hashsalt": path.name}):
         figure.savefig(path.with_name(f"{path.name}.png"), dpi=200)
-        figure.set_layout_engine("none")  # everything has its place now, and to find it takes half of the time
+        figure.set_layout_engine("none")  # the layout is computed, and computing it takes half of the time
         figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
     figure.set_layout_engine(engine)
-
-
-def _arms(one: Interval) -> list[list[float]]:
-    lengths = np.maximum(np.nan_to_num([one.value - one.low, one.high - one.value], nan=0.0), 0.0)
-    return [[float(length)] for length in lengths]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 
 import numpy as np
@@ -10,73 +10,74 @@ import numpy as np
 from ...catalog import title
 from ...errors import InputError
 from ...models import imagenet_labels
-from ...plots import styles_of
-from ...stats.intervals import Estimate, estimate, joined
-from ...stats.statistic import ClassMean, Floats, Mean, Statistic
-from .figures import bars, dots, frame, panels
-from .section import DIFFERENCES, Drawing, Measure, Section, comparisons, missing, pictures, summary
-from .series import Cell, Places, Series, Setup
+from ...plots import bars, styles_of
+from ...stats import ClassMean, Floats, Interval, Mean, Statistic, estimate, joined
+from .figures import add_frame, dots, panels
+from .section import Column, Measure, ReportFigure, Section, comparisons, count_text, missing, summary
+from .series import Indices, Key, Series, Setup
 from .tables import Entry, Table
 
-__all__ = ["KEYS", "section"]
+__all__ = ["COLUMNS", "section"]
 
-KEYS: tuple[str, ...] = ()
-_ONLY: tuple[Cell, ...] = ((),)
+COLUMNS: tuple[str, ...] = ()
+_ONLY: tuple[Key, ...] = ((),)
 _KINDS = {"object_out": "object masked out", "broken_out": "broken mask", "gap": "broken minus object"}
 _ACCURACIES = tuple(_KINDS)[:2]
 _CLASSES = 24  # in a figure
 
+# By class: number of pictures. By class and masking: the intervals of all kinds.
+_ClassCounts = Mapping[int, int]
+_ClassIntervals = Mapping[tuple[int, str], Mapping[str, Interval]]
 
-def _values(kind: str, series: Series, places: Places) -> Floats:
-    """Whether each picture keeps its label, or the gap; nan where it is not kept, as misclassified; `(n, 1)`."""
+
+def _values(kind: str, series: Series, indices: Indices) -> Floats:
+    """Whether each picture keeps its label, or the gap, `(n, 1)`; nan for pictures misclassified when whole."""
     if kind == "gap":
-        return _values("broken_out", series, places) - _values("object_out", series, places)
-    label, kept, found = (series.values(name, _ONLY, places) for name in ("label", "kept", kind))
+        return _values("broken_out", series, indices) - _values("object_out", series, indices)
+    label, kept, found = (series.values(name, _ONLY, indices) for name in ("label", "kept", kind))
     return np.where((kept == 1) & np.isfinite(found), found == label, np.nan)
 
 
-def _over_pictures(kind: str, series: Series, places: Places) -> Statistic:
-    return Mean(_values(kind, series, places))
+def _over_pictures(kind: str, series: Series, keys: Sequence[Key], indices: Indices) -> Statistic:
+    return Mean(_values(kind, series, indices))
 
 
-def _over_classes(kind: str, series: Series, places: Places) -> Statistic:
-    return ClassMean(_values(kind, series, places), series.values("label", _ONLY, places)[:, 0])
+def _over_classes(kind: str, series: Series, keys: Sequence[Key], indices: Indices) -> Statistic:
+    return ClassMean(_values(kind, series, indices), series.values("label", _ONLY, indices)[:, 0])
 
 
-_BETTER = {"gap": "higher"}
-MEASURES = {
-    "pictures": [Measure(name, partial(_over_pictures, kind), _BETTER.get(kind, "")) for kind, name in _KINDS.items()],
-    "classes": [Measure(name, partial(_over_classes, kind), _BETTER.get(kind, "")) for kind, name in _KINDS.items()],
+_BLOCKS = {
+    unit: [
+        Column(Measure(name, partial(mean, kind), "higher" if kind == "gap" else "")) for kind, name in _KINDS.items()
+    ]
+    for unit, mean in (("pictures", _over_pictures), ("classes", _over_classes))
 }
 
 
 def section(setups: Sequence[Setup]) -> Section:
-    """Report the protocol `mask-shape`.
-
-    Args:
-        setups: At least one.
-
-    Returns:
-        Accuracies with both masks and the gap between them, on average and for every class.
-    """
+    """Report the protocol `mask-shape`: accuracies with both masks and their gap, on average and for every class."""
+    counts = [_class_counts(setup) for setup in setups]
+    intervals = [_class_intervals(setup, every) for setup, every in zip(setups, counts, strict=True)]
     tables = (
-        summary("mask-shape", _SCORES, setups, MEASURES, "mean over"),
-        comparisons("mask-shape-differences", DIFFERENCES, setups, MEASURES, "mean over"),
-        _class_table("mask-shape-classes", setups),
+        summary("mask-shape", _CAPTION, setups, _BLOCKS, "mean over"),
+        comparisons("mask-shape-differences", setups, _BLOCKS, "mean over"),
+        _class_table("mask-shape-classes", setups, counts, intervals),
     )
-    drawings = []
-    for place, setup in enumerate(setups, start=1):
-        drawings += [_averages(f"mask-shape-{place}", setup), *_class_figure(f"mask-shape-{place}-classes", setup)]
-    return Section("Mask shape", _TEXT, tables, tuple(drawings), missing(setups))
+    figures = []
+    for place, (setup, every, found) in enumerate(zip(setups, counts, intervals, strict=True), start=1):
+        figures += [_averages(f"mask-shape-{place}", setup)]
+        figures += _class_figure(f"mask-shape-{place}-classes", setup, every, found)
+    return Section("Mask shape", _TEXT, tables, tuple(figures), missing(setups))
 
 
-def _averages(name: str, setup: Setup) -> Drawing:
+def _averages(name: str, setup: Setup) -> ReportFigure:
     """Both accuracies of every masking, and beside them the gap."""
     series = setup.of("")
     found = {
-        kind: joined([estimate(_over_pictures(kind, one, None))[0] for one in series]) for kind in _KINDS
+        kind: joined([column.interval(setup, one) for one in series])
+        for kind, column in zip(_KINDS, _BLOCKS["pictures"], strict=True)
     }
-    count = pictures(n for one in found.values() for n in one.n)
+    count = count_text(n for one in found.values() for n in one.n)
     figure, ((left, right),) = panels(1, 2, shared=False)
     groups = [title(one.masking).replace(" ", "\n").replace(":", ":\n") for one in series]
     figure.set_size_inches(max(6.0, 1.6 * len(groups) + 1), 3.2)
@@ -85,16 +86,16 @@ def _averages(name: str, setup: Setup) -> Drawing:
     bars(groups, {_KINDS["gap"]: found["gap"]}, ax=right, styles=styles)
     left.set(ylabel="accuracy", ylim=(0, 1))
     right.set(ylabel="difference in accuracy")
-    frame(figure, f"{setup.name}, {count}")
+    add_frame(figure, f"{setup.name}, {count}")
     caption = (
         f"{setup.name}: accuracy with the object masked out and with the broken mask, and their difference; {count} "
         "pictures that are classified correctly when whole. Lines are 95 % bootstrap intervals over pictures."
     )
-    return Drawing(name, caption, figure)
+    return ReportFigure(name, caption, figure)
 
 
-def _classes(setup: Setup) -> dict[int, int]:
-    """The classes of correctly classified pictures, those with most pictures first, and how many they have."""
+def _class_counts(setup: Setup) -> _ClassCounts:
+    """The classes of correctly classified pictures, the most frequent first, with their numbers of pictures."""
     counts: dict[int, int] = {}
     for one in setup.of(""):
         known = np.isfinite(_values("object_out", one, None)[:, 0])
@@ -103,69 +104,76 @@ def _classes(setup: Setup) -> dict[int, int]:
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _of_class(kind: str, series: Series, label: int) -> Estimate:
-    places = np.flatnonzero(series.values("label", _ONLY)[:, 0] == label)
-    return estimate(Mean(_values(kind, series, [int(place) for place in places])))
+def _class_intervals(setup: Setup, counts: _ClassCounts) -> _ClassIntervals:
+    found = {}
+    for one in setup.of(""):
+        labels = one.values("label", _ONLY)[:, 0]
+        for label in counts:
+            indices = np.flatnonzero(labels == label).tolist()
+            found[label, one.masking] = {
+                kind: estimate(Mean(_values(kind, one, indices)))[0] for kind in _KINDS
+            }
+    return found
 
 
-def _class_table(name: str, setups: Sequence[Setup]) -> Table:
+def _class_table(
+    name: str, setups: Sequence[Setup], counts: Sequence[_ClassCounts], intervals: Sequence[_ClassIntervals]
+) -> Table:
     rows: list[tuple[Entry, ...]] = []
-    for setup in setups:
-        for label in _classes(setup):
+    for setup, every, found in zip(setups, counts, intervals, strict=True):
+        for label in every:
             for one in setup.of(""):
-                found = {kind: _of_class(kind, one, label)[0] for kind in _KINDS}
-                if found["object_out"].n:
-                    rows.append(
-                        (setup.name, label, _class_name(label), one.masking, found["object_out"].n, *found.values())
-                    )
+                numbers = found[label, one.masking]
+                n = numbers["object_out"].n
+                if n:
+                    rows.append((setup.name, label, _class_name(label), one.masking, n, *numbers.values()))
     header = ("model", "class", "name", "masking", "n", *_KINDS.values())
-    return Table(name, "The same for every class; names are those of ImageNet's classes.", header, tuple(rows),
-                 shown=False)
+    caption = "The same for every class; names are those of ImageNet's classes."
+    return Table(name, caption, header, tuple(rows), shown=False)
 
 
-def _class_figure(name: str, setup: Setup) -> list[Drawing]:
+def _class_figure(name: str, setup: Setup, counts: _ClassCounts, intervals: _ClassIntervals) -> list[ReportFigure]:
     """A panel for each masking with a line for each class; nothing if no class has two pictures."""
-    every = _classes(setup)
-    shown = list(every)[:_CLASSES]
-    if not shown or every[shown[0]] < 2:
+    shown = list(counts)[:_CLASSES]
+    if not shown or counts[shown[0]] < 2:
         return []
     series = setup.of("")
     figure, (line,) = panels(1, len(series))
     figure.set_size_inches(1.6 + 1.7 * len(series), 1.3 + 0.24 * len(shown))
     styles = styles_of(_KINDS.values())
-    groups = [f"{_class_name(label) or label} ({every[label]})" for label in shown]
+    groups = [f"{_class_name(label) or label} ({counts[label]})" for label in shown]
     for ax, one in zip(line, series, strict=True):
         found = {
-            _KINDS[kind]: joined([_of_class(kind, one, label)[0] for label in shown]) for kind in _ACCURACIES
+            _KINDS[kind]: joined([intervals[label, one.masking][kind] for label in shown]) for kind in _ACCURACIES
         }
         dots(groups, found, ax=ax, styles=styles)
         ax.set(title=title(one.masking), xlim=(-0.05, 1.05), xlabel="accuracy")
-    count = pictures(np.isfinite(_values("object_out", one, None)).sum() for one in series)
-    frame(figure, f"{setup.name}, {count}")
-    of = f"the {len(shown)} of {len(every)} classes with most pictures" if len(shown) < len(every) else "every class"
+    count = count_text(np.isfinite(_values("object_out", one, None)).sum() for one in series)
+    add_frame(figure, f"{setup.name}, {count}")
+    of = f"the {len(shown)} of {len(counts)} classes with most pictures" if len(shown) < len(counts) else "every class"
     caption = (
         f"{setup.name}: the same for {of}, with the number of pictures of each; {count} pictures that are classified "
         "correctly when whole. Lines are 95 % bootstrap intervals over pictures."
     )
-    return [Drawing(name, caption, figure)]
+    return [ReportFigure(name, caption, figure)]
 
 
 @lru_cache
 def _class_name(label: int) -> str:
-    """ImageNet's name of a class; "" beyond ImageNet, and where nobody knows the names."""
+    """ImageNet's name of a class; "" if it is none, or names are not available."""
     try:
         return dict(enumerate(imagenet_labels())).get(label, "")
-    except InputError:  # torchvision, which knows them, is not installed
+    except InputError:  # torchvision, which has the names, is not installed
         return ""
 
 
 _TEXT = (
-    "Of the pictures that the model classifies correctly, the object is masked out; and once more a mask of the same "
-    "area, broken into four quarters that lie in the opposite corners. The first hides the object, but its shape may "
-    "tell what it was; the second leaves much of the object. The wider the gap, the less comes from the mask's shape "
-    "(section 4.2 of the paper, figures 6, 7, 10 and 11)."
+    "Of the pictures that the model classifies correctly, the object is masked out; then a mask of the same area, "
+    "broken into four quarters that lie in the opposite corners. The first hides the object, but its shape may reveal "
+    "what it was. The second leaves much of the object. The wider the gap, the less the mask's shape reveals (section "
+    "4.2 of the paper, figures 6, 7, 10 and 11)."
 )
-_SCORES = (
+_CAPTION = (
     "Accuracy on the n pictures that are classified correctly when whole, with 95 % bootstrap intervals over pictures; "
     "the mean over pictures, and the mean over classes, in which each class counts the same."
 )

@@ -1,70 +1,45 @@
-"""What becomes of predictions while segments are removed: the curves of section 4.1, and the areas under them."""
+"""Curves of predictions while segments are removed (section 4.1 of the paper), and the areas under them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...metrics import wordnet_matrix
-from ...plots import styles_of
-from ...stats.intervals import estimate
-from ...stats.statistic import Area, Entropy, Floats, Mean, Statistic
-from .figures import curves, frame, panels
-from .section import DIFFERENCES, Drawing, Measure, comparisons, pictures, summary
-from .series import Cell, Places, Series, Setup
+from ...plots import curves, styles_of
+from ...stats import Area, Entropy, Estimate, Mean, Statistic
+from .figures import add_frame, panels
+from .section import Column, Measure, ReportFigure, comparisons, count_text, summary
+from .series import Indices, Key, Measured, Series, Setup
 from .tables import Entry, Table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["CURVES", "Curve", "areas", "drawing", "fractions", "parts", "points"]
+__all__ = ["AREAS", "CURVES", "Starts", "curve_keys", "removal_parts"]
+
+#: The keys of each curve without their last value, which is the fraction, and the name of its order of removal.
+Starts = Sequence[tuple[Key, str]]
 
 
-@dataclass(frozen=True)
-class Curve:
-    """A number that depends on the fraction that was removed.
-
-    Attributes:
-        title: What it is called.
-        better: Which is better, "higher" or "lower".
-        of: The statistic of some cells and pictures of a series.
-    """
-
-    title: str
-    better: str
-    of: Callable[[Series, Sequence[Cell], Places], Statistic]
+def _same(one: str, other: str, series: Series, keys: Sequence[Key], indices: Indices) -> Mean:
+    """The share of pictures for which two columns agree."""
+    left, right = series.values(one, keys, indices), series.values(other, keys, indices)
+    return Mean(np.where(np.isfinite(left) & np.isfinite(right), left == right, np.nan))
 
 
-def _same(series: Series, one: str, other: str, cells: Sequence[Cell], places: Places) -> Floats:
-    """1 where two columns agree, 0 where they do not, nan where one says nothing."""
-    left, right = series.values(one, cells, places), series.values(other, cells, places)
-    return np.where(np.isfinite(left) & np.isfinite(right), left == right, np.nan)
+def _entropy(series: Series, keys: Sequence[Key], indices: Indices) -> Entropy:
+    return Entropy(series.values("prediction", keys, indices))
 
 
-def accuracy(series: Series, cells: Sequence[Cell], places: Places) -> Mean:
-    """The share of pictures that are given their label."""
-    return Mean(_same(series, "prediction", "label", cells, places))
-
-
-def unchanged(series: Series, cells: Sequence[Cell], places: Places) -> Mean:
-    """The share of pictures that are given what the whole picture is given."""
-    return Mean(_same(series, "prediction", "whole", cells, places))
-
-
-def entropy(series: Series, cells: Sequence[Cell], places: Places) -> Entropy:
-    """The entropy of the predicted classes."""
-    return Entropy(series.values("prediction", cells, places))
-
-
-def wordnet(series: Series, cells: Sequence[Cell], places: Places) -> Mean:
-    """The mean Wu-Palmer similarity of predictions and labels; nan if they are not all ImageNet's."""
+def _wordnet(series: Series, keys: Sequence[Key], indices: Indices) -> Mean:
+    """Mean Wu-Palmer similarity of predictions and labels; nan unless all are ImageNet classes."""
     matrix = wordnet_matrix()
-    left, right = series.values("prediction", cells, places), series.values("label", cells, places)
+    left, right = series.values("prediction", keys, indices), series.values("label", keys, indices)
     known = np.isfinite(left) & np.isfinite(right)
     if max(np.max(left, where=known, initial=0), np.max(right, where=known, initial=0)) >= len(matrix):
         return Mean(np.full_like(left, np.nan))
@@ -72,183 +47,140 @@ def wordnet(series: Series, cells: Sequence[Cell], places: Places) -> Mean:
     return Mean(np.where(known, found, np.nan))
 
 
-_AREAS = (
-    "Mean height of each curve over the fraction removed (over 0 to 1, the area under it), with 95 % bootstrap "
-    "intervals over pictures."
-)
+def _area(of: Measured, series: Series, keys: Sequence[Key], indices: Indices) -> Statistic:
+    """The mean height of the curve with this start, over the fractions that the series has."""
+    (start,) = keys
+    points = curve_keys(series.keys, start)
+    if not points[1:]:
+        return Mean(np.full(len(series.pictures if indices is None else indices), np.nan))
+    return Area(of(series, points, indices), _fractions(points))
+
 
 #: The four curves of the paper.
 CURVES = (
-    Curve("accuracy", "higher", accuracy),
-    Curve("class entropy", "higher", entropy),
-    Curve("WordNet similarity", "higher", wordnet),
-    Curve("unchanged predictions", "higher", unchanged),
+    Measure("accuracy", partial(_same, "prediction", "label"), "higher"),
+    Measure("class entropy", _entropy, "higher"),
+    Measure("WordNet similarity", _wordnet, "higher"),
+    Measure("unchanged predictions", partial(_same, "prediction", "whole"), "higher"),
 )
+#: Their mean heights; the key is the start of the curve.
+AREAS = tuple(Measure(curve.title, partial(_area, curve.of), curve.better) for curve in CURVES)
 
 
-def parts(
-    stem: str, setups: Sequence[Setup], starts: Sequence[tuple[Cell, str]]
-) -> tuple[tuple[Table, ...], tuple[Drawing, ...]]:
+def curve_keys(keys: Sequence[Key], start: Key) -> list[Key]:
+    """The keys that begin with `start` and end with a fraction, sorted by it.
+
+    Example:
+        >>> curve_keys([("random", 0.5), ("random", 0.0), ("salient", 0.1)], ("random",))
+        [('random', 0.0), ('random', 0.5)]
+    """
+    found = {key for key in keys if key[:-1] == start and isinstance(key[-1], (int, float))}
+    return sorted(found, key=lambda key: key[-1])  # type: ignore[arg-type, return-value]
+
+
+def removal_parts(
+    stem: str, setups: Sequence[Setup], starts: Starts
+) -> tuple[tuple[Table, ...], tuple[ReportFigure, ...]]:
     """The tables and figures of curves.
 
     Args:
-        stem: How the names of their files begin.
+        stem: Beginning of the file names.
         setups: The setups.
-        starts: How the cells of each curve begin, and what its way of removing is called.
+        starts: The curves.
 
     Returns:
-        The areas under all curves, their differences and the curves' points; and a figure for every setup and
+        Tables of the areas under all curves, their differences and the curves' points; and a figure for every setup and
         segmentation.
     """
-    measures = {
-        label: areas(*start)
-        for start, label in starts
-        if any(fractions(setup.cells(), *start)[1:] for setup in setups)
+    blocks = {
+        order: [Column(area, start) for area in AREAS]
+        for start, order in starts
+        if any(curve_keys(setup.keys, start)[1:] for setup in setups)
     }
-    tables = [points(f"{stem}-curves", "Every point of every curve.", setups, starts)]
-    if measures:
+    tables = [_points(f"{stem}-curves", setups, starts)]
+    if blocks:
         tables = [
-            summary(stem, _AREAS, setups, measures, "order"),
-            comparisons(f"{stem}-differences", DIFFERENCES, setups, measures, "order"),
+            summary(stem, _AREAS_CAPTION, setups, blocks, "order"),
+            comparisons(f"{stem}-differences", setups, blocks, "order"),
             *tables,
         ]
-    drawings = [
-        drawing(f"{stem}-{place}{f'-{cut}' if cut else ''}", setup, cut, starts)
+    figures = [
+        _figure(f"{stem}-{place}{f'-{segments}' if segments else ''}", setup, segments, starts)
         for place, setup in enumerate(setups, start=1)
-        for cut in setup.segments
+        for segments in setup.segments
     ]
-    return tuple(tables), tuple(one for one in drawings if one)
+    return tuple(tables), tuple(one for one in figures if one)
 
 
-def fractions(cells: Sequence[Cell], *start: object) -> list[float]:
-    """The fractions of the cells that begin with some values and end with a fraction, increasing.
-
-    Args:
-        cells: Any cells.
-        start: How they begin.
-
-    Returns:
-        Fractions.
-
-    Example:
-        >>> fractions([("random", 0.5), ("random", 0.0), ("salient", 0.1)], "random")
-        [0.0, 0.5]
-    """
-    known = {cell[-1] for cell in cells if cell[:-1] == start}
-    return sorted(float(one) for one in known if isinstance(one, (int, float)))
-
-
-def areas(*start: object) -> list[Measure]:
-    """The mean height of each curve, as measures.
-
-    Args:
-        start: How the cells of the curve begin.
-
-    Returns:
-        One measure for each curve, over the fractions that a series has; it has no number for fewer than two.
-    """
-    return [Measure(curve.title, partial(_area, curve, start), curve.better) for curve in CURVES]
-
-
-def _area(curve: Curve, start: Cell, series: Series, places: Places) -> Statistic:
-    x = fractions(series.cells, *start)
-    if not x[1:]:
-        return Mean(np.full(len(series.pictures if places is None else places), np.nan))
-    return Area(curve.of(series, [(*start, fraction) for fraction in x], places), x)
-
-
-def points(name: str, caption: str, setups: Sequence[Setup], starts: Sequence[tuple[Cell, str]]) -> Table:
-    """Every point of every curve, as the figures show them.
-
-    Args:
-        name: What the table's files are called.
-        caption: What it shows.
-        setups: The setups.
-        starts: How the cells of each curve begin, and the curve's name.
-
-    Returns:
-        The table.
-    """
+def _points(name: str, setups: Sequence[Setup], starts: Starts) -> Table:
     rows: list[tuple[Entry, ...]] = []
     for setup in setups:
         for segments in setup.segments:
-            for start, label in starts:
-                x = fractions(setup.cells(), *start)
-                cells = [(*start, fraction) for fraction in x]
+            for start, order in starts:
+                keys = curve_keys(setup.keys, start)
                 for series in setup.of(segments):
-                    found = [estimate(curve.of(series, cells, None)) for curve in CURVES] if x else []
+                    found = [series.estimate(curve.of, keys) for curve in CURVES] if keys else []
                     rows += [
-                        (setup.name, segments, label, series.masking, fraction,
+                        (setup.name, segments, order, series.masking, fraction,
                          max(int(one.n[place]) for one in found), *(one[place] for one in found))
-                        for place, fraction in enumerate(x)
+                        for place, fraction in enumerate(_fractions(keys))
                         if any(one.n[place] for one in found)
                     ]
     header = ("model", "segments", "order", "masking", "removed", "n", *(curve.title for curve in CURVES))
-    return Table(name, caption, header, tuple(rows), shown=False)
+    return Table(name, "Every point of every curve.", header, tuple(rows), shown=False)
 
 
-def drawing(name: str, setup: Setup, segments: str, starts: Sequence[tuple[Cell, str]]) -> Drawing | None:
-    """The curves of all maskings: a row of panels for each curve, a column for each way of removing.
-
-    Args:
-        name: What the figure's files are called.
-        setup: The setup.
-        segments: The segmentation.
-        starts: How the cells of a column begin, and its title.
-
-    Returns:
-        The figure; None if there is nothing to draw.
-    """
+def _figure(name: str, setup: Setup, segments: str, starts: Starts) -> ReportFigure | None:
+    """A row of panels for each curve and a column for each order; None if there is nothing to draw."""
     series = setup.of(segments)
-    columns = [(start, heading) for start, heading in starts if fractions(setup.cells(), *start)[1:]]
-    found = {}
-    for start, heading in columns:
-        x = fractions(setup.cells(), *start)
-        cells = [(*start, fraction) for fraction in x]
+    columns = [(start, order) for start, order in starts if curve_keys(setup.keys, start)[1:]]
+    found: dict[tuple[str, str], tuple[list[float], dict[str, Estimate]]] = {}
+    for start, order in columns:
+        keys = curve_keys(setup.keys, start)
         for curve in CURVES:
-            estimates = {one.masking: estimate(curve.of(one, cells, None)) for one in series}
-            known = {masking: one for masking, one in estimates.items() if one.n.any()}
-            if known:
-                found[curve.title, heading] = x, known
+            estimates = {one.masking: series_estimate for one in series
+                         if (series_estimate := one.estimate(curve.of, keys)).n.any()}
+            if estimates:
+                found[curve.title, order] = _fractions(keys), estimates
     rows = [curve for curve in CURVES if any(title == curve.title for title, _ in found)]
     if not rows:
         return None
-    figure, places = _layout(rows, [heading for _, heading in columns])
+    figure, places = _layout(rows, [order for _, order in columns])
     styles = styles_of(one.masking for one in series)
     for place, ax in places.items():
         if place in found:
             curves(*found[place], ax=ax, styles=styles)
     for ax in places.values():
-        ax.set_ylim(bottom=0)  # ends the search for the limits that panels share: all of them must be drawn by now
-    count = pictures(int(n) for _, known in found.values() for one in known.values() for n in one.n)
-    frame(figure, f"{setup.name}, {segments}, {count}" if segments else f"{setup.name}, {count}")
+        ax.set_ylim(bottom=0)  # fixes the limits, which panels share: all of them must be drawn before
+    count = count_text(int(n) for _, estimates in found.values() for one in estimates.values() for n in one.n)
+    add_frame(figure, ", ".join(part for part in (setup.name, segments, count) if part))
     caption = (
         f"{setup.name}{f', {segments}' if segments else ''}: predictions while segments are removed; {count}. "
         "Bands are 95 % bootstrap intervals over pictures."
     )
-    return Drawing(name, caption, figure)
+    return ReportFigure(name, caption, figure)
 
 
-def _layout(rows: Sequence[Curve], headings: Sequence[str]) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """Axes for every curve and way of removing; curves of only one way stand side by side, two in a row."""
+def _layout(rows: Sequence[Measure], orders: Sequence[str]) -> tuple[Figure, dict[tuple[str, str], Axes]]:
+    """Axes for every curve and order. With a single order, the curves stand in two columns."""
     names = {curve.title: curve.title + (" (nats)" if curve.title == "class entropy" else "") for curve in rows}
-    if len(headings) > 1:
-        figure, grid = panels(len(rows), len(headings))
+    if len(orders) > 1:
+        figure, grid = panels(len(rows), len(orders))
         places = {
-            (title, heading): ax
+            (title, order): ax
             for title, line in zip(names, grid, strict=True)
-            for heading, ax in zip(headings, line, strict=True)
+            for order, ax in zip(orders, line, strict=True)
         }
         for line, name in zip(grid, names.values(), strict=True):
             line[0].set_ylabel(name.replace(" ", "\n", 1))
-        for ax, heading in zip(grid[0], headings, strict=True):
-            ax.set_title(heading)
+        for ax, order in zip(grid[0], orders, strict=True):
+            ax.set_title(order)
         lowest = grid[-1]
     else:
         figure, grid = panels((len(rows) + 1) // 2, min(2, len(rows)), shared=False)
         figure.set_size_inches(figure.get_figwidth(), 2.2 * len(grid) + 0.8)
         every = [ax for line in grid for ax in line]
-        places = {(title, headings[0]): ax for title, ax in zip(names, every, strict=False)}
+        places = {(title, orders[0]): ax for title, ax in zip(names, every, strict=False)}
         for ax, name in zip(every, names.values(), strict=False):
             ax.set_title(name)
         for ax in every[len(rows) :]:
@@ -257,3 +189,13 @@ def _layout(rows: Sequence[Curve], headings: Sequence[str]) -> tuple[Figure, dic
     for ax in lowest:
         ax.set_xlabel("fraction removed")
     return figure, places
+
+
+def _fractions(keys: Sequence[Key]) -> list[float]:
+    return [float(key[-1]) for key in keys]  # type: ignore[arg-type]
+
+
+_AREAS_CAPTION = (
+    "Mean height of each curve over the fraction removed (over 0 to 1, the area under it), with 95 % bootstrap "
+    "intervals over pictures."
+)

@@ -1,4 +1,4 @@
-"""A part of the report: tables, figures, and what is missing; and the tables that every part has."""
+"""`Section`: the tables and figures of a protocol, and the tables that every section has."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from ...stats.intervals import NOTHING, Interval, estimate, paired
-from ...stats.statistic import Difference, Statistic
-from .series import Places, Series, Setup
+from ...stats import NOTHING, Difference, Interval, Statistic, estimate, paired
+from .series import Indices, Key, Measured, Series, Setup
 from .tables import Entry, Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["DIFFERENCES", "Drawing", "Measure", "Section", "best", "comparisons", "missing", "pictures", "summary"]
+__all__ = [
+    "DIFFERENCES",
+    "Column",
+    "Measure",
+    "ReportFigure",
+    "Section",
+    "best_segments",
+    "comparisons",
+    "count_text",
+    "missing",
+    "summary",
+]
 
 DIFFERENCES = (
     "The same for every two maskings: the first minus the second, on the n pictures that both have. Bold: the interval "
-    "does not hold 0."
+    "does not contain 0."
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Drawing:
-    """A figure with a caption.
-
-    Attributes:
-        name: What its files are called.
-        caption: What it shows, in sentences, with the number of pictures.
-        figure: The figure.
-    """
+class ReportFigure:
+    """A figure with its file name and its caption, which gives the number of pictures."""
 
     name: str
     caption: str
@@ -40,35 +44,35 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class Section:
-    """What the report says of one protocol.
+    """The report of one protocol.
 
     Attributes:
         title: Its heading.
-        text: What was measured, in sentences.
+        text: What was measured.
         tables: Its tables.
-        drawings: Its figures.
-        missing: What the store lacks, in sentences.
+        figures: Its figures.
+        missing: Sentences about what the store lacks.
     """
 
     title: str
     text: str
     tables: tuple[Table, ...] = ()
-    drawings: tuple[Drawing, ...] = ()
+    figures: tuple[ReportFigure, ...] = ()
     missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
 class Measure:
-    """One number of a series.
+    """A statistic with a title.
 
     Attributes:
-        title: What it is called in a table.
-        of: The statistic of some pictures of a series, with one number.
-        better: Which is better, "higher" or "lower"; "" where neither is.
+        title: Its title in tables and figures.
+        of: The statistic of some pictures of a series, with one number for each key.
+        better: "higher", "lower" or "".
     """
 
     title: str
-    of: Callable[[Series, Places], Statistic]
+    of: Measured
     better: str = ""
 
     @property
@@ -77,135 +81,143 @@ class Measure:
         return self.title + {"higher": " ↑", "lower": " ↓", "": ""}[self.better]
 
 
-def summary(
-    name: str, caption: str, setups: Sequence[Setup], measures: Mapping[str, Sequence[Measure]], block: str = ""
-) -> Table:
-    """Every measure of every series, with its interval.
+@dataclass(frozen=True, eq=False)
+class Column:
+    """A column of a table: a measure at one key.
+
+    Attributes:
+        measure: The measure.
+        key: The key.
+        keys: All keys of a setup that are estimated at once, as for a curve; by default the one.
+    """
+
+    measure: Measure
+    key: Key = ()
+    keys: Callable[[Setup], Sequence[Key]] | None = None
+
+    def interval(self, setup: Setup, series: Series) -> Interval:
+        """The value for all pictures."""
+        keys = [self.key] if self.keys is None else self.keys(setup)
+        return series.estimate(self.measure.of, keys)[list(keys).index(self.key)] if self.key in keys else NOTHING
+
+    def statistic(self, series: Series, indices: Indices) -> Statistic:
+        """The statistic of some pictures."""
+        return self.measure.of(series, [self.key], indices)
+
+
+#: The columns of a table for each of its blocks of rows. All blocks have the same titles.
+Blocks = Mapping[str, Sequence[Column]]
+
+
+def summary(name: str, caption: str, setups: Sequence[Setup], blocks: Blocks, block_title: str = "") -> Table:
+    """Tabulate every measure of every series.
 
     Args:
-        name: What the table's files are called.
-        caption: What it shows.
+        name: File name of the table.
+        caption: Its caption.
         setups: The setups.
-        measures: The columns, for each block of rows the same number under the same titles.
-        block: What the blocks are called; "" where there is only one, and no column for it.
+        blocks: The columns.
+        block_title: Title of the column with the names of the blocks; "" leaves it out.
 
     Returns:
-        The table. Rows without any number are left out.
+        The table, without rows that have no number.
     """
-    titles = [measure.head for measure in next(iter(measures.values()))]
-    cut = _cut(setups)
+    place = _Place(setups, block_title)
     rows: list[tuple[Entry, ...]] = []
-    for setup in setups:
-        for segments in setup.segments:
-            for label, columns in measures.items():
-                for series in setup.of(segments):
-                    numbers = [estimate(measure.of(series, None))[0] for measure in columns]
-                    if any(number.n for number in numbers):
-                        place = _place(setup.name, segments, label, cut, block)
-                        rows.append((*place, series.masking, max(number.n for number in numbers), *numbers))
-    return Table(name, caption, (*_place("model", "segments", block, cut, block), "masking", "n", *titles), tuple(rows))
+    for setup, segments, block, columns in _all_blocks(setups, blocks):
+        for series in setup.of(segments):
+            numbers = [column.interval(setup, series) for column in columns]
+            n = max(number.n for number in numbers)
+            if n:
+                rows.append((*place(setup.name, segments, block), series.masking, n, *numbers))
+    return Table(name, caption, (*place.header, "masking", "n", *_titles(blocks)), tuple(rows))
 
 
-def comparisons(
-    name: str, caption: str, setups: Sequence[Setup], measures: Mapping[str, Sequence[Measure]], block: str = ""
-) -> Table:
-    """The difference of every two maskings on the pictures that both have, with its interval.
+def comparisons(name: str, setups: Sequence[Setup], blocks: Blocks, block_title: str = "") -> Table:
+    """Tabulate the differences of every two maskings of a setup, on the pictures that both have.
 
     Args:
-        name: What the table's files are called.
-        caption: What it shows.
-        setups: The setups; maskings are compared within each.
-        measures: The columns, for each block of rows the same number under the same titles.
-        block: What the blocks are called; "" where there is only one, and no column for it.
+        name: File name of the table.
+        setups: The setups.
+        blocks: The columns.
+        block_title: Title of the column with the names of the blocks; "" leaves it out.
 
     Returns:
-        The table. It says how many pictures only one of the two has, which are left out, and its rows without any
-        number are left out, too.
+        The table, with the number of pictures that only one of the two has, and without rows that have no number.
     """
-    titles = [measure.head for measure in next(iter(measures.values()))]
-    cut = _cut(setups)
+    place = _Place(setups, block_title)
     rows: list[tuple[Entry, ...]] = []
-    for setup in setups:
-        for segments in setup.segments:
-            for label, columns in measures.items():
-                for second, first in combinations(setup.of(segments), 2):
-                    both = paired(first.pictures, second.pictures)
-                    if not both.first:
-                        continue
-                    numbers = [_difference(measure, first, second, both.first, both.second) for measure in columns]
-                    if any(number.n for number in numbers):
-                        rows.append((
-                            *_place(setup.name, segments, label, cut, block),
-                            first.masking, second.masking, max(number.n for number in numbers),
-                            both.only_first, both.only_second, *numbers,
-                        ))
-    header = (
-        *_place("model", "segments", block, cut, block),
-        "masking", "minus", "n", "only first", "only second", *titles,
-    )
-    return Table(name, caption, header, tuple(rows), bold_from=len(header) - len(titles))
+    for setup, segments, block, columns in _all_blocks(setups, blocks):
+        for second, first in combinations(setup.of(segments), 2):
+            both = paired(first.pictures, second.pictures)
+            if not both.first:
+                continue
+            numbers = [_difference(column, first, second, both.first, both.second) for column in columns]
+            n = max(number.n for number in numbers)
+            if n:
+                pair = (first.masking, second.masking, n, both.only_first, both.only_second)
+                rows.append((*place(setup.name, segments, block), *pair, *numbers))
+    header = (*place.header, "masking", "minus", "n", "only first", "only second")
+    titles = _titles(blocks)
+    return Table(name, DIFFERENCES, (*header, *titles), tuple(rows), bold_from=len(header))
 
 
 def missing(setups: Sequence[Setup]) -> tuple[str, ...]:
-    """What some series have and others lack.
-
-    Args:
-        setups: The setups.
-
-    Returns:
-        Sentences.
-    """
+    """What some series of the setups have and others lack."""
     return tuple(sentence for setup in setups for sentence in setup.missing())
 
 
-def best(setups: Sequence[Setup]) -> str:
-    """What the best segments are called, by how many they were.
-
-    Args:
-        setups: At least one, of a protocol with the setting k.
-
-    Returns:
-        Such as "top-20", or "top-k" where the setups differ.
-    """
+def best_segments(setups: Sequence[Setup]) -> str:
+    """Name of the k best segments: such as "top-20", or "top-k" if the setups differ."""
     counts = {setup.identity.setting("k") for setup in setups}
     return f"top-{counts.pop()}" if len(counts) == 1 else "top-k"
 
 
-def pictures(counts: Iterable[int]) -> str:
-    """How many pictures several numbers are of, in words.
-
-    Args:
-        counts: At least one; 0 does not count.
-
-    Returns:
-        Such as "n = 40", or "n = 38 to 40" where they differ.
+def count_text(counts: Iterable[int]) -> str:
+    """The number of pictures behind several values, zeros left out.
 
     Example:
-        >>> pictures([40, 38, 0]), pictures([0])
+        >>> count_text([40, 38, 0]), count_text([0])
         ('n = 38 to 40', 'n = 0')
     """
     found = sorted({int(count) for count in counts} - {0}) or [0]
     return f"n = {found[0]}" if len(found) == 1 else f"n = {found[0]} to {found[-1]}"
 
 
+def _all_blocks(setups: Sequence[Setup], blocks: Blocks) -> Iterable[tuple[Setup, str, str, Sequence[Column]]]:
+    return (
+        (setup, segments, block, columns)
+        for setup in setups
+        for segments in setup.segments
+        for block, columns in blocks.items()
+    )
+
+
+def _titles(blocks: Blocks) -> list[str]:
+    return [column.measure.head for column in next(iter(blocks.values()))]
+
+
 def _difference(
-    measure: Measure, first: Series, second: Series, mine: Sequence[int], theirs: Sequence[int]
+    column: Column, first: Series, second: Series, in_first: Sequence[int], in_second: Sequence[int]
 ) -> Interval:
-    """The difference on the pictures in which both have a number, which may be fewer than both have."""
-    known = measure.of(first, mine).defined & measure.of(second, theirs).defined
+    """The difference on the pictures for which both are defined."""
+    known = column.statistic(first, in_first).defined & column.statistic(second, in_second).defined
     if not known.any():
         return NOTHING
-    left, right = (
-        measure.of(one, [place for place, keep in zip(places, known, strict=True) if keep])
-        for one, places in ((first, mine), (second, theirs))
+    one, other = (
+        column.statistic(series, [index for index, keep in zip(indices, known, strict=True) if keep])
+        for series, indices in ((first, in_first), (second, in_second))
     )
-    return estimate(Difference(left, right))[0]
+    return estimate(Difference(one, other))[0]
 
 
-def _cut(setups: Sequence[Setup]) -> bool:
-    """Whether segments play a part, and need a column."""
-    return any(segments for setup in setups for segments in setup.segments)
+class _Place:
+    """The first columns of a table: model, and segments and block where they vary."""
 
+    def __init__(self, setups: Sequence[Setup], block_title: str) -> None:
+        self._with_segments = any(segments for setup in setups for segments in setup.segments)
+        self._with_block = bool(block_title)
+        self.header = self("model", "segments", block_title)
 
-def _place(model: str, segments: str, label: str, cut: bool, block: str) -> tuple[str, ...]:
-    return (model, *((segments,) if cut else ()), *((label,) if block else ()))
+    def __call__(self, model: str, segments: str, block: str) -> tuple[str, ...]:
+        return (model, *((segments,) if self._with_segments else ()), *((block,) if self._with_block else ()))

@@ -1,84 +1,78 @@
-"""Measures against a size, such as the side of a part: what the reports of linearity and collapse have in common."""
+"""Measures against a size, such as the side of a tile: what the sections of linearity and collapse share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 
-from ...plots import styles_of
-from ...stats.intervals import estimate
-from ...stats.statistic import Statistic
-from .figures import curves, frame, panels
-from .section import DIFFERENCES, Drawing, Measure, comparisons, pictures, summary
-from .series import Cell, Places, Series, Setup
+from ...plots import curves, styles_of
+from .figures import add_frame, panels
+from .section import Column, Measure, ReportFigure, comparisons, count_text, summary
+from .series import Key, Setup
 from .tables import Table
 
-__all__ = ["Kinds", "drawing", "sizes_of", "tables"]
-
-#: Measures under their titles, each with the direction that is better, or "".
-Kinds = Mapping[str, tuple[Callable[[Sequence[Cell], Series, Places], Statistic], str]]
+__all__ = ["size_figures", "size_tables"]
 
 
-def sizes_of(setups: Sequence[Setup]) -> list[float]:
-    """The sizes that were measured, the largest first."""
-    known = {cell[0] for setup in setups for cell in setup.cells()}
-    return sorted((size for size in known if isinstance(size, (int, float))), reverse=True)
+def _size_keys(setup: Setup) -> list[Key]:
+    """The keys of the setup, the largest size first."""
+    found = (key for key in setup.keys if isinstance(key[0], (int, float)))
+    return sorted(found, reverse=True)
 
 
-def tables(name: str, scores: str, setups: Sequence[Setup], kinds: Kinds) -> tuple[Table, Table]:
-    """Every measure at every size, and the differences between maskings.
+def size_tables(name: str, caption: str, setups: Sequence[Setup], measures: Sequence[Measure]) -> tuple[Table, ...]:
+    """Tables of every measure at every size, and of the differences between maskings.
 
     Args:
-        name: The protocol's name.
-        scores: What the first table shows.
+        name: File name of the first table.
+        caption: Its caption.
         setups: The setups.
-        kinds: The measures.
-
-    Returns:
-        The two tables.
+        measures: The measures; keys are `(size,)`.
     """
-    measures = {
-        f"{size:g}": [Measure(title, partial(of, [(size,)]), better) for title, (of, better) in kinds.items()]
-        for size in sizes_of(setups)
-    }
+    keys = sorted({key for setup in setups for key in _size_keys(setup)}, reverse=True)
+    if not keys:
+        return ()
+    blocks = {f"{key[0]:g}": [Column(measure, key, _size_keys) for measure in measures] for key in keys}
     return (
-        summary(name, scores, setups, measures, "size"),
-        comparisons(f"{name}-differences", DIFFERENCES, setups, measures, "size"),
+        summary(name, caption, setups, blocks, "size"),
+        comparisons(f"{name}-differences", setups, blocks, "size"),
     )
 
 
-def drawing(name: str, setup: Setup, cut: str, kinds: Kinds, axis: str, shown: str, doubling: bool = False) -> Drawing:
-    """A panel for each measure, in it a line over the sizes for each masking.
+def size_figures(
+    name: str, setups: Sequence[Setup], measures: Sequence[Measure], axis: str, shown: str, log_scale: bool = False
+) -> tuple[ReportFigure, ...]:
+    """Figures with a panel for each measure, and in it a curve over the sizes for each masking.
 
     Args:
-        name: What the figure's files are called.
-        setup: The setup.
-        cut: The segmentation, or "".
-        kinds: The measures.
-        axis: What a size is.
-        shown: What the figure shows, for its caption.
-        doubling: Whether sizes go up in powers of two, and are spaced so.
-
-    Returns:
-        The drawing.
+        name: Beginning of the file names.
+        setups: The setups.
+        measures: The measures; keys are `(size,)`.
+        axis: Label of the horizontal axis.
+        shown: What the figure shows, for the caption.
+        log_scale: Whether sizes are powers of two.
     """
-    series, sizes = setup.of(cut), sizes_of([setup])
-    cells = [(size,) for size in sizes]
-    figure, (line,) = panels(1, len(kinds), shared=False)
-    styles = styles_of(one.masking for one in series)
-    counts: list[int] = []
-    for ax, (title, (of, _)) in zip(line, kinds.items(), strict=True):
-        found = {one.masking: estimate(of(cells, one, None)) for one in series}
-        counts += [int(n) for one in found.values() for n in one.n]
-        curves(sizes, found, ax=ax, styles=styles)
-        if doubling:
-            ax.set_xscale("log", base=2)
-            ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
-            ax.minorticks_off()
-        ax.set_xlabel(axis)
-        ax.set_title(title, fontsize="medium")
-        ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
-    count = pictures(counts)
-    frame(figure, f"{setup.name}, {count}")
-    caption = f"{setup.name}: {shown}; {count} pictures. Bands are 95 % bootstrap intervals over pictures."
-    return Drawing(name, caption, figure)
+    figures = []
+    for place, setup in enumerate(setups, start=1):
+        keys = _size_keys(setup)
+        for segments in setup.segments if keys else ():
+            series = setup.of(segments)
+            figure, (line,) = panels(1, len(measures), shared=False)
+            styles = styles_of(one.masking for one in series)
+            counts: list[int] = []
+            for ax, measure in zip(line, measures, strict=True):
+                found = {one.masking: one.estimate(measure.of, keys) for one in series}
+                counts += [int(n) for one in found.values() for n in one.n]
+                sizes = [float(key[0]) for key in keys]  # type: ignore[arg-type]
+                curves(sizes, found, ax=ax, styles=styles)
+                if log_scale:
+                    ax.set_xscale("log", base=2)
+                    ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+                    ax.minorticks_off()
+                ax.set_xlabel(axis)
+                ax.set_title(measure.title, fontsize="medium")
+                ax.set_ylim(bottom=min(0.0, ax.get_ylim()[0]))
+            count = count_text(counts)
+            add_frame(figure, f"{setup.name}, {count}")
+            caption = f"{setup.name}: {shown}; {count} pictures. Bands are 95 % bootstrap intervals over pictures."
+            figures.append(ReportFigure(f"{name}-{place}{f'-{segments}' if segments else ''}", caption, figure))
+    return tuple(figures)

@@ -1,4 +1,4 @@
-"""Tables of numbers with their intervals, as Markdown, CSV and HTML."""
+"""`Table`: numbers with their intervals, as Markdown and CSV."""
 
 from __future__ import annotations
 
@@ -7,18 +7,25 @@ import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
-from ...stats.intervals import Interval
+from ...stats import Interval
 
-__all__ = ["Entry", "Table"]
+__all__ = ["Cell", "Entry", "Table"]
 
-#: What stands in a table. An interval becomes one column in Markdown, and four in CSV.
+#: An entry of a table. An interval is one column in Markdown and HTML, and four in CSV.
 Entry: TypeAlias = str | int | float | Interval
 
 _NOTHING = "-"
 _DIGITS = 3
+
+
+class Cell(NamedTuple):
+    """An entry as text."""
+
+    text: str
+    bold: bool = False
+    numeric: bool = False
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,12 @@ class Table:
     """A table with a caption.
 
     Attributes:
-        name: What its files are called.
-        caption: What it shows, in sentences.
-        header: The names of the columns. A column "n" says of how many pictures a row is; intervals of fewer say so.
+        name: File name, without an ending.
+        caption: What it shows.
+        header: Titles of the columns. The column "n" is the number of pictures of a row; intervals of fewer say so.
         rows: Entries, as many in each row as in the header.
-        bold_from: Differences are bold where their interval does not hold 0, from this column on; None for never.
-        shown: Whether it stands on the page, or is long and only linked.
+        bold_from: From this column on, intervals that do not contain 0 are bold; None for never.
+        shown: Whether the page shows the table, or only links to it.
     """
 
     name: str
@@ -40,6 +47,17 @@ class Table:
     rows: tuple[tuple[Entry, ...], ...]
     bold_from: int | None = None
     shown: bool = True
+
+    def cells(self) -> list[list[Cell]]:
+        """The rows as text."""
+        numeric = [self._numeric(place) for place in range(len(self.header))]
+        return [
+            [
+                Cell(text, bold, number)
+                for (text, bold), number in zip(self._texts(row), numeric, strict=True)
+            ]
+            for row in self.rows
+        ]
 
     def markdown(self) -> str:
         """The table as Markdown, without its caption.
@@ -51,34 +69,14 @@ class Table:
             | --- | ---: | ---: |
             | grey | 40 | 0.500 [0.350, 0.650] (n = 38) |
         """
-        heads = [name.replace("|", "\\|") for name in self.header]
+        titles = [_escape(title) for title in self.header]
         rules = ["---:" if self._numeric(place) else "---" for place in range(len(self.header))]
-        body = [
-            [text.replace("|", "\\|") if not bold else f"**{text}**" for text, bold in self._texts(row)]
-            for row in self.rows
-        ]
-        return "\n".join(f"| {' | '.join(line)} |" for line in [heads, rules, *body])
-
-    def html(self) -> str:
-        """The table as HTML, without its caption.
-
-        Example:
-            >>> print(Table("t", "", ("a", "b"), (("x", 1),)).html())
-            <table><tr><th>a</th><th>b</th></tr>
-            <tr><td>x</td><td class="number">1</td></tr></table>
-        """
-        heads = "".join(f"<th>{escape(name)}</th>" for name in self.header)
-        lines = [f"<tr>{heads}</tr>"]
-        for row in self.rows:
-            cells = []
-            for place, (text, bold) in enumerate(self._texts(row)):
-                shown = f"<b>{escape(text)}</b>" if bold else escape(text)
-                cells.append(f'<td class="number">{shown}</td>' if self._numeric(place) else f"<td>{shown}</td>")
-            lines.append(f"<tr>{''.join(cells)}</tr>")
-        return "<table>" + "\n".join(lines) + "</table>"
+        body = [[f"**{_escape(cell.text)}**" if cell.bold else _escape(cell.text) for cell in row]
+                for row in self.cells()]
+        return "\n".join(f"| {' | '.join(line)} |" for line in [titles, rules, *body])
 
     def csv(self) -> str:
-        """The table as CSV, with every digit; an interval is a value, its two ends and its number of pictures.
+        """The table as CSV with all digits; an interval is a value, its two ends and its number of pictures.
 
         Example:
             >>> table = Table("t", "", ("masking", "accuracy"), (("grey", Interval(0.5, 0.35, 0.65, 40)),))
@@ -86,33 +84,30 @@ class Table:
             masking,accuracy,accuracy low,accuracy high,accuracy n
             grey,0.5,0.35,0.65,40
         """
-        spread = [self._interval(place) for place in range(len(self.header))]
+        wide = [any(isinstance(row[place], Interval) for row in self.rows) for place in range(len(self.header))]
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
+        ends = ("", " low", " high", " n")
         writer.writerow(
-            [name + end for name, wide in zip(self.header, spread, strict=True)
-             for end in (("", " low", " high", " n") if wide else ("",))]
+            [title + end for title, four in zip(self.header, wide, strict=True) for end in (ends if four else ("",))]
         )
         for row in self.rows:
             cells: list[object] = []
-            for entry, wide in zip(row, spread, strict=True):
+            for entry, four in zip(row, wide, strict=True):
                 if isinstance(entry, Interval):
                     cells += [_exact(entry.value), _exact(entry.low), _exact(entry.high), entry.n]
                 else:
-                    cells += [_exact(entry) if isinstance(entry, float) else entry] + [""] * (3 if wide else 0)
+                    cells += [_exact(entry) if isinstance(entry, float) else entry] + [""] * (3 if four else 0)
             writer.writerow(cells)
         return buffer.getvalue()
 
     def _texts(self, row: Sequence[Entry]) -> list[tuple[str, bool]]:
         n = row[self.header.index("n")] if "n" in self.header else None
+        first = len(row) if self.bold_from is None else self.bold_from
         return [
-            (_text(entry, n), self.bold_from is not None and place >= self.bold_from and isinstance(entry, Interval)
-             and _away(entry))
+            (_text(entry, n), place >= first and isinstance(entry, Interval) and _excludes_0(entry))
             for place, entry in enumerate(row)
         ]
-
-    def _interval(self, place: int) -> bool:
-        return any(isinstance(row[place], Interval) for row in self.rows)
 
     def _numeric(self, place: int) -> bool:
         return bool(self.rows) and not any(isinstance(row[place], str) for row in self.rows)
@@ -130,13 +125,17 @@ def _text(entry: Entry, n: Entry | None) -> str:
     return str(entry)
 
 
-def _away(entry: Interval) -> bool:
-    """Whether the interval does not hold 0, as far as its digits are shown."""
+def _escape(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def _excludes_0(entry: Interval) -> bool:
+    """Whether the interval does not contain 0, to the digits that are shown."""
     return round(entry.low, _DIGITS) > 0 or round(entry.high, _DIGITS) < 0
 
 
 def _number(value: float) -> str:
-    """Some decimals, and no minus before 0."""
+    """Rounded, without a minus sign before 0."""
     return f"{round(value, _DIGITS) or 0.0:.{_DIGITS}f}"
 
 

@@ -1,23 +1,24 @@
-"""Evaluations: a protocol over many pictures, models and maskings, by several workers, into a store."""
+"""Evaluations: a protocol with many pictures, models and maskings, run by several workers, into a store."""
 
 from __future__ import annotations
 
-from .agenda import Agenda, Entry, agenda, chosen
-from .crew import Crew
-from .evaluation import Outline, Progress, evaluate
-from .source import Source, digest
-from .speed import estimate
+from .duration import estimate_duration
+from .evaluation import Progress, Summary, evaluate
+from .model_spec import ModelSpec, change_preprocess, model_digest
+from .plan import PlannedTrial, WorkPlan, select_items, work_plan
+from .pool import WorkerPool
 
 __all__ = [
-    "Agenda",
-    "Crew",
-    "Entry",
-    "Outline",
+    "ModelSpec",
+    "PlannedTrial",
     "Progress",
-    "Source",
-    "agenda",
-    "chosen",
-    "digest",
-    "estimate",
+    "Summary",
+    "WorkPlan",
+    "WorkerPool",
+    "change_preprocess",
+    "estimate_duration",
     "evaluate",
+    "model_digest",
+    "select_items",
+    "work_plan",
 ]

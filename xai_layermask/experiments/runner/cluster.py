@@ -1,85 +1,123 @@
-"""`Cluster`: joblib's backend for Dask, which also tells of tasks that never come back."""
+"""`Cluster`: the workers of a Dask scheduler."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
 from typing import Any
 
-from distributed import KilledWorker
-from joblib._dask import DaskDistributedBackend
-
 from ...errors import InputError, reason
-from .worker import Lost
+from .worker import Answer, LostTask, Task, TrialResult, cannot_run, run_task
 
 __all__ = ["Cluster"]
 
-# Workers that died are back after seconds; those that a queue of jobs starts may take minutes.
+_CONNECT = 15  # seconds
+# Workers that died are back after seconds; those that a job queue starts may take minutes.
 _PATIENCE = 300.0
+_INTERVAL = 1.0
+_TASKS_PER_THREAD = 8
+# Dask blames every task that a dead worker had queued, so its verdict is no proof.
+_DEATHS = 2
 
 
-class Cluster(DaskDistributedBackend):  # type: ignore[misc]
-    """joblib's backend for Dask, with three changes.
+class Cluster:
+    """Workers of a Dask cluster, which may come and go.
 
-    joblib's own calls nobody back for a task that Dask gives up, since every worker that took it died: whoever waits
-    for it waits forever (joblib 1.6). Here it comes back as [`Lost`][]. It waits as long where the scheduler or all
-    workers are gone for good; here that is an error. And with a single worker of one thread it would do everything in
-    the process that asks.
+    Args:
+        address: Address of the scheduler.
+
+    Raises:
+        InputError: If the package distributed is missing, or no scheduler or worker answers.
     """
 
-    def effective_n_jobs(self, n_jobs: int) -> int:
-        return max(2, sum(map(int, self.client.ncores().values())))
+    def __init__(self, address: str) -> None:
+        self._client = _connect(address)
+        self._pending: set[Any] = set()
+        self._threads = 0
+        self._checked = self._seen = time.monotonic()
 
-    def start_call(self) -> None:
-        super().start_call()
-        self._over = threading.Event()
-        self._waiting: dict[Future[Any], Callable[[Any], None]] = {}
-        threading.Thread(target=self._watch, args=(self._over,), daemon=True).start()
+    @property
+    def size(self) -> int:
+        return len(self._client.nthreads())
 
-    def stop_call(self) -> None:
-        self._over.set()
-        super().stop_call()
+    @property
+    def capacity(self) -> int:
+        """Several tasks for each thread, so that many short ones can be collected at once."""
+        if time.monotonic() > self._checked + _INTERVAL or not self._threads:
+            self.check()
+        return _TASKS_PER_THREAD * max(1, self._threads)
 
-    def submit(self, func: Any, callback: Callable[[Any], None] | None = None) -> Future[Any]:
-        future: Future[Any] = super().submit(func, callback)
-        if callback is not None:
-            self._waiting[future] = callback
-            future.add_done_callback(lambda done: self._tell(done, func))
+    def submit(self, task: Task) -> Any:
+        future = self._client.submit(run_task, task, pure=False)
+        self._pending.add(future)
         return future
 
-    def retrieve_result_callback(self, out: Any) -> Any:
-        if isinstance(out, CancelledError):
-            raise _gone(reason(out))
-        return super().retrieve_result_callback(out)
+    def answers(self, done: dict[Any, Task]) -> list[Answer]:
+        self._pending.difference_update(done)
+        try:
+            # One call for all, since each takes some 10 ms. It waits for results that are computed again because their
+            # worker died.
+            found: list[list[TrialResult]] = self._client.gather(list(done), errors="skip")
+        except Exception as error:
+            raise _gone(reason(error)) from error
+        lost = [self._lost(future, task) for future, task in done.items() if future.status in ("error", "cancelled")]
+        return [*found, *lost]
 
-    def _tell(self, done: Future[Any], func: Any) -> None:
-        callback = self._waiting.pop(done, None)
-        error = done.exception()
-        if error is None or callback is None:
-            return
+    def _lost(self, future: Any, task: Task) -> LostTask:
+        from distributed import KilledWorker
+
+        if future.status == "cancelled":
+            raise _gone("it cancelled a task")
+        error = future.exception()
         if isinstance(error, KilledWorker):
-            # Dask has tried it with four workers. Two deaths may still be others' fault, whom it shared a worker with.
-            callback([Lost(args[0], 2) for _, args, _ in func.items])
-        else:
-            callback(_gone(reason(error)))
+            return LostTask(task, _DEATHS)
+        raise error if isinstance(error, InputError) else cannot_run(error) from error
 
-    def _watch(self, over: threading.Event) -> None:
-        seen = time.monotonic()
-        while not over.wait(1.0):
-            try:
-                here = self.client.status == "running" and bool(self.client.ncores())
-            except Exception:
-                # Whatever comes of asking a scheduler that is just going.
-                here = False
-            if here:
-                seen = time.monotonic()
-            elif self.client.status in ("closed", "closing") or time.monotonic() - seen > _PATIENCE:
-                for callback in list(self._waiting.values())[:1]:  # one error ends it all
-                    callback(_gone("its scheduler or all of its workers are gone"))
-                return
+    def check(self) -> None:
+        """Count the workers, and raise if the scheduler or all workers are gone for good."""
+        self._checked = time.monotonic()
+        try:
+            running = self._client.status == "running"
+            self._threads = sum(self._client.nthreads().values()) if running else 0
+        except Exception:
+            # A scheduler that is just going raises all kinds of errors.
+            self._threads = 0
+        if self._threads:
+            self._seen = self._checked
+        elif self._client.status in ("closed", "closing") or self._checked - self._seen > _PATIENCE:
+            raise _gone("its scheduler or all of its workers are gone")
+
+    def drop(self) -> None:
+        self._client.cancel(list(self._pending))
+        self._pending.clear()
+
+    def close(self) -> None:
+        self._client.close()
 
 
 def _gone(why: str) -> InputError:
-    return InputError(f"the cluster must stay until the end, but it did not ({why}): start it, and then this, again.")
+    return InputError.expected("a cluster that runs until the end", why, "start it, and then this, again")
+
+
+def _connect(address: str) -> Any:
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError.expected(
+            "the package distributed for scheduler", reason(error), "pip install 'xai-layermask[distributed]'"
+        ) from error
+    connect: Any = distributed.Client
+    try:
+        client = connect(address, timeout=_CONNECT, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise InputError.expected(
+            "the address of a running Dask scheduler for scheduler", f"{address!r} ({reason(error)})",
+            "start one with dask scheduler, and give the address that it prints, such as tcp://host:8786",
+        ) from error  # fmt: skip
+    try:
+        client.wait_for_workers(1, timeout=_CONNECT)
+    except distributed.TimeoutError as error:
+        client.close()
+        raise InputError.expected(
+            f"workers of the scheduler {address!r}", "none", f"start some with dask worker {address}"
+        ) from error
+    return client

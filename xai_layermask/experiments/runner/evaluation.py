@@ -1,51 +1,52 @@
-"""Run an agenda: hand tasks to the workers, write what comes back, and outlive workers that die."""
+"""`evaluate`: run a work plan on a pool of workers and store the results, even if workers die."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
 from ...errors import InputError
 from ..store import Store
-from .agenda import Agenda, Entry
-from .crew import Crew
-from .worker import Lost, Outcome, Task
+from .model_spec import forget_models
+from .plan import PlannedTrial, WorkPlan
+from .pool import WorkerPool
+from .worker import LostTask, Task, TrialResult
 
-__all__ = ["Outline", "Progress", "evaluate"]
+__all__ = ["Progress", "Summary", "evaluate"]
 
-# A unit that ends so many workers is given up; one death before that it runs alone, so that no other is blamed.
-_DEATHS = 3
-# So many units given up in a row, and nothing done in between: it is not the pictures' fault.
-_HOPELESS = 5
-# What a task takes. Longer ones save little, since workers keep their models, and more is lost with a worker.
-_SECONDS = 20.0
+# After so many deaths of its workers a trial is given up. Before the last attempt it runs alone.
+_MOST_DEATHS = 3
+# So many trials given up in a row: the machine is at fault, not the pictures.
+_MOST_GIVEN_UP = 5
+# Duration of a task. Longer ones save little, since workers keep their models, and lose more with a worker.
+_TASK_SECONDS = 20.0
 
 
 class Progress(NamedTuple):
     """How far an evaluation is.
 
     Attributes:
-        units: Units that are done or given up.
-        of_units: Those to be done; what another run did meanwhile is taken off.
-        passes: Forward passes done, about.
-        of_passes: Those to be done.
-        seconds: Since the beginning.
+        trials: Trials that are done or given up.
+        of_trials: Trials to run, without those that another run did meanwhile.
+        passes: Forward passes done, approximately.
+        of_passes: Forward passes to run.
+        seconds: Time since the start.
     """
 
-    units: int
-    of_units: int
+    trials: int
+    of_trials: int
     passes: int
     of_passes: int
     seconds: float
 
     @property
     def left(self) -> float | None:
-        """Seconds to the end at the speed so far; None before anything is done.
+        """Seconds left at the speed so far; None before anything is done.
 
         Example:
             >>> Progress(1, 4, 100, 400, 10.0).left
@@ -55,13 +56,13 @@ class Progress(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Outline:
-    """What an evaluation came to.
+class Summary:
+    """The outcome of an evaluation.
 
     Attributes:
-        written: How many units were written to the store.
-        elsewhere: How many another run wrote meanwhile.
-        problems: A sentence for each unit that failed.
+        written: Trials written to the store.
+        elsewhere: Trials that another run wrote meanwhile.
+        problems: For each trial that failed, why.
     """
 
     written: int
@@ -70,182 +71,174 @@ class Outline:
 
 
 def evaluate(
-    agenda: Agenda,
+    plan: WorkPlan,
     store: Store,
-    crew: Crew,
+    pool: WorkerPool,
     device: str = "auto",
     batch_size: int | None = None,
     strict: bool = False,
     advance: Callable[[Progress], object] = lambda progress: None,
-) -> Outline:
-    """Do what is on an agenda.
+) -> Summary:
+    """Run the trials of a plan.
 
-    Every unit is written as soon as it comes back, so that whatever ends this process, what was written is whole,
-    and the next run goes on from there.
+    Each result is stored as soon as it arrives. If this process ends, the next run continues from there.
 
     Args:
-        agenda: What is to be done.
-        store: Where the results go.
-        crew: Who does it.
+        plan: The trials.
+        store: Where results are stored.
+        pool: The workers.
         device: "auto" or a device, for each worker.
-        batch_size: How many pictures go through a model at once; None for what suits it.
-        strict: Whether a unit that fails is an error; otherwise it is left out and named.
-        advance: Is told how far it is, after every task.
-
-    Returns:
-        What it came to.
+        batch_size: Pictures in a forward pass; None for a default that suits their size.
+        strict: Whether a failed trial is an error. Otherwise it is left out and reported.
+        advance: Called after every task.
 
     Raises:
-        InputError: If the store cannot be written, a worker cannot do its tasks, every single unit fails, or
-            `strict` and one does.
+        InputError: If the store cannot be written, a worker cannot run its tasks, every trial fails, or `strict` and
+            one fails.
     """
-    run = _Run(agenda, store, crew, device, batch_size, strict, advance)
+    run = _Run(plan, store, pool, device, batch_size, strict, advance)
     run.all()
-    if run.problems and not (run.written or run.elsewhere or agenda.done):
-        raise InputError(f"at least one unit must succeed, but all {len(run.problems)} failed: {run.problems[0]}")
-    return Outline(run.written, run.elsewhere, tuple(run.problems))
+    if run.problems and not (run.written or run.elsewhere or plan.done):
+        raise InputError.expected(
+            "at least one trial that succeeds", f"{len(run.problems)} failed ones, such as {run.problems[0]}"
+        )
+    return Summary(run.written, run.elsewhere, tuple(run.problems))
 
 
 class _Run:
     def __init__(
         self,
-        agenda: Agenda,
+        plan: WorkPlan,
         store: Store,
-        crew: Crew,
+        pool: WorkerPool,
         device: str,
         batch_size: int | None,
         strict: bool,
         advance: Callable[[Progress], object],
     ) -> None:
-        self._protocol, self._store, self._crew, self._advance = agenda.protocol, store, crew, advance
+        self._protocol, self._store, self._pool, self._advance = plan.protocol, store, pool, advance
         self._device, self._batch_size, self._strict = device, batch_size, strict
-        # Two runs into one store begin at different places: when one comes to what the other has done, it goes on.
-        groups = [list(group) for _, group in groupby(agenda.entries, lambda entry: (entry.source, entry.item.name))]
+        # Two runs with one store start at different places, and each skips what the other has done.
+        groups = [list(group) for _, group in groupby(plan.planned, _model_and_picture)]
         start = random.SystemRandom().randrange(len(groups)) if groups else 0
-        self._open = {entry.unit.key: entry for group in groups[start:] + groups[:start] for entry in group}
-        self._found: deque[str] = deque()  # keys that another run has written meanwhile
+        self._open = {one.trial.key: one for group in groups[start:] + groups[:start] for one in group}
         self._deaths: Counter[str] = Counter()
         self._given_up = 0
         self._start = time.perf_counter()
         self._work = 0.0  # seconds that workers took for the passes that are done
-        self._of_passes, self._passes, self._units, self._of_units = agenda.passes, 0, 0, len(agenda.entries)
+        self._of_passes, self._passes, self._trials, self._of_trials = plan.passes, 0, 0, len(plan.planned)
         self.written, self.elsewhere = 0, 0
         self.problems: list[str] = []
 
     def all(self) -> None:
-        """Round after round, until nothing is open. A round ends early when workers die."""
+        if not self._pool.in_process:
+            forget_models()  # workers load their own
         while self._open:
             before = len(self._open), sum(self._deaths.values())
-            calm = [entry for key, entry in self._open.items() if self._deaths[key] < _DEATHS - 1]
-            alone = not calm
-            for answer in self._crew.answers(self._tasks(calm or list(self._open.values())), alone):
-                self._forget_found()
-                if isinstance(answer, Lost):
-                    self._mourn(answer, alone)
+            # Trials that may kill their worker once more run last, and one at a time.
+            safe = [one for key, one in self._open.items() if self._deaths[key] < _MOST_DEATHS - 1]
+            alone = not safe
+            for answer in self._pool.run(self._tasks(safe or list(self._open.values())), alone):
+                if isinstance(answer, LostTask):
+                    self._count_deaths(answer, alone)
                 else:
-                    for outcome in answer:
-                        self._take(outcome)
+                    for result in answer:
+                        self._take(result)
                 self._advance(self._progress())
-            self._forget_found()
             if before == (len(self._open), sum(self._deaths.values())):
-                raise InputError("workers must take tasks, but they died without one: check this machine's memory.")
+                raise InputError.expected("workers that take tasks", "workers that end at once", "check the memory")
         self._advance(self._progress())
 
-    def _tasks(self, entries: Sequence[Entry]) -> Iterator[Task]:
-        """Tasks in the order of the entries; units that may have ended a worker come last, each in its own task."""
-        calm = [entry for entry in entries if not self._deaths[entry.unit.key]]
-        suspects = [[entry] for entry in entries if self._deaths[entry.unit.key]]
-        yield from map(self._task, self._unfinished(self._parts(calm)))
-        yield from map(self._task, self._unfinished(suspects))
+    def _tasks(self, planned: Sequence[PlannedTrial]) -> Iterator[Task]:
+        """Tasks in the order of the plan; trials that may have killed a worker come last, each in its own task."""
+        safe = [one for one in planned if not self._deaths[one.trial.key]]
+        suspects = [[one] for one in planned if self._deaths[one.trial.key]]
+        for parts in (self._parts(safe), suspects):
+            for part in parts:
+                part = self._without_done(part)
+                if part:
+                    first, trials = part[0], tuple(one.trial for one in part)
+                    yield Task(self._protocol, first.model, first.item, trials, self._device, self._batch_size)
 
-    def _parts(self, entries: Sequence[Entry]) -> Iterator[list[Entry]]:
-        """Entries of the same model and picture, in parts that take about as long as a task may."""
-        for _, group in groupby(entries, lambda entry: (entry.source, entry.item.name)):
-            part: list[Entry] = []
+    def _parts(self, planned: Sequence[PlannedTrial]) -> Iterator[list[PlannedTrial]]:
+        """Trials of the same model and picture, in parts of `_TASK_SECONDS`."""
+        for _, group in groupby(planned, _model_and_picture):
+            part: list[PlannedTrial] = []
             passes = 0
-            for entry in group:
-                if part and passes + entry.passes > self._most():
+            for one in group:
+                if part and passes + one.passes > self._passes_per_task():
                     yield part
                     part, passes = [], 0
-                part.append(entry)
-                passes += entry.passes
+                part.append(one)
+                passes += one.passes
             yield part
 
-    def _most(self) -> float:
-        """Forward passes in a task; none, which means one unit, as long as nothing is known of their speed."""
-        if self._crew.in_process or not self._work:
-            return 0.0
-        return _SECONDS * self._passes / self._work
+    def _passes_per_task(self) -> float:
+        """Forward passes in a task; 0, which means one trial, until the speed is known."""
+        if self._pool.in_process:
+            return float("inf")
+        return _TASK_SECONDS * self._passes / self._work if self._work else 0.0
 
-    def _unfinished(self, parts: Iterator[list[Entry]] | list[list[Entry]]) -> Iterator[list[Entry]]:
-        """Leave out what another run has done since the agenda was made."""
-        for part in parts:
-            done = self._store.done(entry.unit.key for entry in part)
-            self._found.extend(done)
-            rest = [entry for entry in part if entry.unit.key not in done]
-            if rest:
-                yield rest
-
-    def _task(self, part: list[Entry]) -> Task:
-        units = tuple(entry.unit for entry in part)
-        first = part[0]
-        return Task(
-            self._protocol, first.source, first.item, units, self._device, self._batch_size, self._crew.parent
-        )
-
-    def _forget_found(self) -> None:
-        while self._found:
-            entry = self._open.pop(self._found.popleft(), None)
-            if entry is not None:
+    def _without_done(self, part: Iterable[PlannedTrial]) -> list[PlannedTrial]:
+        """Without the trials that another run has stored since the plan was made."""
+        rest = []
+        done = self._store.done(one.trial.key for one in part)
+        for one in part:
+            if one.trial.key not in done:
+                rest.append(one)
+            elif self._open.pop(one.trial.key, None) is not None:
                 self.elsewhere += 1
-                self._of_units -= 1
-                self._of_passes -= entry.passes
+                self._of_trials -= 1
+                self._of_passes -= one.passes
+        return rest
 
-    def _take(self, outcome: Outcome) -> None:
-        entry = self._open.pop(outcome.unit.key, None)
-        if entry is None:  # a task that was taken for lost came back
+    def _take(self, result: TrialResult) -> None:
+        planned = self._open.pop(result.trial.key, None)
+        if planned is None:  # the task was believed lost, but came back
             return
-        self._units += 1
+        self._trials += 1
         self._given_up = 0
-        if outcome.rows is None:
-            self._of_passes -= entry.passes
-            self._fail(outcome.problem)
+        if result.rows is None:
+            self._of_passes -= planned.passes
+            self._fail(result.problem)
             return
-        self._passes += entry.passes
-        self._work += outcome.seconds
-        if self._store.put(outcome.unit, outcome.rows, outcome.seconds, outcome.worker):
+        self._passes += planned.passes
+        self._work += result.seconds
+        if self._store.put(result.trial, result.rows, result.seconds, result.worker):
             self.written += 1
         else:
             self.elsewhere += 1
 
-    def _mourn(self, lost: Lost, alone: bool) -> None:
-        for unit in lost.task.units:
-            entry = self._open.get(unit.key)
-            if entry is None:
+    def _count_deaths(self, lost: LostTask, alone: bool) -> None:
+        for trial in lost.task.trials:
+            planned = self._open.get(trial.key)
+            if planned is None:
                 continue
-            deaths = self._deaths[unit.key]
-            # Only who was alone when a worker died has surely done it.
-            self._deaths[unit.key] = deaths + 1 if alone else min(deaths + lost.suspicion, _DEATHS - 1)
-            if self._deaths[unit.key] < _DEATHS:
+            deaths = self._deaths[trial.key]
+            # Blame a trial only if it ran alone.
+            self._deaths[trial.key] = deaths + 1 if alone else min(deaths + lost.deaths, _MOST_DEATHS - 1)
+            if self._deaths[trial.key] < _MOST_DEATHS:
                 continue
-            del self._open[unit.key]
-            self._units += 1
-            self._of_passes -= entry.passes
+            del self._open[trial.key]
+            self._trials += 1
+            self._of_passes -= planned.passes
             self._given_up += 1
-            sentence = (
-                f"{unit.picture!r} with {unit.model}, {unit.masking} {unit.segments}".rstrip()
-                + ": its workers died again and again, so it was given up; look at their memory."
-            )
-            self._fail(sentence)
-            if self._given_up >= _HOPELESS:
-                raise InputError(f"workers must live, but died of {_HOPELESS} units in a row; the last: {sentence}")
+            problem = f"{trial}: given up, since its workers died {_MOST_DEATHS} times: check their memory"
+            self._fail(problem)
+            if self._given_up >= _MOST_GIVEN_UP:
+                raise InputError.expected(
+                    "workers that survive", f"deaths in {_MOST_GIVEN_UP} trials in a row, the last one {problem}"
+                )
 
-    def _fail(self, sentence: str) -> None:
+    def _fail(self, problem: str) -> None:
         if self._strict:
-            raise InputError(sentence)
-        self.problems.append(sentence)
+            raise InputError(problem)
+        self.problems.append(problem)
 
     def _progress(self) -> Progress:
-        return Progress(
-            self._units, self._of_units, self._passes, self._of_passes, time.perf_counter() - self._start
-        )
+        seconds = time.perf_counter() - self._start
+        return Progress(self._trials, self._of_trials, self._passes, self._of_passes, seconds)
+
+
+def _model_and_picture(planned: PlannedTrial) -> tuple[object, str]:
+    return planned.model, planned.item.name

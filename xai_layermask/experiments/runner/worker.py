@@ -1,70 +1,77 @@
-"""What a worker does with a task: load the model once, measure a picture, and say what came of it."""
+"""What a worker does: load a model once, run trials on a picture, and report their results."""
 
 from __future__ import annotations
 
 import functools
-import multiprocessing
 import os
 import platform
 import re
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import torch
 
 from ... import __version__
 from ...engine.runtime import find_device
 from ...errors import InputError, reason
-from ..store import Unit
-from .source import Source, digest
+from ..trial import Trial
+from .model_spec import ModelSpec, take_model
 
 if TYPE_CHECKING:
     from ...dataset import Item
-    from ..protocols import Protocol, Row
-    from ..protocols.asker import Asker
+    from ..protocols import MaskedClassifier, Protocol, Row
 
-__all__ = ["Lost", "Outcome", "Task", "device_of", "work"]
+__all__ = [
+    "Answer",
+    "LostTask",
+    "Task",
+    "TrialResult",
+    "cannot_run",
+    "device_of_worker",
+    "number_worker",
+    "run_task",
+    "run_trials",
+]
 
 
 @dataclass(frozen=True)
 class Task:
-    """Units of one model and one picture, to be done by one worker.
+    """Trials of one model on one picture, for one worker.
 
     Attributes:
-        protocol: The experiment.
-        source: The model.
+        protocol: The protocol.
+        model: The model.
         item: The picture.
-        units: What to measure, at least one.
+        trials: At least one trial.
         device: "auto" or a device.
-        batch_size: How many pictures go through the model at once; None for what suits it.
-        parent: The process on this machine that the worker works for, and ends with; None elsewhere.
+        batch_size: Pictures in a forward pass; None for a default that suits their size.
     """
 
     protocol: Protocol
-    source: Source
+    model: ModelSpec
     item: Item
-    units: tuple[Unit, ...]
+    trials: tuple[Trial, ...]
     device: str
     batch_size: int | None
-    parent: int | None = None
 
 
 @dataclass(frozen=True)
-class Outcome:
-    """What came of a unit.
+class TrialResult:
+    """The result of a trial.
 
     Attributes:
-        unit: The unit.
-        rows: What was measured; None if it failed.
+        trial: The trial.
+        rows: Its measurements; None if it failed.
         seconds: How long it took.
-        worker: Who did it: machine, process and device.
-        problem: Why it failed, as a sentence.
+        worker: Machine, process and device.
+        problem: Why it failed.
     """
 
-    unit: Unit
+    trial: Trial
     rows: list[Row] | None
     seconds: float
     worker: str
@@ -72,117 +79,138 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Lost:
-    """A task that did not come back, since a worker died.
+class LostTask:
+    """A task whose worker died.
 
     Attributes:
         task: The task.
-        suspicion: How many deaths speak against each of its units.
+        deaths: How many workers died while they had it.
     """
 
     task: Task
-    suspicion: int
+    deaths: int
 
 
-# Threads of a Dask worker take turns: each unit may use all of their processors, and a model is loaded once.
+#: What becomes of a task.
+Answer: TypeAlias = list[TrialResult] | LostTask
+
+# The threads of a Dask worker take turns: each trial may use all of its cores, and a model is loaded once.
 _TURN = threading.Lock()
+_number: int | None = None  # of this process among the local workers
 
 
-def work(task: Task) -> list[Outcome]:
-    """Do a task.
+def number_worker(number: int) -> None:
+    """Number this process among the local workers."""
+    global _number
+    _number = number
 
-    Args:
-        task: The task.
 
-    Returns:
-        An outcome for each unit. What is wrong with a picture is in there, and harms no other.
+def run_task(task: Task) -> list[TrialResult]:
+    """Run all trials of a task; see [`run_trials`][]."""
+    with _TURN:
+        return list(run_trials(task))
+
+
+def run_trials(task: Task) -> Iterator[TrialResult]:
+    """Run the trials of a task. A trial that fails does not stop the others.
+
+    Yields:
+        The result of each trial.
 
     Raises:
-        InputError: If this worker cannot do any task of this model, for its weights or its code are not those of
-            the process that sent the task.
+        InputError: If this worker has another version of this package, or other weights or code of the model, than the
+            process that planned the task.
     """
-    with _TURN:
-        _settle(task.parent)
-        first = task.units[0]
-        device = device_of(task.device, "" if task.parent == os.getpid() else _worker_name())
-        who = f"{platform.node()}/{os.getpid()}/{device}"
-        if first.version != __version__:
-            raise InputError(
-                f"every worker must have version {first.version} of this package, but {who} has {__version__}: "
-                "install the same."
-            )
-        asker, found = _asker(task.source, device, first.precision, task.batch_size)
-        if found != first.model_digest:
-            raise InputError(
-                f"model {task.source.name!r} must be the same for every worker and all the time, but {who} has other "
-                "weights or another structure: give all the same files, and start again."
-            )
-        changed = _changed(task)
-        return [_measured(task, unit, asker, who, changed) for unit in task.units]
+    _use_all_threads()
+    first = task.trials[0]
+    device = device_of_worker(task.device, _worker_number())
+    worker = f"{platform.node()}/{os.getpid()}/{device}"
+    if first.version != __version__:
+        wanted = f"version {first.version} of this package on every worker"
+        raise InputError.expected(wanted, f"{__version__} on {worker}")
+    classifier = _classifier(task.model, device, first.precision, task.batch_size, first.model_digest)
+    problem = _load_item(classifier, task)
+    for trial in task.trials:
+        yield _result(task, trial, classifier, worker, problem)
 
 
-def device_of(name: str, worker: str) -> str:
-    """The device for a worker: where a machine has several of a kind, each worker has one.
+def cannot_run(error: BaseException) -> InputError:
+    """Word an unexpected error of a worker, which would repeat with every task."""
+    return InputError.expected(
+        "workers that can run tasks", f"{type(error).__name__} ({reason(error)})",
+        "install the same packages for all of them",
+    )  # fmt: skip
+
+
+def device_of_worker(name: str, number: int | None) -> str:
+    """Choose the device of a worker: workers of a machine with several accelerators take one each.
 
     Args:
-        name: "auto", or a device; one with a number, such as "cuda:1", is for all.
-        worker: The worker's name, such as "LokyProcess-3"; its number says which device. "" is no worker.
-
-    Returns:
-        A device, as torch names it.
+        name: "auto" or a device. A device with an index, such as "cuda:1", is for all workers.
+        number: Number of the worker; None for a single one.
 
     Example:
-        >>> device_of("cpu", "LokyProcess-3")
+        >>> device_of_worker("cpu", 3)
         'cpu'
     """
     if name == "auto":
-        name = str(find_device())
-    number = re.search(r"[0-9]+$", worker)
+        name = find_device().type
     if number is None or name not in ("cuda", "xpu"):
         return name
     count = torch.accelerator.device_count()
-    return f"{name}:{int(number[0]) % count}" if count > 1 else name
+    return f"{name}:{number % count}" if count > 1 else name
 
 
-def _changed(task: Task) -> str:
-    """What is wrong with a picture that is not the one that its units are about any more; "" if nothing is."""
+def _load_item(classifier: MaskedClassifier, task: Task) -> str:
+    """Read the picture. Returns what is wrong with it, or ""."""
     try:
-        found = task.item.digest()
+        digest = classifier.open(task.item).digest
     except InputError as error:
         return str(error)
-    if found == task.units[0].picture_digest:
+    if digest == task.trials[0].picture_digest:
         return ""
-    return f"{task.item.name!r} must stay as it is while it is measured, but it has changed: start again."
+    return f"{task.item.name!r} has changed since the evaluation was planned: start again"
 
 
-def _measured(task: Task, unit: Unit, asker: Asker, who: str, problem: str) -> Outcome:
+def _result(task: Task, trial: Trial, classifier: MaskedClassifier, worker: str, problem: str) -> TrialResult:
     start = time.perf_counter()
     rows = None
     if not problem:
         try:
-            rows = list(task.protocol.rows(asker, task.item, unit.masking, unit.segments, unit.seed))
+            rows = list(task.protocol.rows(classifier, task.item, trial.masking, trial.segments, trial.seed))
         except InputError as error:
             problem = str(error)
         except Exception as error:
-            # One picture that trips something over must not end days of work: it is named, and not stored.
-            problem = f"{type(error).__name__} came up ({reason(error)})"
+            # One picture that breaks something must not end days of work: it is reported, and not stored.
+            problem = f"{type(error).__name__}: {reason(error)}"
     if problem and repr(task.item.name) not in problem:
-        problem = f"{task.item.name!r} with {unit.model}, {unit.masking} {unit.segments}".rstrip() + f": {problem}"
-    return Outcome(unit, rows, time.perf_counter() - start, who, problem)
+        problem = f"{trial}: {problem}"
+    return TrialResult(trial, rows, time.perf_counter() - start, worker, problem)
 
 
-@functools.lru_cache(maxsize=2)  # tasks come model by model
-def _asker(source: Source, device: str, precision: str, batch_size: int | None) -> tuple[Asker, str]:
-    """The model, ready to be asked, and its fingerprint."""
-    from ..protocols.asker import Asker
+@functools.lru_cache(maxsize=2)  # tasks are ordered by model
+def _classifier(
+    model: ModelSpec, device: str, precision: str, batch_size: int | None, digest: str
+) -> MaskedClassifier:
+    from ..protocols import MaskedClassifier
 
-    classifier = source.load(device)
-    return Asker(classifier, precision, batch_size), digest(classifier)
+    classifier, found = take_model(model, device)
+    if found != digest:
+        raise InputError.expected(
+            f"the same model {model.name!r} on every worker during the whole evaluation",
+            f"other weights or another structure on {platform.node()}",
+            "use the same files everywhere, and start again",
+        )  # fmt: skip
+    return MaskedClassifier(classifier, precision, batch_size)
 
 
-def _worker_name() -> str:
-    name = getattr(_dask_worker(), "name", None)
-    return multiprocessing.current_process().name if name is None else str(name)
+def _worker_number() -> int | None:
+    """The number of this process among local workers, or the one at the end of a Dask worker's name."""
+    worker = _dask_worker()
+    if worker is None:
+        return _number
+    found = re.search(r"[0-9]+$", str(getattr(worker, "name", "")))
+    return None if found is None else int(found[0])
 
 
 def _dask_worker() -> object | None:
@@ -190,23 +218,14 @@ def _dask_worker() -> object | None:
         return None
     try:
         found: object = sys.modules["distributed"].get_worker()
-    except ValueError:  # this process is none
+    except ValueError:  # not in a worker
         return None
     return found
 
 
 @functools.cache  # once in a process
-def _settle(parent: int | None) -> None:
-    """Take the share of processors that is this worker's, and end with the process that it works for."""
+def _use_all_threads() -> None:
+    """Give PyTorch the threads of a Dask worker."""
     threads = getattr(getattr(_dask_worker(), "state", None), "nthreads", None)
     if threads:
         torch.set_num_threads(threads)
-    if parent is not None and os.getppid() == parent:
-        # A killed run would leave workers behind that compute to the end, and keep their memory for minutes.
-        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-
-
-def _end_with(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(0.1)
-    os._exit(1)

@@ -1,4 +1,4 @@
-"""Where models come from, and what tells one from another."""
+"""How models are loaded and identified."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from torch import nn
 
 from xai_layermask import Preprocess
 from xai_layermask.errors import InputError
-from xai_layermask.experiments.runner import Source, digest
-from xai_layermask.experiments.runner.source import preprocess_of
+from xai_layermask.experiments.runner import ModelSpec, change_preprocess, model_digest
 from xai_layermask.models import Classifier
 
 
-def test_a_source_loads_weights_and_changes_the_preprocessing(tmp_path):
+def test_a_spec_loads_weights_and_changes_the_preprocessing(tmp_path):
     state = {name: torch.zeros_like(tensor) for name, tensor in tiny().model.state_dict().items()}
     torch.save(state, tmp_path / "zeros.pt")
-    found = Source("faked:tiny", str(tmp_path / "zeros.pt"), "caffe,resize=20").load()
+    found = ModelSpec("faked:tiny", str(tmp_path / "zeros.pt"), "caffe,resize=20").load()
     assert all((tensor == 0).all() for tensor in found.model.state_dict().values())
     expected = Preprocess(20, 16, (104, 117, 123), (1, 1, 1), channels="BGR", scale=255)
     assert found.preprocess == expected
@@ -30,9 +29,9 @@ def test_a_source_loads_weights_and_changes_the_preprocessing(tmp_path):
 
 def test_own_preprocessing_stays_without_words():
     own = Preprocess(31, 17, interpolation="bicubic")
-    assert preprocess_of("", own) == own
-    assert preprocess_of(" crop=9 , imagenet", own) == Preprocess(31, 9, interpolation="bicubic")
-    assert preprocess_of("half", own) == Preprocess(31, 17, (0.5,) * 3, (0.5,) * 3, interpolation="bicubic")
+    assert change_preprocess("", own) == own
+    assert change_preprocess(" crop=9 , imagenet", own) == Preprocess(31, 9, interpolation="bicubic")
+    assert change_preprocess("half", own) == Preprocess(31, 17, (0.5,) * 3, (0.5,) * 3, interpolation="bicubic")
 
 
 @pytest.mark.parametrize(
@@ -41,12 +40,12 @@ def test_own_preprocessing_stays_without_words():
         ("cafe", r"expected one of imagenet, half, caffe for preprocess, got 'cafe': did you mean 'caffe'"),
         ("corp=3", r"expected one of resize, crop for preprocess, got 'corp': did you mean 'crop'"),
         ("mean=0.5", r"expected one of resize, crop for preprocess, got 'mean'"),
-        ("crop=x", r"preprocess must have crop in pixels, but 'x' came: write for example crop=224"),
+        ("crop=x", r"expected an integer of at least 1 for crop of preprocess, got 'x'"),
     ],
 )
 def test_wrong_words_are_told(words, sentence):
     with pytest.raises(InputError, match=sentence):
-        preprocess_of(words, Preprocess())
+        change_preprocess(words, Preprocess())
 
 
 class Norm(nn.Module):
@@ -56,11 +55,11 @@ class Norm(nn.Module):
         self.activation = torch.relu
 
     def extra_repr(self):
-        return f"activation={test_a_source_loads_weights_and_changes_the_preprocessing!r}"
+        return f"activation={test_a_spec_loads_weights_and_changes_the_preprocessing!r}"
 
 
 def of(model, preprocess=Preprocess()):  # noqa: B008
-    return digest(Classifier(model, preprocess, (), "x"))
+    return model_digest(Classifier(model, preprocess, (), "x"))
 
 
 def test_whatever_changes_answers_changes_the_digest():
@@ -90,7 +89,7 @@ def test_names_and_bytes_do_not_flow_into_each_other():
 
 def test_the_digest_is_the_same_in_another_process():
     """Addresses in memory, which a structure may show, are left out."""
-    program = "import test_evaluation_source as t, sys; sys.stdout.write(t.of(t.tiny().model) + t.of(t.Norm()))"
+    program = "import test_model_spec as t, sys; sys.stdout.write(t.of(t.tiny().model) + t.of(t.Norm()))"
     folder = Path(__file__).parent
     done = subprocess.run(
         [sys.executable, "-c", program],

@@ -1,4 +1,4 @@
-"""Workers on a real Dask cluster of processes, and what is said where there is none."""
+"""Workers of a real Dask cluster of processes, and the errors where there is none."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pytest
 from faked import given_up, results, run, traces
 
 from xai_layermask.errors import InputError
-from xai_layermask.experiments.runner import Crew
-from xai_layermask.experiments.store import Store
+from xai_layermask.experiments import Store
+from xai_layermask.experiments.runner import WorkerPool
 
 NAMES = tuple(f"a{number}.png" for number in range(8))
 
@@ -34,8 +34,8 @@ def cluster():
         yield found
 
 
-def test_a_killed_worker_of_a_cluster_is_survived(tmp_path, cluster):
-    """One worker is killed from outside; one unit ends its worker once; the rows are those of this process."""
+def test_an_evaluation_survives_a_killed_worker(tmp_path, cluster):
+    """One worker is killed from outside; one trial kills its worker once; the rows are those of this process."""
     alone = tmp_path / "alone"
     alone.mkdir()
     run(alone, NAMES)
@@ -61,16 +61,15 @@ def test_a_killed_worker_of_a_cluster_is_survived(tmp_path, cluster):
     assert run(folder, ("mortal.png", *NAMES), 0.1, scheduler=cluster.scheduler_address).written == 0
 
 
-def test_a_unit_that_ends_every_worker_is_given_up(tmp_path, cluster):
-    """Dask gives a task up after two workers; joblib alone would then wait forever. It gets a second chance alone."""
+def test_a_trial_that_kills_every_worker_is_given_up(tmp_path, cluster):
+    """Dask gives a task up after two workers. Then it runs again, alone."""
     outline = run(tmp_path, ("deadly.png", *NAMES), 0.01, ["black"], scheduler=cluster.scheduler_address)
     assert outline.problems == (given_up("deadly.png", "black"),)
     assert set(results(tmp_path)) == {(name, "black") for name in NAMES}
     assert traces(tmp_path)["deadly.png.black.0.trace"] == 4
 
 
-def test_a_single_worker_of_one_thread_does_the_work_itself(tmp_path):
-    """joblib would do it in this process."""
+def test_a_single_worker_of_one_thread_runs_the_tasks(tmp_path):
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=1, processes=True, dashboard_address=":0", memory_limit=None
     ) as cluster:
@@ -78,7 +77,7 @@ def test_a_single_worker_of_one_thread_does_the_work_itself(tmp_path):
     assert str(os.getpid()) not in {pid for path in tmp_path.glob("*.trace") for pid in path.read_text().split()}
 
 
-def test_a_worker_of_two_threads_uses_both_for_each_unit(tmp_path):
+def test_a_worker_of_two_threads_uses_both_for_each_trial(tmp_path):
     with distributed.LocalCluster(
         n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0", memory_limit=None
     ) as cluster:
@@ -93,35 +92,36 @@ def test_a_scheduler_that_goes_is_told(tmp_path):
     ) as cluster:
 
         def end(progress):
-            if progress.units == 1:
+            if progress.trials == 1:
                 cluster.close()
 
-        with pytest.raises(InputError, match=r"the cluster must stay until the end, but it did not"):
+        with pytest.raises(InputError, match=r"expected a cluster that runs until the end, got"):
             run(tmp_path, NAMES, 0.1, scheduler=cluster.scheduler_address, advance=end)
     assert results(tmp_path)
 
 
 def test_no_scheduler_is_told(monkeypatch):
-    monkeypatch.setattr("xai_layermask.experiments.runner.crew._PATIENCE", 1)
-    with pytest.raises(InputError, match=r"scheduler must be the address of a Dask scheduler, but none answers"):
-        Crew(scheduler="tcp://127.0.0.1:1")
+    monkeypatch.setattr("xai_layermask.experiments.runner.cluster._CONNECT", 1)
+    with pytest.raises(InputError, match=r"expected the address of a running Dask scheduler for scheduler, got 'tcp"):
+        WorkerPool(scheduler="tcp://127.0.0.1:1")
 
 
 def test_a_scheduler_without_workers_is_told(monkeypatch):
-    monkeypatch.setattr("xai_layermask.experiments.runner.crew._PATIENCE", 1)
+    monkeypatch.setattr("xai_layermask.experiments.runner.cluster._CONNECT", 1)
     with (
         distributed.LocalCluster(n_workers=0, processes=True, dashboard_address=":0") as cluster,
-        pytest.raises(InputError, match=r"the scheduler must have workers, but 'tcp.*' has none: start some with dask"),
+        pytest.raises(InputError, match=r"expected workers of the scheduler 'tcp.*', got none: start some with dask"),
     ):
-        Crew(scheduler=cluster.scheduler_address)
+        WorkerPool(scheduler=cluster.scheduler_address)
 
 
 def test_the_missing_package_is_told(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(InputError, match=r"needs the package distributed, .* 'xai-layermask\[distributed\]'"):
-        Crew(scheduler="tcp://127.0.0.1:1")
+    words = r"expected the package distributed for scheduler, .* 'xai-layermask\[distributed\]'"
+    with pytest.raises(InputError, match=words):
+        WorkerPool(scheduler="tcp://127.0.0.1:1")
 
 
 def test_jobs_are_counted_from_one():
-    with pytest.raises(InputError, match="jobs must be a number of processes, but 0 came: give at least 1"):
-        Crew(jobs=0)
+    with pytest.raises(InputError, match="expected an integer of at least 1 for jobs, got 0"):
+        WorkerPool(jobs=0)

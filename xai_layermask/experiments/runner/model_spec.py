@@ -1,0 +1,145 @@
+"""`ModelSpec`: a model that every worker can load, and the digest that identifies it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from ...errors import check_integer, choose
+from ...images import Preprocess
+from ...models import Classifier, load
+
+__all__ = ["ModelSpec", "change_preprocess", "forget_models", "load_model", "model_digest", "take_model"]
+
+_DIGITS = 16
+# Normalizations of common families of models.
+_COLOURS = {
+    "imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "channels": "RGB", "scale": 1.0},
+    "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "channels": "RGB", "scale": 1.0},
+    "caffe": {"mean": (104.0, 117.0, 123.0), "std": (1.0, 1.0, 1.0), "channels": "BGR", "scale": 255.0},
+}
+_SIZES = ("resize", "crop")
+_MOST_KEPT = 4
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """How to load a model.
+
+    Attributes:
+        name: Name of the model, as [`load`][xai_layermask.models.load] takes it.
+        weights: File with a state dict; None for the model's own weights.
+        preprocess: Changes to its preprocessing, such as "caffe,crop=227"; see [`change_preprocess`][].
+    """
+
+    name: str
+    weights: str | None = None
+    preprocess: str = ""
+
+    def load(self, device: str = "cpu") -> Classifier:
+        """Load the classifier onto a device.
+
+        Raises:
+            InputError: If the model, the file, the device or the preprocessing does not exist.
+        """
+        classifier = load(self.name, self.weights, device)
+        return replace(classifier, preprocess=change_preprocess(self.preprocess, classifier.preprocess))
+
+
+def change_preprocess(changes: str, own: Preprocess) -> Preprocess:
+    """Apply changes to a model's preprocessing.
+
+    Args:
+        changes: Separated by commas: "imagenet", "half" or "caffe" for the colours, "resize=SIDE", "crop=SIDE".
+        own: The preprocessing to change.
+
+    Raises:
+        InputError: If a change is unknown.
+
+    Example:
+        >>> changed = change_preprocess("caffe,crop=227", Preprocess())
+        >>> changed.channels, changed.crop, changed.resize
+        ('BGR', 227, 256)
+    """
+    for change in filter(None, (change.strip() for change in changes.split(","))):
+        name, equals, value = change.partition("=")
+        if equals:
+            size = choose(name, _SIZES, "preprocess")
+            pixels = check_integer(int(value) if value.isdecimal() else value, f"{size} of preprocess", least=1)
+            own = replace(own, **{size: pixels})  # type: ignore[arg-type]
+        else:
+            own = replace(own, **_COLOURS[choose(name, _COLOURS, "preprocess")])  # type: ignore[arg-type]
+    return own
+
+
+def model_digest(classifier: Classifier) -> str:
+    """Digest the names, shapes, types and bytes of the weights, the structure and the preprocessing of a model.
+
+    The structure is its `repr`, which does not show a change in the code of a `forward`.
+
+    Returns:
+        16 hexadecimal digits, the same on any device and in any process.
+
+    Example:
+        >>> model = torch.nn.Linear(2, 2)
+        >>> before = model_digest(Classifier(model, Preprocess(), (), "tiny"))
+        >>> _ = model.bias.data.add_(1)
+        >>> before == model_digest(Classifier(model, Preprocess(), (), "tiny"))
+        False
+    """
+    model = classifier.model
+    digest = hashlib.sha256()
+    # Non-persistent buffers change answers, too. Extra state that is not a tensor is digested by its repr.
+    values = {**dict(model.named_buffers()), **model.state_dict()}
+    for name in sorted(values):
+        value = values[name]
+        if isinstance(value, Tensor):
+            flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
+            head, body = f"{name} {value.dtype} {tuple(value.shape)}", flat.numpy().tobytes()
+        else:
+            head, body = name, _without_addresses(repr(value)).encode()
+        _update(digest, head.encode(), body)
+    _update(digest, _without_addresses(repr(model)).encode(), repr(classifier.preprocess).encode())
+    return digest.hexdigest()[:_DIGITS]
+
+
+# Models that a plan has loaded, until a worker in this process takes them.
+_kept: dict[ModelSpec, tuple[Classifier, str]] = {}
+
+
+def load_model(spec: ModelSpec) -> tuple[Classifier, str]:
+    """Load and digest a model, and keep it for the next [`take_model`][] of this process."""
+    _kept.pop(spec, None)
+    classifier = spec.load()
+    found = classifier, model_digest(classifier)
+    if len(_kept) < _MOST_KEPT:
+        _kept[spec] = found
+    return found
+
+
+def take_model(spec: ModelSpec, device: str) -> tuple[Classifier, str]:
+    """Return a model and its digest: the kept one, which is kept no longer, or one that is loaded now."""
+    if spec not in _kept:
+        classifier = spec.load(device)
+        return classifier, model_digest(classifier)
+    classifier, digest = _kept.pop(spec)
+    return replace(classifier, model=classifier.model.to(device)), digest
+
+
+def forget_models() -> None:
+    """Free the models that are kept."""
+    _kept.clear()
+
+
+def _update(digest: hashlib._Hash, *parts: bytes) -> None:
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big") + part)
+
+
+def _without_addresses(text: str) -> str:
+    """Without the addresses of functions and objects, which differ between processes."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
