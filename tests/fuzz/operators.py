@@ -1,0 +1,405 @@
+"""What layer masking says about each operator, one function each, by ATen's names."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx
+from torch.utils import _pytree as pytree
+
+from .cells import ABSENT, BORDER, PRESENT, Masked, any_of, fill, masked, windows
+
+Given = dict[str, Any]
+Rule = Callable[[Any, fx.Node, Given], Any]
+RULES: dict[str, Rule] = {}
+
+
+def rule(names: str) -> Callable[[Rule], Rule]:
+    """Register the decorated function for operators, named without namespace and overload."""
+
+    def register(function: Rule) -> Rule:
+        for name in names.split():
+            if name in RULES:
+                raise ValueError(f"{name} has two rules")
+            RULES[name] = function
+        return function
+
+    return register
+
+
+def call(node: fx.Node, given: Given, strip: Callable[[Masked], Tensor] = lambda m: m.x, **changed: Any) -> Any:
+    """Run the node's operator on plain tensors."""
+    schema = node.target._schema
+    given = pytree.tree_map_only(Masked, strip, {**given, **changed})
+    args = [given[a.name] for a in schema.arguments if not a.kwarg_only]
+    return node.target(*args, **{a.name: given[a.name] for a in schema.arguments if a.kwarg_only})
+
+
+def state_of(value: Any) -> Tensor:
+    """The states of an operand; an ordinary one adds nothing to a joint state, as borders do."""
+    return value.state if isinstance(value, Masked) else torch.full_like(value, BORDER, dtype=torch.float64)
+
+
+# --- per position ---
+
+
+@rule(
+    "batch_norm dropout feature_dropout alias clone contiguous to _to_copy detach detach_ prelu relu6 selu hardsigmoid "
+    "log_sigmoid square type_as lift_fresh_copy rrelu nan_to_num"
+)
+def pointwise(run: Any, node: fx.Node, given: Given) -> Any:
+    operands = [one for one in pytree.tree_leaves(given) if isinstance(one, Masked)]
+    if node.target._schema.name in ("aten::type_as", "aten::to") and not isinstance(given["self"], Masked):
+        return call(node, given)
+    if node.target._schema.name == "aten::type_as":
+        operands = operands[:1]
+    y = call(node, given)
+    joint = torch.full(y.shape, BORDER, dtype=torch.float64)
+    for one in operands:
+        joint = torch.minimum(joint, one.state.broadcast_to(y.shape))
+    if node.target._schema.is_mutable:
+        first = given["self"]
+        first.state.copy_(joint)
+        first.source = None
+        return first
+    if y.data_ptr() == operands[0].x.data_ptr() and y.shape == operands[0].x.shape:
+        return Masked(y, operands[0].state)  # nothing was done, and both are the same memory
+    return masked(y, joint)
+
+
+# --- windows ---
+
+
+def pair(sizes: Any) -> tuple[int, int]:
+    """One number or two as two."""
+    sizes = [sizes] if isinstance(sizes, int) else list(sizes)
+    return int(sizes[0]), int(sizes[-1])
+
+
+def window(run: Any, node: fx.Node, given: Given, shape: tuple[Any, ...], name: str, pool: bool, bias: Any) -> Any:
+    """A window slides over a filled map; its output is present where enough of what it sees is."""
+    m, settings = given[name].by_position(), run.settings
+    kernel, _, _, dilation = shape
+    fills = settings.padding == "neighbor" and (settings.pool_padding or not pool)
+    partial = settings.padding == "partial" and (settings.pool_padding or not pool)
+    largest = pool and "max" in node.target._schema.name
+    if fills:
+        rounds = max(max(k, d * (k - 1)) for k, d in zip(kernel, dilation, strict=True))
+        x = fill(m, rounds)
+    else:
+        x = torch.where(m.state == ABSENT, -math.inf if partial and largest else 0.0, m.x)
+    y = call(node, {**given, name: x})
+    y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, None)
+    looks = windows(m.state[:, :1], *shape, tuple(y.shape[2:]))
+    present, inside = ((looks == PRESENT).sum(1, keepdim=True), (looks != BORDER).sum(1, keepdim=True))
+    enough = (present > 0) & (present / inside.clamp(min=1) >= settings.threshold - 1e-6)
+    state = torch.where(inside == 0, BORDER, torch.where(enough, PRESENT, ABSENT))
+    if partial and not largest:
+        shift = 0.0 if bias is None else bias.view(-1, 1, 1)
+        scaled = (y - shift) * (inside / present.clamp(min=1)) + shift
+        y = torch.where(state == PRESENT, scaled, y)
+    y = torch.where(state == ABSENT, 0.0, y)  # no -inf there: gradients of what follows are NaN otherwise
+    return masked(y, state) if rest is None else (masked(y, state), *rest)
+
+
+@rule("conv2d")
+def conv2d(run: Any, node: fx.Node, given: Given) -> Any:
+    kernel, dilation, padding = pair(given["weight"].shape[2:]), pair(given["dilation"]), given["padding"]
+    if isinstance(padding, str):
+        padding = [d * (k - 1) // 2 if padding == "same" else 0 for k, d in zip(kernel, dilation, strict=True)]
+    shape = kernel, pair(given["stride"]), pair(padding), dilation
+    return window(run, node, given, shape, "input", False, given["bias"])
+
+
+@rule("max_pool2d max_pool2d_with_indices")
+def max_pool2d(run: Any, node: fx.Node, given: Given) -> Any:
+    kernel = pair(given["kernel_size"])
+    shape = kernel, pair(given["stride"] or kernel), pair(given["padding"]), pair(given["dilation"])
+    return window(run, node, given, shape, "self", True, None)
+
+
+@rule("avg_pool2d")
+def avg_pool2d(run: Any, node: fx.Node, given: Given) -> Any:
+    kernel, padding = pair(given["kernel_size"]), pair(given["padding"])
+    if kernel == tuple(given["self"].x.shape[2:]) and padding == (0, 0) and given["divisor_override"] is None:
+        return regions(run, node, {**given, "output_size": (1, 1)})
+    return window(run, node, given, (kernel, pair(given["stride"] or kernel), padding, (1, 1)), "self", True, None)
+
+
+@rule("pad constant_pad_nd reflection_pad2d replication_pad2d")
+def pad(run: Any, node: fx.Node, given: Given) -> Any:
+    m, name = given["self"], node.target._schema.name
+    sizes = given["pad"] if "pad" in given else given["padding"]
+    mirrored = (given["mode"] != "constant") if "mode" in given else "constant" not in name
+    rank = m.x.dim()
+    state = m.state
+    if mirrored:
+        state = call(node, {**given, "self": state})
+    else:
+        for i in range(0, len(sizes), 2):
+            dim = rank - 1 - i // 2
+            before_after = [0] * (2 * (rank - 1 - dim)) + list(sizes[i : i + 2])
+            varies = run.varies(node, "pad", m.state, dim)
+            if varies or (rank == 4 and dim >= 2):
+                state = F.pad(state, before_after, value=BORDER)
+            else:
+                length = state.shape[dim] + sum(sizes[i : i + 2])
+                state = state.narrow(dim, 0, 1).repeat_interleave(length, dim)
+    out = masked(call(node, given), state)
+    kept = Masked(m.x.clone(), m.state.clone(), m.source)
+    out.source = (kept, lambda x: call(node, {**given, "self": x}), mirrored)
+    return out
+
+
+@rule("upsample_nearest2d _upsample_nearest_exact2d")
+def nearest(run: Any, node: fx.Node, given: Given) -> Any:
+    return view(run, node, given, name="input" if "input" in given else "self")
+
+
+@rule("upsample_bilinear2d upsample_bicubic2d _upsample_bilinear2d_aa _upsample_bicubic2d_aa")
+def resize(run: Any, node: fx.Node, given: Given) -> Any:
+    name = "input" if "input" in given else "self"
+    m = given[name].by_position()
+    x = fill(m, None) if run.settings.padding == "neighbor" else m.zeroed()
+    y = call(node, {**given, name: x})
+    return masked(y, F.interpolate(m.state, y.shape[2:], mode="nearest"))
+
+
+# --- views and joins ---
+
+
+@rule(
+    "view _unsafe_view reshape flatten unflatten permute transpose swapaxes swapdims t movedim squeeze unsqueeze expand "
+    "repeat tile slice select narrow split split_with_sizes chunk unbind flip roll rot90 pixel_shuffle pixel_unshuffle "
+    "channel_shuffle repeat_interleave index_select expand_as reshape_as view_as"
+)
+def view(run: Any, node: fx.Node, given: Given, name: str = "self") -> Any:
+    m = given[name]
+    if not isinstance(m, Masked):
+        return call(node, given)
+    if "other" in given and isinstance(given["other"], Masked):
+        given = {**given, "other": given["other"].x}
+
+    def rearranged(x: Tensor) -> Any:
+        if node.target._schema.name in ("aten::view", "aten::_unsafe_view"):
+            return x.reshape(given["size"])
+        return call(node, {**given, name: x})
+
+    x, state = rearranged(m.x), rearranged(m.state)
+    return Masked(x, state) if isinstance(x, Tensor) else [Masked(*both) for both in zip(x, state, strict=True)]
+
+
+@rule("cat concat concatenate")
+def cat(run: Any, node: fx.Node, given: Given) -> Any:
+    tensors = given["tensors"]
+    y = call(node, given)
+    rank, dim = y.dim(), given["dim"] % y.dim()
+    operands = [one for one in tensors if isinstance(one, Masked)]
+    varied = [run.varies(node, i, one.state, dim) for i, one in enumerate(operands)]
+    channels = rank == 4 and dim == 1
+    wide = any(one.x.shape[dim] > 1 for one in operands)
+    space = rank == 4 and dim >= 2
+    if not any(varied) and (channels or (wide and not space)):
+        joint = operands[0].state.narrow(dim, 0, 1)
+        for one in operands[1:]:
+            joint = torch.minimum(joint, one.state.narrow(dim, 0, 1))
+        return masked(y, joint.expand(y.shape))
+    states = [
+        one.state if isinstance(one, Masked) else torch.full_like(one, PRESENT, dtype=torch.float64) for one in tensors
+    ]
+    return masked(y, torch.cat(states, dim))
+
+
+# --- over many positions ---
+
+
+def leave(run: Any, node: fx.Node, y: Tensor, state: Tensor) -> Any:
+    """What is the same for a whole image is an ordinary tensor, 0 where nothing is present."""
+    y = torch.where(state == ABSENT, 0.0, y)
+    if any(run.varies(node, "leave", state, dim) for dim in range(1, state.dim())):
+        return masked(y, state)
+    return y
+
+
+def reduced(run: Any, node: fx.Node, m: Masked, dims: Any, keepdim: bool, value: Callable[..., Tensor]) -> Any:
+    """A statistic over dimensions: over what is seen."""
+    rank = m.x.dim()
+    dims = tuple(sorted(dim % rank for dim in ([dims] if isinstance(dims, int) else dims or ()))) or tuple(range(rank))
+    state = any_of(m.state, dims)
+    y = torch.where(_any(m.seen(), dims), value(m, dims), 0.0)
+    if not keepdim:
+        for dim in reversed(dims):
+            y, state = y.squeeze(dim), state.squeeze(dim)
+    varied = [run.varies(node, "in", m.state, dim) for dim in dims]
+    if keepdim and not any(varied) and len(dims) < rank - 1:
+        return masked(y, state)
+    return leave(run, node, y, state)
+
+
+def _any(seen: Tensor, dims: tuple[int, ...]) -> Tensor:
+    return seen.double().amax(dims, keepdim=True) > 0
+
+
+def mean_seen(m: Masked, dims: tuple[int, ...]) -> Tensor:
+    """The mean over what is seen."""
+    return m.zeroed().sum(dims, keepdim=True) / m.seen().sum(dims, keepdim=True).clamp(min=1)
+
+
+@rule("mean")
+def mean(run: Any, node: fx.Node, given: Given) -> Any:
+    return reduced(run, node, given["self"], given.get("dim"), given.get("keepdim", False), mean_seen)
+
+
+@rule("sum")
+def total(run: Any, node: fx.Node, given: Given) -> Any:
+    def value(m: Masked, dims: tuple[int, ...]) -> Tensor:
+        return mean_seen(m, dims) * math.prod(m.x.shape[dim] for dim in dims)
+
+    return reduced(run, node, given["self"], given.get("dim"), given.get("keepdim", False), value)
+
+
+@rule("amax amin")
+def extreme(run: Any, node: fx.Node, given: Given) -> Any:
+    sign = 1.0 if "amax" in node.target._schema.name else -1.0
+
+    def value(m: Masked, dims: tuple[int, ...]) -> Tensor:
+        return sign * torch.where(m.seen(), sign * m.x, -math.inf).amax(dims, keepdim=True)
+
+    return reduced(run, node, given["self"], given["dim"], given["keepdim"], value)
+
+
+@rule("adaptive_avg_pool2d")
+def regions(run: Any, node: fx.Node, given: Given) -> Any:
+    return _regions(given["self"], given["output_size"], lambda m: mean_seen(m, (2, 3)))
+
+
+@rule("adaptive_max_pool2d")
+def largest_regions(run: Any, node: fx.Node, given: Given) -> Any:
+    def value(m: Masked) -> Tensor:
+        return torch.where(m.seen(), m.x, -math.inf).amax((2, 3), keepdim=True)
+
+    y = _regions(given["self"], given["output_size"], value)
+    return (y, None) if isinstance(node.meta["val"], tuple | list) else y
+
+
+def _regions(m: Masked, sizes: Any, value: Callable[[Masked], Tensor]) -> Tensor:
+    (h, w), (rows, cols) = m.x.shape[2:], pair(sizes)
+    found = []
+    for i in range(rows):
+        row = []
+        for j in range(cols):
+            part = slice(i * h // rows, -(-(i + 1) * h // rows)), slice(j * w // cols, -(-(j + 1) * w // cols))
+            cell = Masked(m.x[(..., *part)], m.state[(..., *part)])
+            row.append(torch.where(_any(cell.seen(), (2, 3)), value(cell), 0.0))
+        found.append(torch.cat(row, 3))
+    return torch.cat(found, 2)
+
+
+def normalised(m: Masked, dims: tuple[int, ...], eps: float) -> Tensor:
+    """Zero mean and unit variance over what is seen."""
+    mean = mean_seen(m, dims)
+    spread = Masked(torch.where(m.seen(), m.x - mean, 0.0), m.state)
+    return spread.x / (mean_seen(Masked(spread.x.square(), m.state), dims) + eps).sqrt()
+
+
+@rule("group_norm")
+def group_norm(run: Any, node: fx.Node, given: Given) -> Any:
+    return _grouped(given["input"], given["num_groups"], given)
+
+
+@rule("instance_norm")
+def instance_norm(run: Any, node: fx.Node, given: Given) -> Any:
+    if not given["use_input_stats"]:
+        return pointwise(run, node, given)
+    return _grouped(given["input"], given["input"].x.shape[1], given)
+
+
+def _grouped(m: Masked, groups: int, given: Given) -> Masked:
+    shape = (m.x.shape[0], groups, -1, *m.x.shape[2:])
+    parts = Masked(m.x.reshape(shape), m.state.reshape(shape))
+    y = normalised(parts, tuple(range(2, len(shape))), given["eps"]).reshape(m.x.shape)
+    around = (1, -1, *[1] * (m.x.dim() - 2))
+    for name, combine in (("weight", torch.mul), ("bias", torch.add)):
+        if given[name] is not None:
+            y = combine(y, given[name].view(around))
+    return masked(y, m.state)
+
+
+@rule("layer_norm")
+def layer_norm(run: Any, node: fx.Node, given: Given) -> Any:
+    m = given["input"]
+    rank = m.x.dim()
+    y = normalised(m, tuple(range(rank - len(given["normalized_shape"]), rank)), given["eps"])
+    for name, combine in (("weight", torch.mul), ("bias", torch.add)):
+        if given[name] is not None:
+            y = combine(y, given[name])
+    return masked(y, m.state)
+
+
+# --- tokens ---
+
+
+@rule("softmax _softmax log_softmax _log_softmax")
+def softmax(run: Any, node: fx.Node, given: Given) -> Any:
+    m, dim = given["self"], given["dim"]
+    shares = _shares(m.x, m.seen(), dim)
+    if "log" in node.target._schema.name:
+        shares = torch.where(m.seen(), shares, 1.0).log()
+    return masked(shares, m.state)
+
+
+def _shares(scores: Tensor, seen: Tensor, dim: int) -> Tensor:
+    """Softmax over what is seen; 0 elsewhere."""
+    top = torch.where(seen, scores, -math.inf).amax(dim, keepdim=True).detach()
+    parts = torch.where(seen, torch.where(seen, scores - top, 0.0).exp(), 0.0)
+    total = parts.sum(dim, keepdim=True)
+    return parts / torch.where(total > 0, total, 1.0)
+
+
+@rule("matmul bmm mm")
+def matmul(run: Any, node: fx.Node, given: Given) -> Any:
+    a, b = (given[a.name] for a in node.target._schema.arguments[:2])
+    y = torch.matmul(*(one.zeroed() if isinstance(one, Masked) else one for one in (a, b)))
+    left, right = state_of(a), state_of(b)
+    pairs = torch.matmul((left != ABSENT).double(), (right != ABSENT).double())
+    borders = torch.matmul((left == BORDER).double(), (right == BORDER).double())
+    state = torch.where(pairs > borders, PRESENT, torch.where(borders == left.shape[-1], BORDER, ABSENT))
+    return leave(run, node, y, state)
+
+
+@rule("linear")
+def linear(run: Any, node: fx.Node, given: Given) -> Any:
+    m = given["input"]
+    y = F.linear(m.zeroed(), given["weight"], given["bias"])
+    state = any_of(m.state, (m.x.dim() - 1,))
+    if run.varies(node, "in", m.state, m.x.dim() - 1):
+        return _flat(run, node, y, state.expand(y.shape))
+    return masked(y, state.expand(y.shape))
+
+
+def _flat(run: Any, node: fx.Node, y: Tensor, state: Tensor) -> Any:
+    """A linear layer over a flattened map: absent cells are 0 and masking ends."""
+    if any(run.varies(node, "leave", state, dim) for dim in range(1, state.dim())):
+        return masked(y, state)
+    return y
+
+
+@rule("scaled_dot_product_attention")
+def attention(run: Any, node: fx.Node, given: Given) -> Any:
+    query, key, value = (given[name] for name in ("query", "key", "value"))
+    bare = [one.zeroed() if isinstance(one, Masked) else one for one in (query, key, value)]
+    scale = given["scale"] if given["scale"] is not None else bare[0].shape[-1] ** -0.5
+    scores = bare[0] @ bare[1].transpose(-2, -1) * scale
+    seen = torch.ones_like(scores, dtype=torch.bool)
+    for one in (key, value):
+        if isinstance(one, Masked):
+            seen = seen & one.seen()[..., 0].unsqueeze(-2)
+    extra = given["attn_mask"]
+    if extra is not None:
+        seen, scores = (seen & extra, scores) if extra.dtype == torch.bool else (seen, scores + extra)
+    y = _shares(scores, seen, -1) @ bare[2]
+    return masked(y, query.state[..., :1].expand(y.shape)) if isinstance(query, Masked) else y
