@@ -205,7 +205,7 @@ class Bench:
             stack = node.meta.get("nn_module_stack") or {}
             if node.op == "call_function" and stack:
                 found.add(str([path for path, _ in stack.values()][-1]).split("@")[0])
-        return sorted(found - {""})
+        return sorted(found & {name for name, _ in self.model.named_modules() if name})
 
     def masking(self, settings: Settings, moved: bool = False) -> LayerMask:
         """The masking of the network, or of the network with 5 taken from its image first."""

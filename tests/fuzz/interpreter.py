@@ -34,8 +34,6 @@ class Settings:
 
 
 DEFAULT = Settings()
-#: Presences that show along which dimensions the presence of a value may differ.
-_PROBES = 12
 
 
 class Interpreter:
@@ -62,12 +60,11 @@ class Interpreter:
         self._answers: dict[tuple[str, Any], bool] = {}
         self._recording = True
         size = next(n for n in self._nodes if n.op == "placeholder" and n.name not in self._held).meta["val"].shape
-        batch = size[0] if isinstance(size[0], int) else _PROBES
         draw = torch.Generator().manual_seed(7)
+        probes = _probes(*size[2:], draw)
+        batch = size[0] if isinstance(size[0], int) else len(probes)
         # Several runs where the model fixes the batch size: together they show what a large batch does.
-        for start in range(0, _PROBES, batch):
-            density = torch.tensor([0.5, 0.5, 0.2, 0.8]).repeat(_PROBES)[start : start + batch].view(-1, 1, 1, 1)
-            presence = torch.rand(batch, 1, *size[2:], generator=draw) < density
+        for presence in probes[: len(probes) // batch * batch].split(batch):
             with torch.no_grad():
                 self(torch.randn(batch, *size[1:], generator=draw, dtype=torch.float64), presence)
         self._recording = False
@@ -129,6 +126,17 @@ class Interpreter:
         given = {a.name: a.default_value for a in schema.arguments}
         given |= {a.name: value for a, value in zip(schema.arguments, args, strict=False)} | kwargs
         return rule(self, node, given)
+
+
+def _probes(h: int, w: int, draw: torch.Generator) -> Tensor:
+    """Presences that show along which dimensions the presence of a value may differ, `(12, 1, H, W)`."""
+    masks = torch.zeros(12, 1, h, w, dtype=torch.bool)
+    masks[:3] = torch.rand(3, 1, h, w, generator=draw) < 0.5
+    masks[3:5] = torch.rand(2, 1, h, w, generator=draw) < 2 / (h + w)
+    masks[5, :, : h // 2] = masks[6, :, :, : w // 2] = True
+    masks[7, :, h // 2, w // 2] = masks[8, :, 0, 0] = masks[9, :, -1, -1] = True
+    masks[10, :, :, ::2] = masks[11, :, 1::2] = True
+    return masks
 
 
 def _double(value: Any) -> Any:

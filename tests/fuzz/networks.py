@@ -173,14 +173,14 @@ def draw_network(seed: int) -> Network:
             del draft.parts[parts:], draft.lines[lines:]
     else:
         answer = x
-    return _trimmed(Network(seed, draft.size, dtype, tuple(draft.parts), (*draft.lines, f"return {answer}")))
+    return trimmed(Network(seed, draft.size, dtype, tuple(draft.parts), (*draft.lines, f"return {answer}")))
 
 
 def _names(code: str) -> set[str]:
     return set(re.findall(r"\b(?:x|x\d+|m\d+)\b", code))
 
 
-def _trimmed(network: Network) -> Network:
+def trimmed(network: Network) -> Network:
     """The network without what its answer does not depend on."""
     needed: set[str] = set()
     lines: list[str] = []

@@ -49,7 +49,7 @@ def state_of(value: Any) -> Tensor:
 
 @rule(
     "batch_norm dropout feature_dropout alias clone contiguous to _to_copy detach detach_ prelu relu6 selu hardsigmoid "
-    "log_sigmoid square type_as lift_fresh_copy rrelu nan_to_num"
+    "log_sigmoid hardswish square type_as lift_fresh_copy rrelu nan_to_num"
 )
 def pointwise(run: Any, node: fx.Node, given: Given) -> Any:
     operands = [one for one in pytree.tree_leaves(given) if isinstance(one, Masked)]
@@ -218,8 +218,7 @@ def cat(run: Any, node: fx.Node, given: Given) -> Any:
 
 
 def leave(run: Any, node: fx.Node, y: Tensor, state: Tensor) -> Any:
-    """What is the same for a whole image is an ordinary tensor, 0 where nothing is present."""
-    y = torch.where(state == ABSENT, 0.0, y)
+    """What is the same for a whole image is an ordinary tensor."""
     if any(run.varies(node, "leave", state, dim) for dim in range(1, state.dim())):
         return masked(y, state)
     return y

@@ -20,8 +20,8 @@ def poisoned(number: float) -> Iterator[None]:
     original = layer.run
 
     def run(program: Any, plan: Any, values: dict[int, Any], seen: Any = None) -> None:
-        forms = {index: _Poisoned(form, plan.inside[index], number) for index, form in program.forms.items()}
-        stand_in = SimpleNamespace(**{**vars(program), "forms": forms})
+        forms = {index: _Poisoned(form, plan.inside[index], number) for index, form in program.masked.items()}
+        stand_in = SimpleNamespace(**{**vars(program), "masked": forms})
         image = program.image
         values[image] = write(values[image], plan.found[image], None, number)
         original(stand_in, plan, values, seen)
