@@ -1,4 +1,7 @@
-"""Run many random networks: `python -m tests.fuzz --count 5000 --seed 0 --log fuzz.jsonl`; the log lets it go on later."""
+"""Run many random networks: `python -m tests.fuzz --count 5000 --seed 0 --log fuzz.jsonl`.
+
+A log that exists already is continued.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,9 @@ from .networks import draw_network
 
 def main() -> None:
     """Read the command line and run."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description="Random networks against a literal interpreter.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.fuzz", description=__doc__
+    )
     parser.add_argument("--count", type=int, default=100, help="how many networks")
     parser.add_argument("--seed", type=int, default=0, help="seed of the first one; the others follow it")
     parser.add_argument("--trials", type=int, default=6, help="settings, images and presences for each network")
@@ -48,7 +53,11 @@ def run(seed: int, trials: int, show: bool = False) -> dict[str, object]:
         print(network.code)
     report = check(network, trials)
     for failure in report.failures:
-        print(f"seed {seed}, trial {failure.trial}: {failure.check}: {failure.text.splitlines()[0][:150]}  {failure.settings}", flush=True)
+        text = failure.text.splitlines()[0][:150]
+        print(
+            f"seed {seed}, trial {failure.trial}: {failure.check}: {text}  {failure.settings}",
+            flush=True,
+        )
     if report.refused or report.unknown:
         print(f"seed {seed}: {report.outcome}: {report.refused or report.unknown}", flush=True)
     return {
@@ -69,7 +78,8 @@ def table(results: list[dict[str, object]]) -> None:
     """Print what became of the networks."""
     outcomes = collections.Counter(one["outcome"] for one in results)
     checks = collections.Counter(name for one in results for name in one["checks"])
-    print(f"\n{len(results)} networks, {sum(one['trials'] for one in results)} trials, {sum(one['seconds'] for one in results):.0f} s")
+    trials, seconds = (sum(one[key] for one in results) for key in ("trials", "seconds"))
+    print(f"\n{len(results)} networks, {trials} trials, {seconds:.0f} s")
     for name, count in outcomes.most_common():
         print(f"  {name:10} {count:6}")
     for name, count in checks.most_common():

@@ -82,7 +82,7 @@ def export(model: nn.Module, size: tuple[int, ...], dtype: torch.dtype) -> torch
 @contextmanager
 def serving(exported: torch.export.ExportedProgram) -> Iterator[None]:
     """Give the engine a program that is exported already, since exporting is what takes the time."""
-    with mock.patch("torch.export.export", lambda *args, **kwargs: exported):
+    with mock.patch("torch.export.export", return_value=exported):
         yield
 
 
@@ -106,36 +106,36 @@ def shifted(exported: torch.export.ExportedProgram, by: float) -> torch.export.E
 
 def draw_presence(draw: random.Random, batch: int, size: tuple[int, int], kind: str | None = None) -> Tensor:
     """A presence `(batch, 1, H, W)`, each image of a kind of its own unless one is given."""
-    h, w = size
     kinds = ("half", "cells", "patches", "hole", "one", "stripes", "few", "corner", "nothing", "everything")
     masks = []
     for _ in range(batch):
-        one = torch.zeros(h, w, dtype=torch.bool)
         chosen = kind or draw.choices(kinds, [20, 15, 20, 10, 8, 8, 8, 8, 2, 2])[0]
-        generator = torch.Generator().manual_seed(draw.randrange(2**31))
-        if chosen == "half":
-            if draw.random() < 0.5:
-                one[: h // 2] = True
-            else:
-                one[:, w // 2 :] = True
-        elif chosen in ("cells", "few"):
-            one = torch.rand(h, w, generator=generator) < (0.5 if chosen == "cells" else 0.1)
-        elif chosen == "patches":
-            coarse = torch.rand(-(-h // 3), -(-w // 3), generator=generator) < 0.5
-            one = coarse.repeat_interleave(3, 0).repeat_interleave(3, 1)[:h, :w]
-        elif chosen == "hole":
-            one[:] = True
-            one[h // 3 : h // 3 * 2 + 1, w // 4 : w // 4 * 3 + 1] = False
-        elif chosen == "one":
-            one[draw.randrange(h), draw.randrange(w)] = True
-        elif chosen == "stripes":
-            one[:, :: draw.choice([2, 3])] = True
-        elif chosen == "corner":
-            one[: max(h // 3, 1), : max(w // 3, 1)] = True
-        elif chosen == "everything":
-            one[:] = True
-        masks.append(one)
+        masks.append(_mask(draw, *size, chosen))
     return torch.stack(masks)[:, None]
+
+
+def _mask(draw: random.Random, h: int, w: int, kind: str) -> Tensor:
+    generator = torch.Generator().manual_seed(draw.randrange(2**31))
+    if kind in ("cells", "few"):
+        return torch.rand(h, w, generator=generator) < (0.5 if kind == "cells" else 0.1)
+    if kind == "patches":
+        coarse = torch.rand(-(-h // 3), -(-w // 3), generator=generator) < 0.5
+        return coarse.repeat_interleave(3, 0).repeat_interleave(3, 1)[:h, :w]
+    if kind == "half":
+        kind = draw.choice(["upper", "right"])
+    shown = {
+        "upper": (slice(h // 2), slice(None)),
+        "right": (slice(None), slice(w // 2, None)),
+        "hole": (slice(h // 3, h // 3 * 2 + 1), slice(w // 4, w // 4 * 3 + 1)),
+        "one": (draw.randrange(h), draw.randrange(w)),
+        "stripes": (slice(None), slice(None, None, draw.choice([2, 3]))),
+        "corner": (slice(max(h // 3, 1)), slice(max(w // 3, 1))),
+        "nothing": (slice(0), slice(0)),
+        "everything": (slice(None), slice(None)),
+    }
+    mask = torch.zeros(h, w, dtype=torch.bool)
+    mask[shown[kind]] = True
+    return ~mask if kind == "hole" else mask
 
 
 def draw_image(draw: random.Random, batch: int, size: tuple[int, ...], dtype: torch.dtype) -> Tensor:
@@ -210,9 +210,7 @@ class Bench:
     def masking(self, settings: Settings, moved: bool = False) -> LayerMask:
         """The masking of the network, or of the network with 5 taken from its image first."""
         if (settings, moved) not in self._maskings:
-            made = LayerMask(
-                self.model, settings.padding, settings.until, settings.pool_padding, settings.threshold
-            )
+            made = LayerMask(self.model, settings.padding, settings.until, settings.pool_padding, settings.threshold)
             if moved and self._moved is None:
                 self._moved = shifted(self.exported, -5.0)
             exported = self._moved if moved else self.exported
@@ -258,7 +256,7 @@ class _Trial:
 
     def __init__(self, bench: Bench, number: int, report: Report, only: tuple[str, ...]) -> None:
         self.bench, self.number, self.report, self.only = bench, number, report, only
-        self.draw = random.Random(f"{bench.network.seed}/{number}")  # noqa: S311
+        self.draw = random.Random(f"{bench.network.seed}/{number}")
         self.settings = draw_settings(self.draw, number, bench.paths())
         self.batch = self.draw.choice([1, 1, 2, 3])
         size = bench.network.size
@@ -358,13 +356,17 @@ class _Trial:
 
 
 def _gradients(answer: Any, inputs: list[Tensor]) -> tuple[Tensor | None, ...]:
-    total = sum((leaf * torch.linspace(-1, 2, leaf.numel()).view(leaf.shape)).sum() for leaf in pytree.tree_leaves(answer))
+    total = sum(
+        (leaf * torch.linspace(-1, 2, leaf.numel()).view(leaf.shape)).sum() for leaf in pytree.tree_leaves(answer)
+    )
     return torch.autograd.grad(total, inputs, allow_unused=True) if total.requires_grad else (None,) * len(inputs)
 
 
 def _snapshot(model: nn.Module) -> tuple[Any, ...]:
     tensors = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    modules = [(name, type(m), m.training, sorted(m.__dict__), len(m._forward_hooks)) for name, m in model.named_modules()]
+    modules = [
+        (name, type(m), m.training, sorted(m.__dict__), len(m._forward_hooks)) for name, m in model.named_modules()
+    ]
     flags = [(name, p.requires_grad, p.grad is None) for name, p in model.named_parameters()]
     return tensors, modules, flags
 

@@ -1,8 +1,8 @@
 """A literal interpreter of layer masking: slow, plain, float64.
 
-It runs the ATen graph of an exported model. Every value carries the state of each of its elements in its full shape, and
-each operator does what the method says about it, without demand, folding, sharing or layouts. It shares nothing with
-the engine but `torch.export`.
+It runs the ATen graph of an exported model. Every value carries the state of each of its elements in its full shape,
+and each operator does what the method says about it, without demand, folding, sharing or layouts. It shares nothing
+with the engine but `torch.export`.
 """
 
 from __future__ import annotations

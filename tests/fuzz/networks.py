@@ -1,7 +1,7 @@
 """Random networks, written as code.
 
-A network is drawn from a seed. Each statement is run once as it is written, so that the next one knows what shapes there
-are; one that fails is dropped. The text is what is built and run afterwards, and what a failure shows.
+A network is drawn from a seed. Each statement is run once as it is written, so that the next one knows what shapes
+there are; one that fails is dropped. The text is what is built and run afterwards, and what a failure shows.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Network:
     def build(self) -> nn.Module:
         """The network with random weights, in evaluation mode."""
         names = {"torch": torch, "nn": nn, "F": F}
-        exec(self.code, names)  # noqa: S102
+        exec(self.code, names)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             net = names["Net"]()
@@ -86,7 +86,7 @@ class Draft:
     """
 
     def __init__(self, seed: int) -> None:
-        self.draw = random.Random(seed)  # noqa: S311
+        self.draw = random.Random(seed)
         self.size = (3, self.draw.randint(5, 14), self.draw.randint(5, 14))
         self.parts: list[str] = []
         self.lines: list[str] = []
@@ -127,7 +127,7 @@ class Draft:
         return name
 
     def _eval(self, code: str) -> object:
-        return eval(code, {"torch": torch, "nn": nn, "F": F, "self": self._self, **self.values})  # noqa: S307
+        return eval(code, {"torch": torch, "nn": nn, "F": F, "self": self._self, **self.values})
 
     def attempt(self, block: Callable[[Draft, str], str], x: str) -> str:
         """Write a block after `x`; leave everything as it was where the block does not fit."""
@@ -198,7 +198,7 @@ def trimmed(network: Network) -> Network:
 
 def conv(d: Draft, x: str) -> str:
     """A convolution of any kind."""
-    c, h, w = d.shape(x)
+    c = d.shape(x)[0]
     mode = d.draw.choices(["zeros", "reflect", "replicate", "circular"], [75, 9, 8, 8])[0]
     kernel = d.draw.choice([(3, 3), (3, 3), (3, 3), (1, 1), (2, 2), (5, 5), (1, 3), (3, 1), (2, 3), (4, 3), (5, 1)])
     dilation = d.draw.choice([(1, 1)] * 4 + [(2, 2), (2, 1), (1, 3)])
@@ -299,7 +299,9 @@ def norm(d: Draft, x: str) -> str:
     """A norm over channels, groups or the whole map."""
     c, h, w = d.shape(x)
     groups = d.draw.choice([g for g in range(1, c + 1) if c % g == 0])
-    kind = d.draw.choices(["batch", "group", "instance", "channels", "all", "last", "functional"], [50, 12, 8, 8, 6, 4, 4])[0]
+    kind = d.draw.choices(
+        ["batch", "group", "instance", "channels", "all", "last", "functional"], [50, 12, 8, 8, 6, 4, 4]
+    )[0]
     if kind == "batch":
         affine = "" if d.chance(0.8) else ", affine=False"
         return d.put(f"{d.part(f'nn.BatchNorm2d({c}{affine})')}({x})")
@@ -363,7 +365,7 @@ def coordinate_gate(d: Draft, x: str) -> str:
 
 def context(d: Draft, x: str) -> str:
     """A map plus a weighted sum over its positions."""
-    c, h, w = d.shape(x)
+    c = d.shape(x)[0]
     weights = d.put(f"{d.part(f'nn.Conv2d({c}, 1, 1)')}({x}).flatten(2).softmax(-1)")
     pooled = d.put(f"torch.matmul({x}.flatten(2), {weights}.transpose(1, 2)).unsqueeze(-1)")
     return d.put(f"{x} + {d.part(f'nn.Conv2d({c}, {c}, 1)')}({pooled})")
@@ -381,7 +383,9 @@ def residual(d: Draft, x: str) -> str:
     y = same(d, y, c)
     if d.is_alone(x) and d.chance(0.15):
         return d.put(f"{x}.add_({y})")
-    return d.put(d.draw.choice(["{x} + {y}", "{y} + {x}", "{x} * {y}", "{x} - {y}", "torch.maximum({x}, {y})"]).format(x=x, y=y))
+    return d.put(
+        d.draw.choice(["{x} + {y}", "{y} + {x}", "{x} * {y}", "{x} - {y}", "torch.maximum({x}, {y})"]).format(x=x, y=y)
+    )
 
 
 def join(d: Draft, x: str) -> str:
@@ -429,7 +433,6 @@ def _pad_to(d: Draft, x: str, h: int, w: int) -> str:
 
 def dense(d: Draft, x: str) -> str:
     """New channels beside the old ones."""
-    c = d.shape(x)[0]
     y = same(d, x, d.draw.choice([2, 4]))
     z = d.put(f"torch.cat([{x}, {y}], {d.draw.choice([1, 1, -3])})")
     return z if d.shape(z)[0] <= MOST_CHANNELS else d.put(f"{d.part(f'nn.Conv2d({d.shape(z)[0]}, 4, 1)')}({z})")
@@ -462,20 +465,28 @@ def pads(d: Draft, x: str) -> str:
         "F.pad({x}, (2, 2))",
     ]).format(x=x)  # fmt: skip
     if d.chance(0.3):
-        layer = d.draw.choice(["nn.ConstantPad2d(1, 1.5)", "nn.ZeroPad2d((1, 0, 2, 1))", "nn.ReflectionPad2d(1)", "nn.ReplicationPad2d((1, 0, 1, 2))"])
+        layer = d.draw.choice(
+            [
+                "nn.ConstantPad2d(1, 1.5)",
+                "nn.ZeroPad2d((1, 0, 2, 1))",
+                "nn.ReflectionPad2d(1)",
+                "nn.ReplicationPad2d((1, 0, 1, 2))",
+            ]
+        )
         code = f"{d.part(layer)}({x})"
     return d.put(code)
 
 
 def crops(d: Draft, x: str) -> str:
     """Parts of a map."""
-    c, h, w = d.shape(x)
+    c, h, _ = d.shape(x)
     half = max(c // 2, 1)
     return d.put(
         d.draw.choice([
             "{x}[:, :, :{h2}]", "{x}[:, :, :, 1:]", "{x}[:, :, ::2, ::2]", "{x}[:, {c2}:]", "{x}.chunk(2, 1)[1]",
-            "{x}.chunk(2, 2)[0]", "{x}.chunk(2, 3)[1]", "{x}.narrow(2, 1, {h1})", "{x}[:, :, 1:-1, 1:-1]", "{x}.flip(3)",
-            "{x}.flip(2)", "{x}.transpose(2, 3)", "{x}.permute(0, 1, 3, 2).contiguous()", "{x}[:, 1].unsqueeze(1)",
+            "{x}.chunk(2, 2)[0]", "{x}.chunk(2, 3)[1]", "{x}.narrow(2, 1, {h1})", "{x}[:, :, 1:-1, 1:-1]",
+            "{x}.flip(3)", "{x}.flip(2)", "{x}.transpose(2, 3)", "{x}.permute(0, 1, 3, 2).contiguous()",
+            "{x}[:, 1].unsqueeze(1)",
             "{x}[:, None, 0]", "torch.roll({x}, 1, 3)", "{x}.select(2, 1).unsqueeze(2)", "{x}.split(1, 1)[0]",
         ]).format(x=x, c2=half, h1=h - 1, h2=max(h // 2, 1))
     )  # fmt: skip
@@ -493,7 +504,7 @@ def two_crops(d: Draft, x: str) -> str:
 
 def spread(d: Draft, x: str) -> str:
     """A map that is the same along a side, and joined or not with what it came from."""
-    c, h, w = d.shape(x)
+    _, h, w = d.shape(x)
     y = d.put(
         d.draw.choice([
             "{x}.mean(3, keepdim=True).expand(-1, -1, -1, {w})", "{x}.mean(2, keepdim=True).repeat(1, 1, {h}, 1)",
@@ -515,7 +526,9 @@ def reshaped(d: Draft, x: str) -> str:
     if style == "sequence":
         y = d.put(f"{x}.flatten(2).transpose(1, 2)")
         y = d.put(f"{d.part(f'nn.Linear({c}, {c})')}({d.part(f'nn.LayerNorm({c})')}({y}))")
-        back = d.draw.choice([f"view(-1, {c}, {h}, {w})", f"reshape({x}.shape[0], {c}, {h}, {w})", f"unflatten(2, ({h}, {w}))"])
+        back = d.draw.choice(
+            [f"view(-1, {c}, {h}, {w})", f"reshape({x}.shape[0], {c}, {h}, {w})", f"unflatten(2, ({h}, {w}))"]
+        )
         back = back if "view" not in back else f"contiguous().{back}"
         return d.put(f"{y}.transpose(1, 2).{back}")
     if style == "linear":
@@ -527,7 +540,9 @@ def reshaped(d: Draft, x: str) -> str:
         return d.put(f"{d.part(f'nn.Linear({w}, {w})')}({x})")
     if style == "unflatten":
         groups = 2 if c % 2 == 0 else 1
-        return d.put(f"{x}.unflatten(1, ({groups}, -1)).{d.draw.choice(['mean(1)', 'sum(1)', 'amax(1)', 'flatten(1, 2)'])}")
+        return d.put(
+            f"{x}.unflatten(1, ({groups}, -1)).{d.draw.choice(['mean(1)', 'sum(1)', 'amax(1)', 'flatten(1, 2)'])}"
+        )
     return d.put(f"{x}.contiguous().view({x}.shape[0] * {c}, 1, {h}, {w}).mul(2).view(-1, {c}, {h}, {w})")
 
 
@@ -549,13 +564,14 @@ def shuffles(d: Draft, x: str) -> str:
     if style == "unpixels":
         y = d.put(f"F.pixel_unshuffle({x}, 2)")
     else:
-        y = d.put(f"torch.cat([{x}[:, :, ::2, ::2], {x}[:, :, 1::2, ::2], {x}[:, :, ::2, 1::2], {x}[:, :, 1::2, 1::2]], 1)")
+        y = d.put(
+            f"torch.cat([{x}[:, :, ::2, ::2], {x}[:, :, 1::2, ::2], {x}[:, :, ::2, 1::2], {x}[:, :, 1::2, 1::2]], 1)"
+        )
     return y if d.chance(0.3) else same(d, y, 4)
 
 
 def resizes(d: Draft, x: str) -> str:
     """Interpolation in each mode."""
-    c, h, w = d.shape(x)
     mode = d.draw.choice(["nearest", "nearest-exact", "bilinear", "bilinear", "bicubic", "area"])
     if mode != "area" and d.chance(0.6):
         target = f"scale_factor={d.draw.choice([2, 0.5, 1.5, (2.0, 1.0)])}"
@@ -577,9 +593,8 @@ def attention(d: Draft, x: str) -> str:
         raise ValueError("too many positions")
     heads = 2 if c % 2 == 0 else 1
     tokens = d.put(f"{x}.flatten(2).transpose(1, 2)")
-    qkv = d.put(
-        f"{d.part(f'nn.Linear({c}, {3 * c})')}({tokens}).reshape(-1, {h * w}, 3, {heads}, {c // heads}).permute(2, 0, 3, 1, 4)"
-    )
+    layer = d.part(f"nn.Linear({c}, {3 * c})")
+    qkv = d.put(f"{layer}({tokens}).reshape(-1, {h * w}, 3, {heads}, {c // heads}).permute(2, 0, 3, 1, 4)")
     q, k, v = (d.put(f"{qkv}[{i}]") for i in range(3))
     y = d.put(_attend(d, q, k, v))
     y = d.put(f"{d.part(f'nn.Linear({c}, {c})')}({y}.transpose(1, 2).reshape(-1, {h * w}, {c}))")
@@ -620,9 +635,10 @@ def again(d: Draft, x: str) -> str:
 
 
 WEIGHTED: tuple[tuple[Callable[[Draft, str], str], int], ...] = (
-    (conv, 8), (block, 22), (pool, 10), (act, 4), (norm, 5), (squeeze_excite, 5), (spatial_gate, 3), (coordinate_gate, 3),
-    (context, 2), (residual, 10), (join, 8), (dense, 5), (shifted, 4), (pads, 5), (crops, 6), (two_crops, 3), (spread, 4),
-    (reshaped, 5), (shuffles, 5), (resizes, 6), (attention, 3), (window_attention, 2), (channel_attention, 2), (again, 3),
+    (conv, 8), (block, 22), (pool, 10), (act, 4), (norm, 5), (squeeze_excite, 5), (spatial_gate, 3),
+    (coordinate_gate, 3), (context, 2), (residual, 10), (join, 8), (dense, 5), (shifted, 4), (pads, 5), (crops, 6),
+    (two_crops, 3), (spread, 4), (reshaped, 5), (shuffles, 5), (resizes, 6), (attention, 3), (window_attention, 2),
+    (channel_attention, 2), (again, 3),
 )  # fmt: skip
 BLOCKS = [one for one, _ in WEIGHTED]
 
@@ -635,8 +651,10 @@ def pooled_head(d: Draft, x: str) -> str:
     c, h, w = d.shape(x)
     y = d.put(
         d.draw.choice([
-            "F.adaptive_avg_pool2d({x}, 1).flatten(1)", "{x}.mean((2, 3))", "{x}.mean([-1, -2])", "{x}.flatten(2).mean(2)",
-            "F.avg_pool2d({x}, ({h}, {w})).flatten(1)", "F.adaptive_max_pool2d({x}, 1).flatten(1)", "{x}.amax((2, 3))",
+            "F.adaptive_avg_pool2d({x}, 1).flatten(1)", "{x}.mean((2, 3))", "{x}.mean([-1, -2])",
+            "{x}.flatten(2).mean(2)", "F.avg_pool2d({x}, ({h}, {w})).flatten(1)",
+            "F.adaptive_max_pool2d({x}, 1).flatten(1)",
+            "{x}.amax((2, 3))",
             "{x}.mean(3).mean(2)", "{x}.sum((2, 3))", "F.adaptive_avg_pool2d({x}, (1, 1)).view(-1, {c})",
             "{x}.flatten(2).transpose(1, 2).mean(1)",
         ]).format(x=x, c=c, h=h, w=w)
@@ -647,7 +665,14 @@ def pooled_head(d: Draft, x: str) -> str:
 def flat_head(d: Draft, x: str) -> str:
     """A linear layer over the flattened map."""
     n = math.prod(d.shape(x))
-    how = d.draw.choice(["flatten(1)", f"contiguous().view(-1, {n})", f"reshape({x}.shape[0], -1)", f"contiguous().view({x}.size(0), -1)"])
+    how = d.draw.choice(
+        [
+            "flatten(1)",
+            f"contiguous().view(-1, {n})",
+            f"reshape({x}.shape[0], -1)",
+            f"contiguous().view({x}.size(0), -1)",
+        ]
+    )
     y = d.put(f"{x}.{how}")
     if d.chance(0.3):
         y = d.put(f"F.relu({d.part(f'nn.Linear({n}, 4)')}({y}))")

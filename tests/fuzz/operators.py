@@ -173,9 +173,9 @@ def resize(run: Any, node: fx.Node, given: Given) -> Any:
 
 
 @rule(
-    "view _unsafe_view reshape flatten unflatten permute transpose swapaxes swapdims t movedim squeeze unsqueeze expand "
-    "repeat tile slice select narrow split split_with_sizes chunk unbind flip roll rot90 pixel_shuffle pixel_unshuffle "
-    "channel_shuffle repeat_interleave index_select expand_as reshape_as view_as"
+    "view _unsafe_view reshape flatten unflatten permute transpose swapaxes swapdims t movedim squeeze unsqueeze "
+    "expand repeat tile slice select narrow split split_with_sizes chunk unbind flip roll rot90 pixel_shuffle "
+    "pixel_unshuffle channel_shuffle repeat_interleave index_select expand_as reshape_as view_as"
 )
 def view(run: Any, node: fx.Node, given: Given, name: str = "self") -> Any:
     m = given[name]
