@@ -215,7 +215,7 @@ class Bench:
                 self._moved = shifted(self.exported, -5.0)
             exported = self._moved if moved else self.exported
             with serving(exported):
-                made.unsupported((1, *self.network.size))
+                made.graph(torch.empty(1, *self.network.size, dtype=self.dtype))
             self._maskings[settings, moved] = made
         return self._maskings[settings, moved]
 

@@ -371,6 +371,30 @@ def context(d: Draft, x: str) -> str:
     return d.put(f"{x} + {d.part(f'nn.Conv2d({c}, {c}, 1)')}({pooled})")
 
 
+def responses(d: Draft, x: str) -> str:
+    """Channels scaled by statistics of the map, and positions by statistics of their channels."""
+    c = d.shape(x)[0]
+    style = d.draw.choice(["global response", "normalize", "standardize", "max", "einsum", "logsumexp", "softmax"])
+    if style == "global response":
+        g = d.put(f"torch.norm({x}, p=2, dim=(2, 3), keepdim=True)")
+        return d.put(f"{x} * ({g} / ({g}.mean(1, keepdim=True) + 1e-6)) + {x}")
+    if style == "normalize":
+        return d.put(f"F.normalize({x}, dim={d.draw.choice([1, 3])})")
+    if style == "standardize":
+        dims = d.draw.choice(["(2, 3)", "(1, 2, 3)", "3", "1"])
+        spread = d.draw.choice([f"{x}.std({dims}, keepdim=True)", f"{x}.var({dims}, unbiased=False, keepdim=True)"])
+        return d.put(f"({x} - {x}.mean({dims}, keepdim=True)) / ({spread} + 0.5)")
+    if style == "max":
+        y = d.put(f"torch.max({x}, {d.draw.choice([1, 1, 2])}, keepdim=True)")
+        return d.put(f"{x} * torch.sigmoid({y}[0])")
+    if style == "einsum":
+        layer = d.part(f"nn.Parameter(torch.randn(4, {c}))")
+        return d.put(f"torch.einsum('nchw,oc->nohw', {x}, {layer})")
+    if style == "logsumexp":
+        return d.put(f"{x} - {x}.logsumexp({d.draw.choice(['1', '(2, 3)'])}, keepdim=True)")
+    return d.put(f"{x} * {x}.flatten(2).softmax(2).view_as({x})")
+
+
 # --- joins ---
 
 
@@ -603,8 +627,11 @@ def attention(d: Draft, x: str) -> str:
 
 
 def _attend(d: Draft, q: str, k: str, v: str) -> str:
-    if d.chance(0.25):
+    style = d.draw.choice(["product", "product", "function", "einsum"])
+    if style == "function":
         return f"F.scaled_dot_product_attention({q}, {k}, {v})"
+    if style == "einsum":
+        return f"torch.einsum('...ij,...jd->...id', torch.einsum('...id,...jd->...ij', {q}, {k}).softmax(-1), {v})"
     return f"({q} @ {k}.transpose(-2, -1) * 0.5).softmax(-1) @ {v}"
 
 
@@ -636,9 +663,9 @@ def again(d: Draft, x: str) -> str:
 
 WEIGHTED: tuple[tuple[Callable[[Draft, str], str], int], ...] = (
     (conv, 8), (block, 22), (pool, 10), (act, 4), (norm, 5), (squeeze_excite, 5), (spatial_gate, 3),
-    (coordinate_gate, 3), (context, 2), (residual, 10), (join, 8), (dense, 5), (shifted, 4), (pads, 5), (crops, 6),
-    (two_crops, 3), (spread, 4), (reshaped, 5), (shuffles, 5), (resizes, 6), (attention, 3), (window_attention, 2),
-    (channel_attention, 2), (again, 3),
+    (coordinate_gate, 3), (responses, 4), (context, 2), (residual, 10), (join, 8), (dense, 5), (shifted, 4),
+    (pads, 5), (crops, 6), (two_crops, 3), (spread, 4), (reshaped, 5), (shuffles, 5), (resizes, 6), (attention, 3),
+    (window_attention, 2), (channel_attention, 2), (again, 3),
 )  # fmt: skip
 BLOCKS = [one for one, _ in WEIGHTED]
 
@@ -655,7 +682,9 @@ def pooled_head(d: Draft, x: str) -> str:
             "{x}.flatten(2).mean(2)", "F.avg_pool2d({x}, ({h}, {w})).flatten(1)",
             "F.adaptive_max_pool2d({x}, 1).flatten(1)",
             "{x}.amax((2, 3))",
-            "{x}.mean(3).mean(2)", "{x}.sum((2, 3))", "F.adaptive_avg_pool2d({x}, (1, 1)).view(-1, {c})",
+            "{x}.mean(3).mean(2)", "{x}.sum((2, 3))",
+            "{x}.flatten(2).max(2)[0]", "{x}.std((2, 3))", "{x}.amin((2, 3))",
+            "F.adaptive_avg_pool2d({x}, (1, 1)).view(-1, {c})",
             "{x}.flatten(2).transpose(1, 2).mean(1)",
         ]).format(x=x, c=c, h=h, w=w)
     )  # fmt: skip

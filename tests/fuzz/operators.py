@@ -271,6 +271,61 @@ def extreme(run: Any, node: fx.Node, given: Given) -> Any:
     return reduced(run, node, given["self"], given["dim"], given["keepdim"], value)
 
 
+@rule("max min")
+def extreme_and_place(run: Any, node: fx.Node, given: Given) -> Any:
+    if "other" in given:
+        return pointwise(run, node, given)
+    sign = 1.0 if node.target._schema.name == "aten::max" else -1.0
+
+    def value(m: Masked, dims: tuple[int, ...]) -> Tensor:
+        return sign * torch.where(m.seen(), sign * m.x, -math.inf).amax(dims, keepdim=True)
+
+    y = reduced(run, node, given["self"], given.get("dim"), given.get("keepdim", False), value)
+    return (y, None) if isinstance(node.meta["val"], tuple | list) else y
+
+
+@rule("prod")
+def product(run: Any, node: fx.Node, given: Given) -> Any:
+    def value(m: Masked, dims: tuple[int, ...]) -> Tensor:
+        return torch.where(m.seen(), m.x, 1.0).prod(dims[0], keepdim=True)
+
+    return reduced(run, node, given["self"], given["dim"], given["keepdim"], value)
+
+
+@rule("var std")
+def variance(run: Any, node: fx.Node, given: Given) -> Any:
+    correction = given["correction"] if "correction" in given else float(given["unbiased"])
+    correction = 1.0 if correction is None else correction
+
+    def value(m: Masked, dims: tuple[int, ...]) -> Tensor:
+        spread = Masked(torch.where(m.seen(), m.x - mean_seen(m, dims), 0.0), m.state)
+        degrees = m.seen().sum(dims, keepdim=True) - correction
+        y = torch.where(degrees > 0, spread.x.square().sum(dims, keepdim=True) / degrees.clamp(min=1), 0.0)
+        if "var" in node.target._schema.name:
+            return y
+        return torch.where(y > 0, torch.where(y > 0, y, 1.0).sqrt(), 0.0)
+
+    return reduced(run, node, given["self"], given["dim"], given["keepdim"], value)
+
+
+@rule("linalg_vector_norm")
+def vector_norm(run: Any, node: fx.Node, given: Given) -> Any:
+    def value(m: Masked, dims: tuple[int, ...]) -> Tensor:
+        return torch.linalg.vector_norm(m.zeroed(), given["ord"], dims, keepdim=True)
+
+    return reduced(run, node, given["self"], given["dim"], given["keepdim"], value)
+
+
+@rule("logsumexp")
+def log_sum_exp(run: Any, node: fx.Node, given: Given) -> Any:
+    def value(m: Masked, dims: tuple[int, ...]) -> Tensor:
+        top = torch.where(m.seen(), m.x, -math.inf).amax(dims, keepdim=True).detach().nan_to_num(neginf=0.0)
+        total = torch.where(m.seen(), (torch.where(m.seen(), m.x, 0.0) - top).exp(), 0.0).sum(dims, keepdim=True)
+        return torch.where(total > 0, total, 1.0).log() + top
+
+    return reduced(run, node, given["self"], given["dim"], given["keepdim"], value)
+
+
 @rule("adaptive_avg_pool2d")
 def regions(run: Any, node: fx.Node, given: Given) -> Any:
     return _regions(given["self"], given["output_size"], lambda m: mean_seen(m, (2, 3)))
@@ -367,6 +422,18 @@ def matmul(run: Any, node: fx.Node, given: Given) -> Any:
     pairs = torch.matmul((left != ABSENT).double(), (right != ABSENT).double())
     borders = torch.matmul((left == BORDER).double(), (right == BORDER).double())
     state = torch.where(pairs > borders, PRESENT, torch.where(borders == left.shape[-1], BORDER, ABSENT))
+    return leave(run, node, y, state)
+
+
+@rule("einsum")
+def einsum(run: Any, node: fx.Node, given: Given) -> Any:
+    tensors, equation = given["tensors"], given["equation"]
+    y = torch.einsum(equation, [one.zeroed() if isinstance(one, Masked) else one for one in tensors])
+    states = [state_of(one) for one in tensors]
+    terms = torch.einsum(equation, [torch.ones_like(one) for one in states])
+    pairs = torch.einsum(equation, [(one != ABSENT).double() for one in states])
+    borders = torch.einsum(equation, [(one == BORDER).double() for one in states])
+    state = torch.where(pairs > borders, PRESENT, torch.where(borders == terms, BORDER, ABSENT))
     return leave(run, node, y, state)
 
 
