@@ -48,7 +48,7 @@ def state_of(value: Any) -> Tensor:
 
 
 @rule(
-    "batch_norm dropout feature_dropout alias clone contiguous to _to_copy detach detach_ prelu relu6 selu hardsigmoid "
+    "dropout feature_dropout alias clone contiguous to _to_copy detach detach_ prelu relu6 selu hardsigmoid "
     "log_sigmoid hardswish square type_as lift_fresh_copy rrelu nan_to_num"
 )
 def pointwise(run: Any, node: fx.Node, given: Given) -> Any:
@@ -69,6 +69,23 @@ def pointwise(run: Any, node: fx.Node, given: Given) -> Any:
     if y.data_ptr() == operands[0].x.data_ptr() and y.shape == operands[0].x.shape:
         return Masked(y, operands[0].state)  # nothing was done, and both are the same memory
     return masked(y, joint)
+
+
+@rule("batch_norm")
+def batch_norm(run: Any, node: fx.Node, given: Given) -> Any:
+    # Written out: the operator's own gradient is wrong for some strides (torch 2.14 on the CPU, a batch of one).
+    m, around = given["input"], (1, -1, *[1] * (given["input"].x.dim() - 2))
+    scale = (given["running_var"] + given["eps"]).rsqrt()
+    y = (m.x - given["running_mean"].view(around)) * scale.view(around)
+    return masked(_affine(y, given, around), m.state)
+
+
+def _affine(y: Tensor, given: Given, around: tuple[int, ...] | None = None) -> Tensor:
+    """The scale and shift of a norm, where it has them."""
+    for name, combine in (("weight", torch.mul), ("bias", torch.add)):
+        if given[name] is not None:
+            y = combine(y, given[name] if around is None else given[name].view(around))
+    return y
 
 
 # --- windows ---
@@ -368,7 +385,7 @@ def group_norm(run: Any, node: fx.Node, given: Given) -> Any:
 @rule("instance_norm")
 def instance_norm(run: Any, node: fx.Node, given: Given) -> Any:
     if not given["use_input_stats"]:
-        return pointwise(run, node, given)
+        return batch_norm(run, node, given)
     return _grouped(given["input"], given["input"].x.shape[1], given)
 
 
@@ -376,11 +393,7 @@ def _grouped(m: Masked, groups: int, given: Given) -> Masked:
     shape = (m.x.shape[0], groups, -1, *m.x.shape[2:])
     parts = Masked(m.x.reshape(shape), m.state.reshape(shape))
     y = normalised(parts, tuple(range(2, len(shape))), given["eps"]).reshape(m.x.shape)
-    around = (1, -1, *[1] * (m.x.dim() - 2))
-    for name, combine in (("weight", torch.mul), ("bias", torch.add)):
-        if given[name] is not None:
-            y = combine(y, given[name].view(around))
-    return masked(y, m.state)
+    return masked(_affine(y, given, (1, -1, *[1] * (m.x.dim() - 2))), m.state)
 
 
 @rule("layer_norm")
@@ -388,10 +401,7 @@ def layer_norm(run: Any, node: fx.Node, given: Given) -> Any:
     m = given["input"]
     rank = m.x.dim()
     y = normalised(m, tuple(range(rank - len(given["normalized_shape"]), rank)), given["eps"])
-    for name, combine in (("weight", torch.mul), ("bias", torch.add)):
-        if given[name] is not None:
-            y = combine(y, given[name])
-    return masked(y, m.state)
+    return masked(_affine(y, given), m.state)
 
 
 # --- tokens ---
