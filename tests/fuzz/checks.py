@@ -81,15 +81,31 @@ def export(model: nn.Module, size: tuple[int, ...], dtype: torch.dtype) -> torch
 
 @contextmanager
 def serving(exported: torch.export.ExportedProgram) -> Iterator[None]:
-    """Give the engine a program that is exported already, since exporting is what takes the time."""
-    with mock.patch("torch.export.export", return_value=exported):
+    """Give the engine a program that is exported already, since exporting is what takes the time.
+
+    It gets copies, which it may change.
+    """
+
+
+    def again(*args: Any, **kwargs: Any) -> torch.export.ExportedProgram:
+        return copied(exported)
+
+    with mock.patch("torch.export.export", again):
         yield
+
+
+def copied(exported: torch.export.ExportedProgram) -> torch.export.ExportedProgram:
+    """The program with a graph of its own."""
+    module, other = copy.copy(exported.graph_module), copy.copy(exported)
+    module._graph = copy.deepcopy(exported.graph_module.graph)
+    other._graph_module = module
+    return other
 
 
 def shifted(exported: torch.export.ExportedProgram, by: float) -> torch.export.ExportedProgram:
     """The program with a constant added to its image in front of everything else."""
-    module = copy.copy(exported.graph_module)
-    graph = copy.deepcopy(exported.graph_module.graph)
+    moved = copied(exported)
+    graph = moved.graph_module.graph
     names = {*exported.graph_signature.inputs_to_parameters, *exported.graph_signature.inputs_to_buffers}
     names |= set(exported.graph_signature.inputs_to_lifted_tensor_constants)
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
@@ -98,9 +114,6 @@ def shifted(exported: torch.export.ExportedProgram, by: float) -> torch.export.E
         added = graph.call_function(torch.ops.aten.add.Tensor, (image, by))
     added.meta = dict(image.meta)
     image.replace_all_uses_with(added, lambda user: user is not added)
-    module._graph = graph
-    moved = copy.copy(exported)
-    moved._graph_module = module
     return moved
 
 

@@ -607,6 +607,74 @@ def resizes(d: Draft, x: str) -> str:
     return d.put(f"F.interpolate({x}, {target}, mode={mode!r}{extra})")
 
 
+def upconv(d: Draft, x: str) -> str:
+    """A transposed convolution."""
+    c = d.shape(x)[0]
+    k, s = d.draw.choice([(2, 2), (3, 2), (3, 1), (4, 2), (3, 3), ((2, 3), (1, 2))])
+    small = k if isinstance(k, int) else min(k)
+    out = d.draw.choice([4, c])
+    options = f"stride={s}, padding={d.draw.choice([0, 0, (small - 1) // 2])}"
+    if s == 2 and d.chance(0.3):
+        options += ", output_padding=1"
+    if c == out and d.chance(0.3):
+        options += f", groups={c}"
+    return d.put(f"{d.part(f'nn.ConvTranspose2d({c}, {out}, {k}, {options})')}({x})")
+
+
+def columns(d: Draft, x: str) -> str:
+    """Windows as columns: weighted sums of them, or patches that are worked on."""
+    c, h, w = d.shape(x)
+    style = d.draw.choice(["involution", "patches", "conv", "fold"])
+    if style == "involution":
+        weights = d.put(f"{d.part(f'nn.Conv2d({c}, 9, 1)')}({x}).softmax(1).unsqueeze(1)")
+        return d.put(f"(F.unfold({x}, 3, padding=1).view(-1, {c}, 9, {h}, {w}) * {weights}).sum(2)")
+    if style == "conv":
+        weights = d.part(f"nn.Parameter(torch.randn(4, {4 * c}))")
+        return d.put(f"({weights} @ F.unfold({x}, 2, stride=1)).view(-1, 4, {h - 1}, {w - 1})")
+    if style == "fold":
+        return d.put(f"F.fold(F.unfold({x}, 3, padding=1), ({h}, {w}), 3, padding=1) / 9")
+    x = _crop(d, x, h - h % 2, w - w % 2)
+    y = d.put(f"F.unfold({x}, 2, stride=2).reshape(-1, {c}, 4, {(h // 2) * (w // 2)})")
+    y = d.put(f"{y} + {y}.mean(2, keepdim=True)")
+    return d.put(f"F.fold({y}.reshape(-1, {4 * c}, {(h // 2) * (w // 2)}), ({h - h % 2}, {w - w % 2}), 2, stride=2)")
+
+
+def lines(d: Draft, x: str) -> str:
+    """Operators on lines: over all positions in a row."""
+    c, h, w = d.shape(x)
+    y = d.put(f"{x}.flatten(2)")
+    style = d.draw.choice(["conv", "conv", "average", "maximum", "adaptive"])
+    if style == "conv":
+        groups = d.draw.choice([1, c])
+        y = d.put(f"{d.part(f'nn.Conv1d({c}, {c}, 3, padding=1, groups={groups})')}({y})")
+    elif style == "average":
+        y = d.put(f"F.avg_pool1d({y}, 3, 1, 1)")
+    elif style == "maximum":
+        y = d.put(f"F.max_pool1d({y}, 3, 1, 1)")
+    else:
+        return d.put(f"{x} * F.adaptive_avg_pool1d({y}, 1).unsqueeze(-1)")
+    return d.put(f"{y}.view(-1, {c}, {h}, {w})")
+
+
+def picks(d: Draft, x: str) -> str:
+    """Entries picked, repeated, gated and compared."""
+    c, _, w = d.shape(x)
+    y = same(d, x) if d.chance(0.4) else x
+    return d.put(
+        d.draw.choice([
+            "{x}[:, {order}]", "torch.index_select({x}, 1, torch.tensor({order}))", "{x}.repeat_interleave(2, 1)",
+            "{x}.tile(1, 2, 1, 1)", "torch.rot90({x}, 1, (2, 3))", "F.glu({x}, 1)",
+            "torch.stack([{x}, {y}], 1).flatten(1, 2)", "torch.stack([{x}, {y}], -1).mean(-1)",
+            "torch.where({x} > 0, {x}, 0.1 * {y})", "{x}.masked_fill({x} < 0, 0.0)",
+            "torch.stack([{x}, {y}], 2).amax(2)", "torch.nan_to_num({x})", "F.local_response_norm({x}, 3)",
+            "F.rms_norm({x}.permute(0, 2, 3, 1), ({c},)).permute(0, 3, 1, 2)", "F.rms_norm({x}, ({w},))",
+            "F.rrelu({y})",
+            "{x} * F.cosine_similarity({x}, {y}, dim=1).unsqueeze(1)", "{x} * ({y} >= 0)",
+            "torch.atan({x}) + torch.expm1({y}.tanh())",
+        ]).format(x=x, y=y, c=c, w=w, order=list(range(c))[::-1])
+    )  # fmt: skip
+
+
 # --- attention ---
 
 
@@ -665,7 +733,7 @@ WEIGHTED: tuple[tuple[Callable[[Draft, str], str], int], ...] = (
     (conv, 8), (block, 22), (pool, 10), (act, 4), (norm, 5), (squeeze_excite, 5), (spatial_gate, 3),
     (coordinate_gate, 3), (responses, 4), (context, 2), (residual, 10), (join, 8), (dense, 5), (shifted, 4),
     (pads, 5), (crops, 6), (two_crops, 3), (spread, 4), (reshaped, 5), (shuffles, 5), (resizes, 6), (attention, 3),
-    (window_attention, 2), (channel_attention, 2), (again, 3),
+    (window_attention, 2), (channel_attention, 2), (again, 3), (upconv, 3), (columns, 3), (lines, 2), (picks, 5),
 )  # fmt: skip
 BLOCKS = [one for one, _ in WEIGHTED]
 

@@ -97,22 +97,35 @@ def pair(sizes: Any) -> tuple[int, int]:
     return int(sizes[0]), int(sizes[-1])
 
 
-def window(run: Any, node: fx.Node, given: Given, shape: tuple[Any, ...], name: str, pool: bool, bias: Any) -> Any:
-    """A window slides over a filled map; its output is present where enough of what it sees is."""
-    m, settings = given[name].by_position(), run.settings
-    kernel, _, _, dilation = shape
-    fills = settings.padding == "neighbor" and (settings.pool_padding or not pool)
-    partial = settings.padding == "partial" and (settings.pool_padding or not pool)
-    largest = pool and "max" in node.target._schema.name
-    if fills:
-        rounds = max(max(k, d * (k - 1)) for k, d in zip(kernel, dilation, strict=True))
-        x = fill(m, rounds)
-    else:
-        x = torch.where(m.state == ABSENT, -math.inf if partial and largest else 0.0, m.x)
-    y = call(node, {**given, name: x})
+def window(
+    run: Any,
+    m: Masked,
+    evaluate: Callable[[Tensor], Any],
+    looks: Callable[[Tensor, tuple[int, int]], tuple[Tensor, Tensor]],
+    reach: int,
+    kind: str = "conv",
+    bias: Tensor | None = None,
+) -> Any:
+    """A window slides over a filled map; its output is present where enough of what it sees is.
+
+    Args:
+        run: The interpreter.
+        m: The map.
+        evaluate: The operator, as a function of the map's value.
+        looks: From states `(N, 1, H, W)` and the size of the output, for each window its number of cells that are
+            present, and of those that are no border.
+        reach: Rounds of padding.
+        kind: "conv", "max" or "mean".
+        bias: Of a convolution.
+    """
+    m, settings = m.by_position(), run.settings
+    fills = settings.padding == "neighbor" and (settings.pool_padding or kind == "conv")
+    partial = settings.padding == "partial" and (settings.pool_padding or kind == "conv")
+    largest = kind == "max"
+    x = fill(m, reach) if fills else torch.where(m.state == ABSENT, -math.inf if partial and largest else 0.0, m.x)
+    y = evaluate(x)
     y, rest = (y[0], y[1:]) if isinstance(y, tuple) else (y, None)
-    looks = windows(m.state[:, :1], *shape, tuple(y.shape[2:]))
-    present, inside = ((looks == PRESENT).sum(1, keepdim=True), (looks != BORDER).sum(1, keepdim=True))
+    present, inside = looks(m.state[:, :1], (y.shape[2], y.shape[3]))
     enough = (present > 0) & (present / inside.clamp(min=1) >= settings.threshold - 1e-6)
     state = torch.where(inside == 0, BORDER, torch.where(enough, PRESENT, ABSENT))
     if partial and not largest:
@@ -123,28 +136,139 @@ def window(run: Any, node: fx.Node, given: Given, shape: tuple[Any, ...], name: 
     return masked(y, state) if rest is None else (masked(y, state), *rest)
 
 
-@rule("conv2d")
-def conv2d(run: Any, node: fx.Node, given: Given) -> Any:
-    kernel, dilation, padding = pair(given["weight"].shape[2:]), pair(given["dilation"]), given["padding"]
+def counting(kernel: Any, stride: Any, padding: Any, dilation: Any) -> Any:
+    """What windows look at, for `window`."""
+
+    def looks(state: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        seen = windows(state, kernel, stride, padding, dilation, size)
+        return (seen == PRESENT).sum(1, keepdim=True), (seen != BORDER).sum(1, keepdim=True)
+
+    return looks
+
+
+def rounds(kernel: Any, dilation: Any) -> int:
+    """As many rounds as the kernel is wide, or more where it is dilated."""
+    return max(max(k, d * (k - 1)) for k, d in zip(kernel, dilation, strict=True))
+
+
+def on_map(rule: Callable[..., Any]) -> Rule:
+    """The rule of an operator on maps, also for the one on lines: maps of one row."""
+
+    def lines(run: Any, node: fx.Node, given: Given) -> Any:
+        name = "input" if "input" in given else "self"
+        m = given[name]
+        if "2d" in node.target._schema.name:
+            return rule(run, node, given, m, lambda x: call(node, {**given, name: x}), pair)
+        row = Masked(m.x.unsqueeze(-2), m.state.unsqueeze(-2))
+
+        def evaluate(x: Tensor) -> Tensor:
+            y = call(node, {**given, name: x.squeeze(-2)})
+            return (y[0] if isinstance(y, tuple) else y).unsqueeze(-2)
+
+        def one_row(sizes: Any, least: int = 1) -> tuple[int, int]:
+            return least, pair(sizes)[1]
+
+        y = rule(run, node, given, row, evaluate, one_row)
+        if isinstance(y, Masked):
+            return Masked(y.x.squeeze(-2), y.state.squeeze(-2))
+        return y.squeeze(-2)
+
+    return lines
+
+
+@rule("conv2d conv1d")
+@on_map
+def conv(run: Any, node: fx.Node, given: Given, m: Masked, evaluate: Any, sizes: Any) -> Any:
+    kernel = tuple(given["weight"].shape[2:])
+    kernel = kernel if len(kernel) == 2 else (1, *kernel)
+    dilation, padding = sizes(given["dilation"]), given["padding"]
     if isinstance(padding, str):
-        padding = [d * (k - 1) // 2 if padding == "same" else 0 for k, d in zip(kernel, dilation, strict=True)]
-    shape = kernel, pair(given["stride"]), pair(padding), dilation
-    return window(run, node, given, shape, "input", False, given["bias"])
+        padding = tuple(d * (k - 1) // 2 if padding == "same" else 0 for k, d in zip(kernel, dilation, strict=True))
+    else:
+        padding = sizes(padding) if sizes is pair else sizes(padding, 0)
+    looks = counting(kernel, sizes(given["stride"]), padding, dilation)
+    return window(run, m, evaluate, looks, rounds(kernel, dilation), bias=given["bias"])
 
 
-@rule("max_pool2d max_pool2d_with_indices")
-def max_pool2d(run: Any, node: fx.Node, given: Given) -> Any:
-    kernel = pair(given["kernel_size"])
-    shape = kernel, pair(given["stride"] or kernel), pair(given["padding"]), pair(given["dilation"])
-    return window(run, node, given, shape, "self", True, None)
+@rule("conv_transpose2d")
+def conv_transpose2d(run: Any, node: fx.Node, given: Given) -> Any:
+    kernel, dilation = pair(given["weight"].shape[2:]), pair(given["dilation"])
+    ones = torch.ones(1, 1, *kernel, dtype=torch.float64)
+
+    def looks(state: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        def reached(cells: Tensor) -> Tensor:
+            plain = {**given, "input": cells.double(), "weight": ones, "bias": None, "groups": 1}
+            return call(node, plain).round()
+
+        return reached(state == PRESENT), reached(state != BORDER)
+
+    def evaluate(x: Tensor) -> Tensor:
+        return call(node, {**given, "input": x})
+
+    return window(run, given["input"], evaluate, looks, rounds(kernel, dilation), bias=given["bias"])
 
 
-@rule("avg_pool2d")
-def avg_pool2d(run: Any, node: fx.Node, given: Given) -> Any:
-    kernel, padding = pair(given["kernel_size"]), pair(given["padding"])
-    if kernel == tuple(given["self"].x.shape[2:]) and padding == (0, 0) and given["divisor_override"] is None:
-        return regions(run, node, {**given, "output_size": (1, 1)})
-    return window(run, node, given, (kernel, pair(given["stride"] or kernel), padding, (1, 1)), "self", True, None)
+@rule("im2col")
+def unfold(run: Any, node: fx.Node, given: Given) -> Any:
+    kernel, dilation, padding, stride = (pair(given[a]) for a in ("kernel_size", "dilation", "padding", "stride"))
+    if kernel == stride and padding == (0, 0) and dilation == (1, 1):
+        return view(run, node, given)
+    m = given["self"]
+    size = [
+        (n + 2 * p - d * (k - 1) - 1) // s + 1
+        for n, p, d, k, s in zip(m.x.shape[2:], padding, dilation, kernel, stride, strict=True)
+    ]
+
+    def evaluate(x: Tensor) -> Tensor:
+        return call(node, {**given, "self": x}).unflatten(2, size)
+
+    looks = counting(kernel, stride, padding, dilation)
+    y = window(run, m, evaluate, looks, rounds(kernel, dilation))
+    return masked(y.x.flatten(2), y.state.flatten(2))
+
+
+@rule("col2im")
+def fold(run: Any, node: fx.Node, given: Given) -> Any:
+    m = given["self"]
+    y, terms, seen, present, border = (
+        call(node, {**given, "self": one.double()})
+        for one in (m.zeroed(), torch.ones_like(m.x), m.seen(), m.state == PRESENT, m.state == BORDER)
+    )
+    state = torch.where(present > 0, PRESENT, torch.where(border == terms, BORDER, ABSENT))
+    return masked(y * terms / seen.clamp(min=1), state)
+
+
+@rule("max_pool2d max_pool2d_with_indices max_pool1d")
+@on_map
+def max_pool(run: Any, node: fx.Node, given: Given, m: Masked, evaluate: Any, sizes: Any) -> Any:
+    kernel, dilation = sizes(given["kernel_size"]), sizes(given["dilation"])
+    stride = sizes(given["stride"] or given["kernel_size"])
+    padding = sizes(given["padding"]) if sizes is pair else sizes(given["padding"], 0)
+    return window(run, m, evaluate, counting(kernel, stride, padding, dilation), rounds(kernel, dilation), "max")
+
+
+@rule("avg_pool2d avg_pool1d")
+@on_map
+def avg_pool(run: Any, node: fx.Node, given: Given, m: Masked, evaluate: Any, sizes: Any) -> Any:
+    kernel = sizes(given["kernel_size"])
+    padding = sizes(given["padding"]) if sizes is pair else sizes(given["padding"], 0)
+    if kernel == tuple(m.x.shape[2:]) and padding == (0, 0) and given.get("divisor_override") is None:
+        return _regions(m, (1, 1), lambda m: mean_seen(m, (2, 3)))
+    looks = counting(kernel, sizes(given["stride"] or given["kernel_size"]), padding, (1, 1))
+    return window(run, m, evaluate, looks, rounds(kernel, (1, 1)), "mean")
+
+
+@rule("avg_pool3d")
+def avg_pool3d(run: Any, node: fx.Node, given: Given) -> Any:
+    # Over channels alone, as LocalResponseNorm asks for it.
+    m, kernel = given["self"], given["kernel_size"]
+    y = call(node, given)
+    state = m.state
+    for dim, size in zip((-3, -2, -1), kernel, strict=True):
+        if size > 1 and run.varies(node, "in", m.state, m.x.dim() + dim):
+            raise NotImplementedError("windows of three dimensions over positions")
+        state = state.narrow(dim, 0, 1).repeat_interleave(y.shape[dim], dim)
+    return masked(y, state)
 
 
 @rule("pad constant_pad_nd reflection_pad2d replication_pad2d")
@@ -192,7 +316,7 @@ def resize(run: Any, node: fx.Node, given: Given) -> Any:
 @rule(
     "view _unsafe_view reshape flatten unflatten permute transpose swapaxes swapdims t movedim squeeze unsqueeze "
     "expand repeat tile slice select narrow split split_with_sizes chunk unbind flip roll rot90 pixel_shuffle "
-    "pixel_unshuffle channel_shuffle repeat_interleave index_select expand_as reshape_as view_as"
+    "pixel_unshuffle channel_shuffle repeat_interleave index index_select expand_as reshape_as view_as"
 )
 def view(run: Any, node: fx.Node, given: Given, name: str = "self") -> Any:
     m = given[name]
@@ -229,6 +353,20 @@ def cat(run: Any, node: fx.Node, given: Given) -> Any:
         one.state if isinstance(one, Masked) else torch.full_like(one, PRESENT, dtype=torch.float64) for one in tensors
     ]
     return masked(y, torch.cat(states, dim))
+
+
+@rule("stack")
+def stack(run: Any, node: fx.Node, given: Given) -> Any:
+    y = call(node, given)
+    joint = state_of(given["tensors"][0])
+    for one in given["tensors"][1:]:
+        joint = torch.minimum(joint, state_of(one))
+    return masked(y, joint.unsqueeze(given["dim"] % y.dim()).expand(y.shape))
+
+
+@rule("glu")
+def glu(run: Any, node: fx.Node, given: Given) -> Any:
+    return masked(call(node, given), torch.minimum(*given["self"].state.chunk(2, given["dim"])))
 
 
 # --- over many positions ---
@@ -343,9 +481,10 @@ def log_sum_exp(run: Any, node: fx.Node, given: Given) -> Any:
     return reduced(run, node, given["self"], given["dim"], given["keepdim"], value)
 
 
-@rule("adaptive_avg_pool2d")
-def regions(run: Any, node: fx.Node, given: Given) -> Any:
-    return _regions(given["self"], given["output_size"], lambda m: mean_seen(m, (2, 3)))
+@rule("adaptive_avg_pool2d adaptive_avg_pool1d")
+@on_map
+def regions(run: Any, node: fx.Node, given: Given, m: Masked, evaluate: Any, sizes: Any) -> Any:
+    return _regions(m, sizes(given["output_size"]), lambda m: mean_seen(m, (2, 3)))
 
 
 @rule("adaptive_max_pool2d")
@@ -404,6 +543,15 @@ def layer_norm(run: Any, node: fx.Node, given: Given) -> Any:
     return masked(_affine(y, given), m.state)
 
 
+@rule("rms_norm")
+def rms_norm(run: Any, node: fx.Node, given: Given) -> Any:
+    m = given["input"]
+    dims = tuple(range(m.x.dim() - len(given["normalized_shape"]), m.x.dim()))
+    eps = torch.finfo(torch.float32).eps if given["eps"] is None else given["eps"]
+    y = m.zeroed() / (mean_seen(Masked(m.zeroed().square(), m.state), dims) + eps).sqrt()
+    return masked(y if given["weight"] is None else y * given["weight"], m.state)
+
+
 # --- tokens ---
 
 
@@ -445,6 +593,15 @@ def einsum(run: Any, node: fx.Node, given: Given) -> Any:
     borders = torch.einsum(equation, [(one == BORDER).double() for one in states])
     state = torch.where(pairs > borders, PRESENT, torch.where(borders == terms, BORDER, ABSENT))
     return leave(run, node, y, state)
+
+
+@rule("cosine_similarity")
+def cosine_similarity(run: Any, node: fx.Node, given: Given) -> Any:
+    dim, tensors = given["dim"], [given["x1"], given["x2"]]
+    bare = [one.zeroed() if isinstance(one, Masked) else one for one in tensors]
+    units = [one / one.square().sum(dim, keepdim=True).sqrt().clamp(min=given["eps"]) for one in bare]
+    joint = torch.minimum(*(state_of(one) for one in tensors))
+    return leave(run, node, (units[0] * units[1]).sum(dim), any_of(joint, (dim,)).squeeze(dim))
 
 
 @rule("linear")
