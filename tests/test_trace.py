@@ -286,12 +286,12 @@ def test_gradients_flow():
 @pytest.mark.parametrize(
     ("modules", "message"),
     [
-        (["stem.3"], r"modules must be paths of the model's modules, but 'stem.3' came: did you mean 'stem\.\d'\?"),
-        (["?"], r"but '\?' came: model.named_modules\(\) lists them"),
-        ("stem", "modules must be at least one path in a list, but 'stem' came"),
-        ([], r"modules must be at least one path in a list, but \[\] came"),
-        (["head"], r"modules must hand on maps \(N, C, h, w\), but 'head' hands on \(2, 5\)"),
-        (["unused"], "modules must be ones that the model runs, but 'unused' computes nothing"),
+        (["stem.3"], r"expected paths of the model's modules for modules, got 'stem.3': did you mean 'stem\.\d'\?"),
+        (["?"], r"got '\?': model.named_modules\(\) lists them"),
+        ("stem", "expected a list with at least one path for modules, got 'stem'"),
+        ([], r"expected a list with at least one path for modules, got \[\]"),
+        (["head"], r"expected modules that return maps \(N, C, h, w\) for modules, got 'head', which returns \(2, 5\)"),
+        (["unused"], "expected modules that the model calls for modules, got 'unused', which computes nothing"),
     ],
 )
 def test_places_that_are_none(modules, message):
@@ -303,13 +303,13 @@ def test_places_that_are_none(modules, message):
 
 def test_other_mistakes():
     x, presence = draw()
-    with pytest.raises(InputError, match="masked must be a LayerMask, but Fill came"):
+    with pytest.raises(InputError, match="expected a LayerMask for masked, got Fill"):
         trace(Fill(net(), "grey"), x, presence)
-    with pytest.raises(InputError, match="masked must be a LayerMask, but Net came"):
+    with pytest.raises(InputError, match="expected a LayerMask for masked, got Net"):
         trace(Net(), x, presence)
     with pytest.raises(InputError, match=r"expected a tensor broadcastable to .* for presence"):
         trace(LayerMask(net()), x, presence[..., 1:])
-    with pytest.raises(InputError, match="image must be where the model is"):
+    with pytest.raises(InputError, match=r"expected .*, as the model's parameters are, for image"):
         trace(LayerMask(net()), x.double(), presence)
 
 

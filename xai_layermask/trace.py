@@ -112,8 +112,8 @@ def trace(
         [True, True, True, False, False, False]
     """
     if not isinstance(masked, LayerMask):
-        raise InputError(
-            f"masked must be a LayerMask, but {type(masked).__name__} came: other maskings run the ordinary network."
+        raise InputError.expected(
+            "a LayerMask for masked", type(masked).__name__, "other maskings run the ordinary network"
         )
     image, shown = masked.checked(image, presence)
     if shown is None:
@@ -197,24 +197,25 @@ def _named(
     places: Mapping[str, int], masked: LayerMask, modules: Sequence[str], batch: int, steps: Sequence[Step]
 ) -> dict[str, int]:
     if isinstance(modules, str) or not modules:
-        raise InputError(f"modules must be at least one path in a list, but {modules!r} came: give for example ['0'].")
+        raise InputError.expected("a list with at least one path for modules", repr(modules), "pass for example ['0']")
     known = [path for path, _ in masked.model.named_modules()]
     shapes = {step.index: step.shape for step in steps}
     chosen: dict[str, int] = {}
     for path in modules:
         if path not in known:
             near = difflib.get_close_matches(str(path), known, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}?" if near else "model.named_modules() lists them."
-            raise InputError(f"modules must be paths of the model's modules, but {path!r} came: {hint}")
+            hint = f"did you mean {near[0]!r}?" if near else "model.named_modules() lists them"
+            raise InputError.expected("paths of the model's modules for modules", repr(path), hint)
         if path not in places:
-            raise InputError(
-                f"modules must be ones that the model runs, but {path!r} computes nothing: choose one that is called "
-                "when the model answers."
+            raise InputError.expected(
+                "modules that the model calls for modules", f"{path!r}, which computes nothing", "choose another one"
             )
         shape = shapes[places[path]]
         if len(shape) != 4 or not all(isinstance(side, int) for side in shape) or shape[0] != batch:
-            raise InputError(
-                f"modules must hand on maps (N, C, h, w), but {path!r} hands on {shape}: choose one before the head."
+            raise InputError.expected(
+                "modules that return maps (N, C, h, w) for modules",
+                f"{path!r}, which returns {shape}",
+                "choose one before the head",
             )
         chosen[path] = places[path]
     return dict(sorted(chosen.items(), key=lambda pair: pair[1]))

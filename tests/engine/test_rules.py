@@ -179,8 +179,8 @@ def test_a_rule_of_ones_own():
 def test_a_second_rule_raises_and_changes_nothing():
     before = version()
     message = (
-        "an operator can have one rule, but aten.relu.default already has pointwise: "
-        "replace it inside `with scoped():`."
+        "expected an operator without a rule, got aten.relu.default, which has pointwise: "
+        "replace it inside `with scoped(operator):`"
     )
     with pytest.raises(InputError, match=re.escape(message)):
 
@@ -221,8 +221,7 @@ def test_a_scope_is_undone_after_an_error():
 
 def test_a_rule_may_name_only_arguments_of_its_operator():
     message = (
-        "a rule takes arguments of its operator, but aten.cumsum.default has no 'kernel': "
-        "choose from call, dim, dtype, self."
+        "expected one of call, dim, dtype, self as argument of a rule for aten.cumsum.default, got 'kernel'"
     )
     with scoped(), pytest.raises(InputError, match=re.escape(message)):
 
@@ -235,7 +234,7 @@ def test_a_rule_may_name_only_arguments_of_its_operator():
 
 @pytest.mark.parametrize("one", [aten.cumsum, "aten.cumsum.default", None])
 def test_a_rule_needs_an_overload(one):
-    with scoped(), pytest.raises(InputError, match=r"a rule must name overloads such as .* came: choose one of the"):
+    with scoped(), pytest.raises(InputError, match=r"expected overloads such as .* for a rule, got .*: choose one"):
         rule(one)(lambda: Pointwise())
 
 

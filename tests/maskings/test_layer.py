@@ -254,7 +254,7 @@ def test_until_runs_the_rest_as_an_ordinary_model():
     ("arguments", "message"),
     [
         ({"padding": "neighbour"}, "expected one of neighbor, zero, partial for padding, got 'neighbour': did"),
-        ({"threshold": 1.5}, "threshold must be a fraction from 0 to 1, but 1.5 came"),
+        ({"threshold": 1.5}, "expected a number from 0 to 1 for threshold, got 1.5"),
         ({"until": "layer9"}, "expected one of .* for until, got 'layer9'"),
     ],
 )
@@ -269,12 +269,12 @@ def test_a_model_that_is_none():
 
 
 def test_an_image_of_another_type_than_the_model():
-    with pytest.raises(InputError, match=r"image must be where the model is \(torch.float32 on cpu\)"):
+    with pytest.raises(InputError, match=r"expected torch.float32 on cpu, as the model's .*, got torch.float64"):
         LayerMask(SMALL)(torch.zeros(1, 3, 8, 8, dtype=torch.float64), torch.ones(1, 1, 8, 8))
 
 
 def test_shape_of_unsupported():
-    with pytest.raises(InputError, match=r"shape must be \(N, C, H, W\), but \(3, 8, 8\) came"):
+    with pytest.raises(InputError, match=r"expected \(N, C, H, W\) with positive sizes for shape, got \(3, 8, 8\)"):
         LayerMask(SMALL).unsupported((3, 8, 8))
 
 

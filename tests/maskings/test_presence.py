@@ -86,12 +86,12 @@ def test_image_that_is_no_tensor():
 
 
 def test_image_of_whole_numbers():
-    with pytest.raises(InputError, match=r"floating-point numbers, but torch.uint8 came: normalise it with Preprocess"):
+    with pytest.raises(InputError, match=r"a floating-point image, got torch.uint8: normalise it with Preprocess"):
         as_image(torch.zeros(1, 3, 4, 5, dtype=torch.uint8))
 
 
 def test_image_with_the_wrong_number_of_channels():
-    with pytest.raises(InputError, match=re.escape("of shape (N, 4, H, W) with no empty side, but 1x3x4x5 came")):
+    with pytest.raises(InputError, match=re.escape("expected a tensor (N, 4, H, W) for image, got (1, 3, 4, 5)")):
         as_image(torch.zeros(1, 3, 4, 5), channels=4)
 
 
@@ -112,7 +112,7 @@ def test_the_carrier_repeats_one_image():
 
 
 def test_a_carrier_without_presence():
-    with pytest.raises(InputError, match=re.escape("shape (N, 4, H, W) with no empty side, but 2x3x4x5 came")):
+    with pytest.raises(InputError, match=re.escape("expected a tensor (N, 4, H, W) for image, got (2, 3, 4, 5)")):
         split_presence(IMAGE)
     with pytest.raises(InputError, match=r"expected only 0 and 1 in presence, the last of 4 channels, got 0.25"):
         split_presence(torch.full((1, 4, 2, 2), 0.25))

@@ -60,21 +60,21 @@ def rule(*operators: Operator) -> Callable[[Rule], Rule]:
         names = tuple(inspect.signature(function).parameters)
         for one in operators:
             if not isinstance(one, torch._ops.OpOverload | types.BuiltinFunctionType):
-                raise InputError(
-                    f"a rule must name overloads such as torch.ops.aten.relu.default, but {one} came: "
-                    "choose one of the operator's overloads()."
+                raise InputError.expected(
+                    "overloads such as torch.ops.aten.relu.default for a rule", one, "choose one of its overloads()"
                 )
             if one in _rules:
-                raise InputError(
-                    f"an operator can have one rule, but {operator_name(one)} already has "
-                    f"{_rules[one][0].__name__}: replace it inside `with scoped():`."
+                raise InputError.expected(
+                    "an operator without a rule",
+                    f"{operator_name(one)}, which has {_rules[one][0].__name__}",
+                    "replace it inside `with scoped(operator):`",
                 )
             known = {"call", *(a.name for a in one._schema.arguments)} if hasattr(one, "_schema") else {"call"}
             unknown = [name for name in names if name not in known]
             if unknown:
-                raise InputError(
-                    f"a rule takes arguments of its operator, but {operator_name(one)} has no {unknown[0]!r}: "
-                    f"choose from {', '.join(sorted(known))}."
+                raise InputError.expected(
+                    f"one of {', '.join(sorted(known))} as argument of a rule for {operator_name(one)}",
+                    repr(unknown[0]),
                 )
         for one in operators:
             _rules[one] = (function, names)

@@ -68,9 +68,7 @@ class LayerMask(Masking):
     ) -> None:
         choose(padding, PADDINGS, "padding")
         if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
-            raise InputError(
-                f"threshold must be a fraction from 0 to 1, but {threshold!r} came: 0 asks for any present cell."
-            )
+            raise InputError.expected("a number from 0 to 1 for threshold", repr(threshold))
         settings = MaskingSettings(padding, pool_padding, float(threshold))
         super().__init__(model, _name(settings, until))
         if until is not None:
@@ -97,9 +95,7 @@ class LayerMask(Masking):
             []
         """
         if len(shape) != 4 or not all(isinstance(size, int) and size > 0 for size in shape):
-            raise InputError(
-                f"shape must be (N, C, H, W), but {tuple(shape)} came: give the shape of an image batch."
-            )
+            raise InputError.expected("(N, C, H, W) with positive sizes for shape", tuple(shape))
         like = first_parameter(self.model)
         image = torch.empty(tuple(shape), dtype=like.dtype, device="meta")
         with EXCLUSION.lock:
@@ -148,9 +144,10 @@ class LayerMask(Masking):
     def _check_model(self, image: Tensor) -> None:
         like = first_parameter(self.model, image)
         if like.device != image.device or like.dtype != image.dtype:
-            raise InputError(
-                f"image must be where the model is ({like.dtype} on {like.device}), but {image.dtype} on "
-                f"{image.device} came: convert it with image.to(...)."
+            raise InputError.expected(
+                f"{like.dtype} on {like.device}, as the model's parameters are, for image",
+                f"{image.dtype} on {image.device}",
+                "convert it with image.to(...)",
             )
 
     def _captured(self, image: Tensor, device: torch.device) -> Executor:
