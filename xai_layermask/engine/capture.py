@@ -11,7 +11,7 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from ..errors import CaptureError, reason
 from .constants import Constants, Read
 from .graph import Graph, Shape, tensors
+from .hooks import leave_out_observers, refuse_foreign
 from .lowering import lower
 
 __all__ = ["capture", "evaluating"]
@@ -48,10 +49,10 @@ def capture(
     Raises:
         CaptureError: If the model cannot be copied or captured; the message names the line of the model and the remedy.
     """
-    _refuse_foreign(model)
+    refuse_foreign(model)
     twin = evaluating(model)
     example = functools.partial(_example, shape, dtype, device, extra)
-    _leave_out_observers(twin, example(shape[0]))
+    leave_out_observers(twin, example(shape[0]))
     constants = Constants(model)
     constants.attach(twin)
     batch = torch.export.Dim("batch", min=1)
@@ -152,68 +153,6 @@ def _uncopyable(value: Any) -> Iterator[tuple[int, Any]]:
             copy.copy(value)
         except Exception:
             yield id(value), value
-
-
-# --- hooks ---
-
-
-def _refuse_foreign(model: nn.Module) -> None:
-    for path, module in model.named_modules():
-        for hook in _hooks(module):
-            if _home(hook).startswith("captum."):
-                raise CaptureError(
-                    f"expected a model without Captum's hooks, got one on {path or 'the model'}: a masked model runs "
-                    "its captured graph and calls no module, so layer attributions need the plain model."
-                )
-
-
-def _hooks(module: nn.Module) -> list[Callable[..., Any]]:
-    kinds = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks)
-    return [hook for kind in kinds for hook in kind.values()]
-
-
-def _home(hook: Any) -> str:
-    """The module that defines a hook, which may be a function, a method, a partial or a callable object."""
-    while isinstance(hook, functools.partial):
-        hook = hook.func
-    return str(getattr(hook, "__module__", None) or type(hook).__module__)
-
-
-def _leave_out_observers(twin: nn.Module, example: tuple[Tensor, ...]) -> None:
-    """Remove the hooks of a copy that change nothing, found by one run on real values."""
-    changes: dict[tuple[int, int], bool] = {}
-    places: list[tuple[dict[int, Any], int, Any]] = []
-    for module in twin.modules():
-        for hooks in (module._forward_hooks, module._forward_pre_hooks):
-            for key, hook in list(hooks.items()):
-                if not _home(hook).startswith("torch."):
-                    places.append((hooks, key, hook))
-                    hooks[key] = _watched(hook, changes, (id(hooks), key))
-    if not places:
-        return
-    try:
-        with torch.no_grad():
-            twin(*example)
-    except Exception:
-        changes = dict.fromkeys(((id(hooks), key) for hooks, key, _ in places), True)  # export will say what is wrong
-    for hooks, key, hook in places:
-        if changes.get((id(hooks), key)):
-            hooks[key] = hook
-        else:
-            del hooks[key]
-
-
-def _watched(hook: Callable[..., Any], changes: dict[tuple[int, int], bool], place: tuple[int, int]) -> Any:
-    @functools.wraps(hook)
-    def watched(*args: Any, **kwargs: Any) -> Any:
-        given = [one for one in torch.utils._pytree.tree_leaves((args[1:], kwargs)) if isinstance(one, Tensor)]
-        before = [one._version for one in given]
-        answer = hook(*args, **kwargs)
-        written = before != [one._version for one in given]
-        changes[place] = changes.get(place, False) or answer is not None or written
-        return answer
-
-    return watched
 
 
 # --- errors ---

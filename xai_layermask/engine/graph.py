@@ -20,6 +20,7 @@ from torch.utils import _pytree as pytree
 from ..errors import CaptureError
 from .alias import Aliases, is_in_place
 from .constants import Read
+from .hooks import forward_hooks
 
 __all__ = ["Graph", "Slot", "Step", "operator_name", "same", "tensors"]
 
@@ -122,7 +123,7 @@ class Graph:
         self._memory = Aliases(self._nodes)
         self._spec = exported.call_spec.out_spec
         self._modules, self._sizes = list(model.modules()), [tensor.shape for tensor in tensors(model)]
-        self._hooks, self._reads = list(hooks(model)), tuple(reads)
+        self._hooks, self._reads = list(forward_hooks(model)), tuple(reads)
         signature = exported.graph_signature
         # In functional form a graph also returns what the model writes to its input.
         returned = zip(signature.output_specs, self._nodes[-1].args[0], strict=True)
@@ -154,7 +155,7 @@ class Graph:
         """Whether the model still has the modules, hooks, tensor shapes and constants that were captured."""
         return (
             same(model.modules(), self._modules)
-            and same(hooks(model), self._hooks)
+            and same(forward_hooks(model), self._hooks)
             and [tensor.shape for tensor in tensors(model)] == self._sizes
             and all(read.holds() for read in self._reads)
         )
@@ -291,12 +292,6 @@ def tensors(model: nn.Module) -> Iterable[Tensor]:
     for module in model.modules():
         for held in (module._parameters, module._buffers):
             yield from (tensor for tensor in held.values() if tensor is not None)
-
-
-def hooks(model: nn.Module) -> Iterable[object]:
-    """The forward hooks of a model, which may change what it computes."""
-    for module in model.modules():
-        yield from (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
 
 
 def same(now: Iterable[object], before: Iterable[object]) -> bool:
