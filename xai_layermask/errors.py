@@ -101,7 +101,7 @@ def check_integer(
         ...
         xai_layermask.errors.InputError: expected an integer of at least 1 or 'auto' for batch_size, got 0.5
     """
-    if isinstance(value, Integral) and not isinstance(value, bool):
+    if not isinstance(value, bool) and isinstance(value, Integral):
         number = int(value)
         if (least is None or number >= least) and (most is None or number <= most):
             return number
@@ -132,7 +132,7 @@ def check_number(
         ...
         xai_layermask.errors.InputError: expected a number above 0 for kernel_width, got 0
     """
-    if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value):
+    if not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value):
         number = float(value)
         low = (least is None or number >= least) and (above is None or number > above)
         if low and (most is None or number <= most):

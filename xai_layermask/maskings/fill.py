@@ -53,6 +53,7 @@ class Fill(Masking):
     """
 
     takes_preprocess = True
+    preprocess: Preprocess
 
     def __init__(
         self,
