@@ -1,0 +1,239 @@
+"""Which architectures can be masked, and whether the invariants hold for them: `python docs/zoo.py [NAME ...]`.
+
+Every classification architecture of torchvision and at least one model of every module of timm, with random weights,
+small images and, where the constructor allows, fewer blocks. Each one is a line of JSON in `--results`; a run goes on
+where the last one stopped. `--page FILE` writes the page of the documentation from the results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor, nn
+from zoo_models import TIMM, TORCHVISION, Case
+
+from xai_layermask import LayerMask
+from xai_layermask.engine.runtime import first_parameter
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from fuzz.checks import copied, shifted
+from fuzz.poison import poisoned
+
+BATCH, SHIFT = 8, 5.0
+
+
+def cases() -> Iterator[Case]:
+    """All architectures; every module of timm must be among them."""
+    import torchvision
+    from timm.models import list_modules
+
+    names = torchvision.models.list_models(module=torchvision.models)
+    yield from (Case("torchvision", "", name, *TORCHVISION.get(name, (64, {}))) for name in names)
+    missing = set(list_modules()) - {module for module, *_ in TIMM}
+    if missing:
+        raise LookupError(f"expected a model of every timm module, got none of {', '.join(sorted(missing))}")
+    yield from (Case("timm", *one) for one in TIMM)
+
+
+def build(case: Case) -> nn.Module:
+    """The network, in evaluation mode, with weights and statistics that let every part of it matter."""
+    torch.manual_seed(0)
+    if case.library == "torchvision":
+        import torchvision
+
+        model = torchvision.models.get_model(case.name, weights=None, **case.options)
+    else:
+        import timm
+
+        model = timm.create_model(case.name, **case.options)
+    for parameter in model.parameters():
+        # Scales that begin at 1, and gates, biases and branches that begin at 0 or near it.
+        if parameter.numel() > 1 and parameter.min() == parameter.max():
+            low, high = (0.5, 1.5) if parameter.flatten()[0] > 0.5 else (-0.2, 0.4)
+            nn.init.uniform_(parameter, low, high)
+    _calibrate(model, case.side)
+    return model.eval()
+
+
+def _calibrate(model: nn.Module, side: int) -> None:
+    """Give batch norms the statistics of noise."""
+    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d | nn.BatchNorm1d)]
+    model.eval()
+    for norm in norms:
+        norm.train().momentum = None
+    with torch.no_grad():
+        model(torch.randn(8, 3, side, side))
+    for norm in norms:
+        norm.eval()
+        norm.running_var.clamp_(min=0.1 * norm.running_var.mean().item() + 1e-3)
+
+
+def check(case: Case) -> dict[str, Any]:
+    """Everything that is known about an architecture after a few runs."""
+    found: dict[str, Any] = {"library": case.library, "module": case.module, "name": case.name, "side": case.side}
+    found["options"] = {key: value for key, value in case.options.items() if key not in ("img_size", "init_weights")}
+    try:
+        model = build(case)
+        masked, moved = LayerMask(model), LayerMask(model)
+        found["parameters"] = sum(parameter.numel() for parameter in model.parameters())
+        exports: list[Any] = []
+        with mock.patch.object(torch.export, "export", _remembering(exports)):
+            refusals = Counter((one[0], one.reason) for one in masked.unsupported((BATCH, 3, case.side, case.side)))
+            found["refused"] = [[operator, reason, count] for (operator, reason), count in refusals.items()]
+            if not refusals:
+                x = torch.randn(BATCH, 3, case.side, case.side).to(first_parameter(model).dtype)
+                with torch.no_grad():
+                    found |= _invariants(masked, moved, x, exports)
+    except Exception as error:
+        found["error"] = f"{type(error).__name__}: {error}"[:500]
+    return found
+
+
+def _remembering(exports: list[Any]) -> Any:
+    """`torch.export.export` that keeps a copy of what it made; the second time it adds a constant to the image."""
+    export = torch.export.export
+
+    def once(*args: Any, **kwargs: Any) -> Any:
+        if not exports:
+            exported = export(*args, **kwargs)
+            exports.append(copied(exported))
+            return exported
+        return shifted(exports[0], -SHIFT)
+
+    return once
+
+
+def _invariants(masked: LayerMask, moved: LayerMask, x: Tensor, exports: list[Any]) -> dict[str, Any]:
+    patches = torch.rand(BATCH, 1, -(-x.shape[2] // 16), -(-x.shape[3] // 16)) < 0.5
+    presence = patches.repeat_interleave(16, 2).repeat_interleave(16, 3)[:, :, : x.shape[2], : x.shape[3]]
+    everything = torch.ones_like(presence)
+    whole, answer = masked.model(x), masked(x, presence)
+    found: dict[str, Any] = {"moves": _difference(answer, whole)}
+    found["present"] = _difference(masked(x, everything), whole)
+    hidden = torch.where(presence, x, torch.nan)
+    found["pixels"] = torch.equal(masked(hidden, presence), answer)
+    found["nothing"] = bool(masked(x, ~everything).isfinite().all())
+    found["poison"] = []
+    for number in (float("nan"), 1e4):
+        with poisoned(number):
+            found["poison"].append(_difference(masked(x, presence), answer))
+    found["shift"] = _difference(moved(x + SHIFT, presence), answer)
+    times: dict[str, list[float]] = {"plain": [], "masked": []}
+    for _ in range(5):
+        for name, run in (("plain", lambda: masked.model(x)), ("masked", lambda: masked(x, presence))):
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+    return found | {name: min(seconds) for name, seconds in times.items()}
+
+
+def _difference(a: Any, b: Any) -> float:
+    """The largest difference of two answers over the largest entry of the second; nan where one is not finite."""
+    a, b = (torch.cat([leaf.flatten().double() for leaf in _leaves(one)]) for one in (a, b))
+    return ((a - b).abs().max() / b.abs().max()).item()
+
+
+def _leaves(answer: Any) -> list[Tensor]:
+    return [leaf for leaf in torch.utils._pytree.tree_leaves(answer) if isinstance(leaf, Tensor)]
+
+
+# --- the page ---
+
+_HEAD = """# Architectures
+
+Every classification architecture of torchvision and at least one model of every module of timm, with random weights.
+This page is made by `python docs/zoo.py --page docs/zoo.md`.
+
+`unsupported` says before anything runs whether a model can be masked. For each one that can, with {batch} images of
+which half of the 16 x 16 patches are absent:
+
+- **all present**: the largest difference between the masked answer with everything present and the model's own, over
+  the largest logit.
+- **pixels**: NaN at absent pixels changes no bit of the answer.
+- **poison**: the largest change of the answer if NaN or 10,000 is written at every absent cell after every operator.
+- **shift**: the largest change of the answer if the image is shifted by {shift:g}, and a first layer shifts it back.
+- **nothing**: with nothing present the answer is finite.
+- **cost**: time of a masked run over a plain one, one thread, the least of five runs each. Images of this size are all
+  borders; see [](speed.md) for the size that networks are made for.
+
+{summary}
+
+| architecture | timm module | image | masked | all present | pixels | poison | shift | nothing | cost |
+| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+def page(results: list[dict[str, Any]]) -> str:
+    """The page of the documentation."""
+    modules = {one["module"] for one in results if one["library"] == "timm"}
+    masked = {one["module"] for one in results if one["library"] == "timm" and _is_masked(one)}
+    vision = [one for one in results if one["library"] == "torchvision"]
+    summary = (
+        f"With torch {_version('torch')}, {sum(map(_is_masked, vision))} of the {len(vision)} architectures of "
+        f"torchvision {_version('torchvision')} can be masked, and models of {len(masked)} of the {len(modules)} "
+        f"modules of timm {_version('timm')}."
+    )
+    head = _HEAD.format(batch=BATCH, shift=SHIFT, summary=summary)
+    return head + "\n".join("| " + " | ".join(_row(one)) + " |" for one in results) + "\n"
+
+
+def _is_masked(one: dict[str, Any]) -> bool:
+    return not one.get("refused") and "error" not in one
+
+
+def _version(name: str) -> str:
+    return __import__(name).__version__.split("+")[0]
+
+
+def _row(one: dict[str, Any]) -> list[str]:
+    options = ", ".join(f"{key}={value}" for key, value in one["options"].items()).replace("[", "(").replace("]", ")")
+    name = f"{one['name']}{f' ({options})' if options else ''}"
+    head = [name, one["module"], str(one["side"])]
+    if "error" in one:
+        return [*head, one["error"].replace("|", "/").replace("\n", " "), *[""] * 6]
+    if one["refused"]:
+        reasons = "; ".join(f"{operator}: {reason}" for operator, reason, _ in one["refused"])
+        return [*head, f"refused: {reasons}", *[""] * 6]
+    yes = {True: "yes", False: "**no**"}
+    poison = max(one["poison"], key=lambda number: float("inf") if number != number else number)
+    numbers = (one["present"], poison, one["shift"])
+    present, moved, shift = (f"{number:.0e}" if number else "0" for number in numbers)
+    cost = f"{one['masked'] / one['plain']:.1f}"
+    return [*head, "yes", present, yes[one["pixels"]], moved, shift, yes[one["nothing"]], cost]
+
+
+def main() -> None:
+    """Check the architectures that are named, or all, and write the page if told so."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--results", type=Path, default=Path("zoo.jsonl"))
+    parser.add_argument("--page", type=Path)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    lines = args.results.read_text("utf-8").splitlines() if args.results.exists() else []
+    done = {(one["library"], one["name"]): one for one in map(json.loads, lines)}
+    order = [(case.library, case.name) for case in cases()]
+    for case in cases():
+        if (case.library, case.name) in done or (args.names and not {case.name, case.module} & set(args.names)):
+            continue
+        one = done[case.library, case.name] = check(case)
+        with args.results.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(one) + "\n")
+    if args.page is not None:
+        args.page.write_text(page([done[key] for key in order if key in done]), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
