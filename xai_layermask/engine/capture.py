@@ -80,7 +80,8 @@ def _functional(
     """
     if not Graph(exported, model, reads).hidden_writes():
         return exported
-    return exported.run_decompositions({torch.ops.aten.copy.default: _copy})
+    functional: torch.export.ExportedProgram = exported.run_decompositions({torch.ops.aten.copy.default: _copy})
+    return functional
 
 
 def _copy(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:

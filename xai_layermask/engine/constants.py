@@ -65,7 +65,7 @@ class Constants(TorchFunctionMode):
         def known(*args: Any, **kwargs: Any) -> Any:
             # While it is traced, the copy holds parameters without values, which are new for every trace.
             self._known = {
-                id(tensor): (tensor, functools.partial(_look_up, self._model, name), True)
+                id(tensor): (tensor, _looked_up(self._model, name), True)
                 for name, tensor in (*_named(twin, "named_parameters"), *_named(twin, "named_buffers"))
             }
             self._held = frozenset(self._known)
@@ -73,7 +73,7 @@ class Constants(TorchFunctionMode):
             with self:
                 return forward(*args, **kwargs)
 
-        twin.forward = known  # type: ignore[method-assign]
+        twin.forward = known
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
@@ -89,10 +89,11 @@ class Constants(TorchFunctionMode):
         if in_place or name == "__setitem__" or any(leaf is out for leaf in leaves if isinstance(leaf, Tensor)):
             # Views of the written memory change as well: forget every computed value.
             self._known = {key: self._known[key] for key in self._held}
-        elif isinstance(out, Tensor) and None not in known and not any(word in name for word in _RANDOM):
-            sources = [value for value, _ in known if value is not None]  # type: ignore[misc]
-            compute = functools.partial(_computed, func, sources, spec)
-            self._known[id(out)] = (out, compute, any(varies for _, varies in known))  # type: ignore[misc]
+        elif isinstance(out, Tensor) and not any(word in name for word in _RANDOM):
+            sources = [one for one in known if one is not None]
+            if len(sources) == len(known):
+                compute = functools.partial(_computed, func, [value for value, _ in sources], spec)
+                self._known[id(out)] = (out, compute, any(varies for _, varies in sources))
         return out
 
     def _read(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -127,10 +128,9 @@ def _computed(func: Callable[..., Any], sources: Sequence[_Value], spec: Any, do
     return func(*args, **kwargs)
 
 
-def _look_up(model: nn.Module, name: str, _: dict[int, Any]) -> Tensor:
+def _looked_up(model: nn.Module, name: str) -> _Value:
     parent, _, leaf = name.rpartition(".")
-    tensor: Tensor = getattr(model.get_submodule(parent), leaf)
-    return tensor
+    return lambda _: getattr(model.get_submodule(parent), leaf)
 
 
 def _named(model: nn.Module, kind: str) -> list[tuple[str, Tensor]]:

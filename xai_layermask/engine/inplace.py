@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from .graph import Operator, Step
 from .memory import Memory
@@ -56,7 +55,7 @@ class Writer:
     def __init__(self, step: Step, places: Sequence[int]) -> None:
         self._step, self._places, self._operator = step, tuple(places), _WRITERS[step.operator]
 
-    def __call__(self, values: Mapping[int, Any], memory: Memory) -> Tensor | None:
+    def __call__(self, values: dict[int, Any], memory: Memory) -> Any:
         """The step's value in the memory of one of its inputs; None where no input owns its memory."""
         given = [values[index] for index in self._step.inputs]
         for place in self._places:

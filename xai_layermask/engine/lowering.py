@@ -44,7 +44,7 @@ def _inline(module: fx.GraphModule, graph: fx.Graph) -> bool:
     for call in calls:
         settings = call.args[: _NESTED[call.target.__name__]]
         nested, *operands = call.args[len(settings) :]
-        inner = module.get_submodule(nested.target)
+        inner: Any = module.get_submodule(nested.target)
         places = [node for node in inner.graph.nodes if node.op == "placeholder"]
         known: dict[fx.Node, Any] = dict(zip(places, operands, strict=True))
         with graph.inserting_before(call):
@@ -75,14 +75,16 @@ class Tracer(GraphAppendingTracer):
     def create_node(self, *args: Any, **kwargs: Any) -> fx.Node:
         node = super().create_node(*args, **kwargs)
         fakes = map_arg((node.args, node.kwargs), lambda one: one.meta["val"])
-        node.meta = {**self._origin, "val": node.target(*fakes[0], **fakes[1])}
+        operator: Any = node.target
+        node.meta = {**self._origin, "val": operator(*fakes[0], **fakes[1])}
         return node
 
 
 def _replace(node: fx.Node, function: Callable[..., Any]) -> None:
     tracer = Tracer(node)
     with node.graph.inserting_before(node):
-        args, kwargs = map_arg((node.args, node.kwargs), lambda one: fx.Proxy(one, tracer))
+        proxy: Any = lambda one: fx.Proxy(one, tracer)  # noqa: E731
+        args, kwargs = map_arg((node.args, node.kwargs), proxy)
         result = function(*args, **kwargs)
     if isinstance(result, fx.Proxy):
         node.replace_all_uses_with(result.node)

@@ -134,8 +134,12 @@ def conv_transpose2d(call: Call, stride: Any, padding: Any, dilation: Any) -> Ma
 
 
 @rule(aten.convolution.default)
-def convolution(call: Call, stride: Any, padding: Any, dilation: Any, transposed: bool) -> MaskedOperator | str:
-    return (conv_transpose2d if transposed else conv2d)(call, stride, padding, dilation)
+def convolution(
+    call: Call, stride: Any, padding: Any, dilation: Any, transposed: bool
+) -> MaskedOperator | str | None:
+    if transposed:
+        return conv_transpose2d(call, stride, padding, dilation)
+    return conv2d(call, stride, padding, dilation)
 
 
 @rule(aten.im2col.default)

@@ -105,8 +105,9 @@ def _expanded(cells: Found, shape: Shape) -> Found:
 
 
 def _one_channel(cells: Found, inside: Found) -> Found:
-    both = isinstance(cells, PresenceMask) and isinstance(inside, PresenceMask)
-    return cells.one_channel(inside) if both else cells
+    if isinstance(cells, PresenceMask) and isinstance(inside, PresenceMask):
+        return cells.one_channel(inside)
+    return cells
 
 
 @dataclass(frozen=True)

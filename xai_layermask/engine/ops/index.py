@@ -55,5 +55,5 @@ class Stack(MaskedOperator):
             # Along the batch each one keeps its own presence: they may come from different images.
             one = joint.mask.new_ones(())
             masks = [cells.mask if isinstance(cells, PresenceMask) else one for cells in call.found]
-            return PresenceMask(torch.stack(torch.broadcast_tensors(*masks)))
+            return PresenceMask(torch.stack(torch.broadcast_tensors(*masks)))  # type: ignore[no-untyped-call]
         return joint.cached(("stack", dim), lambda: PresenceMask(joint.mask.unsqueeze(dim)))

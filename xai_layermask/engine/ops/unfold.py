@@ -69,7 +69,8 @@ class Fold(MaskedOperator):
         kernel = call.step.arguments["kernel_size"]
         entries = call.shapes[0][-2] if mask.shape[-2] > 1 else kernel[0] * kernel[1]
         columns = mask.expand(-1, entries, call.shapes[0][-1]).float()
-        return call.step({call.step.inputs[0]: columns})
+        summed: Tensor = call.step({call.step.inputs[0]: columns})
+        return summed
 
     def value(self, call: Call, values: list[Any]) -> Any:
         cells = call.with_borders()

@@ -183,7 +183,7 @@ class Scatter(MaskedOperator):
             return joined(pairs)
         one = pairs[0][0].mask.new_ones([1] * rank)
         masks = [one if cells is None else cells.mask for cells in found[0]]
-        sizes = list(torch.broadcast_shapes(*(mask.narrow(dim, 0, 1).shape for mask in masks)))
+        sizes = list(torch.broadcast_shapes(*(mask.narrow(dim, 0, 1).shape for mask in masks)))  # type: ignore[no-untyped-call]
         sizes[dim] = whole[dim]
         base = masks[0].expand(sizes)
         sizes[dim] = 1 if picked else part[dim]
