@@ -44,6 +44,7 @@ class Interpreter:
 
     Attributes:
         weights: Parameters and buffers by name, in double precision.
+        dtype: The model's own floating-point type, whose smallest step some operators take as a default.
     """
 
     def __init__(self, exported: torch.export.ExportedProgram) -> None:
@@ -59,7 +60,8 @@ class Interpreter:
             self._held[place] = (constants, name)
         self._answers: dict[tuple[str, Any], bool] = {}
         self._recording = True
-        size = next(n for n in self._nodes if n.op == "placeholder" and n.name not in self._held).meta["val"].shape
+        image = next(n for n in self._nodes if n.op == "placeholder" and n.name not in self._held).meta["val"]
+        self.dtype, size = image.dtype, image.shape
         draw = torch.Generator().manual_seed(7)
         probes = _probes(*size[2:], draw)
         batch = size[0] if isinstance(size[0], int) else len(probes)

@@ -265,7 +265,9 @@ def avg_pool3d(run: Any, node: fx.Node, given: Given) -> Any:
     y = call(node, given)
     state = m.state
     for dim, size in zip((-3, -2, -1), kernel, strict=True):
-        if size > 1 and run.varies(node, "in", m.state, m.x.dim() + dim):
+        if size == 1:
+            continue
+        if run.varies(node, "in", m.state, m.x.dim() + dim):
             raise NotImplementedError("windows of three dimensions over positions")
         state = state.narrow(dim, 0, 1).repeat_interleave(y.shape[dim], dim)
     return masked(y, state)
@@ -547,7 +549,7 @@ def layer_norm(run: Any, node: fx.Node, given: Given) -> Any:
 def rms_norm(run: Any, node: fx.Node, given: Given) -> Any:
     m = given["input"]
     dims = tuple(range(m.x.dim() - len(given["normalized_shape"]), m.x.dim()))
-    eps = torch.finfo(torch.float32).eps if given["eps"] is None else given["eps"]
+    eps = torch.finfo(run.dtype).eps if given["eps"] is None else given["eps"]
     y = m.zeroed() / (mean_seen(Masked(m.zeroed().square(), m.state), dims) + eps).sqrt()
     return masked(y if given["weight"] is None else y * given["weight"], m.state)
 
