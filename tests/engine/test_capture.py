@@ -294,3 +294,11 @@ def test_an_evaluating_twin_shares_every_tensor():
     assert same(tensors(model), tensors(twin))
     assert not any(module.training for module in twin.modules())
     assert all(module.training for module in model.modules())
+
+
+def test_tensors_that_forward_makes_are_no_change_of_state():
+    """Export records `detach_` on them, which is in place but writes no value."""
+    plain, x = network(), image()
+    scale = [1.0, 2.0, 3.0]
+    found = LayerMask(Function(lambda x, net: net(x * torch.tensor(scale).view(1, 3, 1, 1)), plain))(x, HALF)
+    torch.testing.assert_close(found, LayerMask(plain)(x * torch.tensor(scale).view(1, 3, 1, 1), HALF))

@@ -64,13 +64,13 @@ def test_the_checks_pass_on_a_small_network():
 
 
 def test_an_engine_that_does_not_fill_is_found():
-    found = failing(fill_rings=lambda x, geometry: x)
+    found = failing(fill_rings=lambda x, geometry, in_place: x)
     assert {"literal", "poison", "shift"} <= found
 
 
 def test_an_engine_that_fills_with_a_little_too_much_is_found():
     fill = executor.fill_rings
-    assert "literal" in failing(fill_rings=lambda x, geometry: fill(x, geometry) * (1 + 1e-6))
+    assert "literal" in failing(fill_rings=lambda x, *rest: fill(x, *rest) * (1 + 1e-6))
 
 
 def test_a_presence_is_of_the_asked_kind():

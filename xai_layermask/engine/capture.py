@@ -92,7 +92,11 @@ def _copy(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
 def _export(twin: nn.Module, example: tuple[Tensor, ...], sizes: Any) -> torch.export.ExportedProgram:
     with warnings.catch_warnings(), torch.no_grad(), _quiet():
         warnings.simplefilter("ignore")
-        return torch.export.export(twin, example, dynamic_shapes=sizes, strict=False)
+        exported = torch.export.export(twin, example, dynamic_shapes=sizes, strict=False)
+    for node in exported.graph.nodes:
+        if node.target is torch.ops.aten.detach_.default:  # in place, but it writes no value
+            node.target = torch.ops.aten.detach.default
+    return exported
 
 
 def _example(

@@ -145,7 +145,7 @@ class Border(MaskedOperator):
         channels = 1 if rank == 4 and sizes[1] == 1 else rank - 1
         for i in range(0, len(self.pad), 2):
             dim = rank - 1 - i // 2
-            if any(self.pad[i : i + 2]) and dim != channels:
+            if any(self.pad[i : i + 2]) and dim != channels and (rank < 5 or dim >= rank - 2):
                 sizes[dim] = shape[dim]
         if sizes == list(cells.mask.shape):
             return cells
