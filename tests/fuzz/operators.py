@@ -130,7 +130,7 @@ def window(
     state = torch.where(inside == 0, BORDER, torch.where(enough, PRESENT, ABSENT))
     if partial and not largest:
         shift = 0.0 if bias is None else bias.view(-1, 1, 1)
-        scaled = (y - shift) * (inside / present.clamp(min=1)) + shift
+        scaled = (y - shift) * (inside.double() / present.clamp(min=1)) + shift
         y = torch.where(state == PRESENT, scaled, y)
     y = torch.where(state == ABSENT, 0.0, y)  # no -inf there: gradients of what follows are NaN otherwise
     return masked(y, state) if rest is None else (masked(y, state), *rest)

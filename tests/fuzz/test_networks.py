@@ -15,18 +15,8 @@ from .networks import Network, draw_network
 #: Networks, and for each of them settings with images and presences of their own.
 NETWORKS, TRIALS = 200, 3
 
-#: Seeds that fail until the bugs that they show are mended.
-PENDING = {
-    3, 10, 16, 27, 29, 37, 42, 47, 49, 63, 79, 96, 113, 115, 119, 121, 125, 126, 133, 136, 144, 146, 152, 170,
-    172, 173, 176, 183, 186, 187, 191, 195, 196, 197, 198,
-}  # fmt: skip
 
-
-def _marked(seed):
-    return pytest.param(seed, marks=pytest.mark.xfail(strict=False)) if seed in PENDING else seed
-
-
-@pytest.mark.parametrize("seed", [_marked(seed) for seed in range(NETWORKS)])
+@pytest.mark.parametrize("seed", range(NETWORKS))
 def test_layer_masking_of_a_random_network(seed):
     network = draw_network(seed)
     report = check(network, TRIALS)
