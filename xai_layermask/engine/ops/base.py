@@ -127,7 +127,7 @@ class MaskedOperator:
     any_masked: ClassVar[bool] = False
     #: Cells of maps `(N, C, H, W)` are read by their place: presence that is the same along H or W comes at full size.
     reads_maps: ClassVar[bool] = False
-    #: Presence of a map comes as one channel: what is absent in some channel is absent.
+    #: Whether its maps have one channel of presence, in which a cell is present if it is present in every channel.
     takes_positions: ClassVar[bool] = False
 
     def prepared(self, call: Call) -> Call:
