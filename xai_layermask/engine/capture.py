@@ -27,9 +27,7 @@ from .lowering import lower
 __all__ = ["capture", "evaluating"]
 
 
-def capture(
-    model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device, extra: Sequence[Tensor] = ()
-) -> Graph:
+def capture(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device) -> Graph:
     """Capture what a model does in evaluation mode with images of one shape.
 
     A structural copy that shares every parameter and buffer is captured; the model itself is not touched. Forward hooks
@@ -41,7 +39,6 @@ def capture(
         shape: `(N, C, H, W)`. The graph takes any batch size unless the model insists on one.
         dtype: Floating-point type of the image.
         device: Where the model lives.
-        extra: Further inputs of the model; those whose first size is N are batched with the image.
 
     Returns:
         The graph.
@@ -51,14 +48,13 @@ def capture(
     """
     refuse_foreign(model)
     twin = evaluating(model)
-    example = functools.partial(_example, shape, dtype, device, extra)
+    example = functools.partial(_example, shape, dtype, device)
     leave_out_observers(twin, example(shape[0]))
     constants = Constants(model)
     constants.attach(twin)
     batch = torch.export.Dim("batch", min=1)
-    dynamic = tuple({0: batch} if _is_batched(one, shape) else None for one in extra)
     try:
-        exported = _export(twin, example(max(shape[0], 2)), ({0: batch}, *dynamic))
+        exported = _export(twin, example(max(shape[0], 2)), ({0: batch},))
     except Exception as failure:
         try:
             exported = _export(twin, example(shape[0]), None)
@@ -99,16 +95,8 @@ def _export(twin: nn.Module, example: tuple[Tensor, ...], sizes: Any) -> torch.e
     return exported
 
 
-def _example(
-    shape: Shape, dtype: torch.dtype, device: torch.device, extra: Sequence[Tensor], batch: int
-) -> tuple[Tensor, ...]:
-    image = torch.zeros(batch, *shape[1:], dtype=dtype, device=device)
-    rows = [one[:1].repeat(batch, *[1] * (one.dim() - 1)) if _is_batched(one, shape) else one for one in extra]
-    return (image, *rows)
-
-
-def _is_batched(tensor: Tensor, shape: Shape) -> bool:
-    return tensor.dim() > 0 and tensor.shape[0] == shape[0]
+def _example(shape: Shape, dtype: torch.dtype, device: torch.device, batch: int) -> tuple[Tensor]:
+    return (torch.zeros(batch, *shape[1:], dtype=dtype, device=device),)
 
 
 # --- the copy ---

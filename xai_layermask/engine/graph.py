@@ -111,7 +111,6 @@ class Graph:
 
     Attributes:
         image: The number of the image's value.
-        inputs: The numbers of all inputs, the image first.
         batch: The batch size that the graph is bound to; None if it takes any.
     """
 
@@ -143,8 +142,7 @@ class Graph:
                 self._constants.append((self._number[node], constant))
             else:
                 images.append(node)
-        self.inputs: tuple[int, ...] = tuple(self._number[node] for node in images)
-        self.image = self.inputs[0]
+        self.image = self._number[images[0]]
         size = images[0].meta["val"].shape[0]
         self._symbol = None if isinstance(size, int) else size.node.expr
         self.batch: int | None = int(size) if self._symbol is None else None
