@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from fuzz.checks import copied, shifted
 from fuzz.poison import poisoned
 
-BATCH, SHIFT = 8, 5.0
+BATCH, SHIFT, ROUNDS = 2, 5.0, 3
 
 
 def cases() -> Iterator[Case]:
@@ -130,7 +130,7 @@ def _invariants(masked: LayerMask, moved: LayerMask, x: Tensor, exports: list[An
             found["poison"].append(_difference(masked(x, presence), answer))
     found["shift"] = _difference(moved(x + SHIFT, presence), answer)
     times: dict[str, list[float]] = {"plain": [], "masked": []}
-    for _ in range(5):
+    for _ in range(ROUNDS):
         for name, run in (("plain", lambda: masked.model(x)), ("masked", lambda: masked(x, presence))):
             start = time.perf_counter()
             run()
@@ -164,7 +164,7 @@ which half of the 16 x 16 patches are absent:
 - **poison**: the largest change of the answer if NaN or 10,000 is written at every absent cell after every operator.
 - **shift**: the largest change of the answer if the image is shifted by {shift:g}, and a first layer shifts it back.
 - **nothing**: with nothing present the answer is finite.
-- **cost**: time of a masked run over a plain one, one thread, the least of five runs each. Images of this size are all
+- **cost**: time of a masked run over a plain one, one thread, the least of {rounds} runs each. Images of this size are all
   borders; see [](speed.md) for the size that networks are made for.
 
 {summary}
@@ -184,7 +184,7 @@ def page(results: list[dict[str, Any]]) -> str:
         f"torchvision {_version('torchvision')} can be masked, and models of {len(masked)} of the {len(modules)} "
         f"modules of timm {_version('timm')}."
     )
-    head = _HEAD.format(batch=BATCH, shift=SHIFT, summary=summary)
+    head = _HEAD.format(batch=BATCH, shift=SHIFT, rounds=ROUNDS, summary=summary)
     return head + "\n".join("| " + " | ".join(_row(one)) + " |" for one in results) + "\n"
 
 

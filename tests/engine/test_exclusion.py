@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 
 import pytest
 import torch
 from torch import nn
 
-from xai_layermask import LayerMask
-from xai_layermask.engine.exclusion import Exclusion
+from xai_layermask import Fill, LayerMask
+from xai_layermask.engine.exclusion import EXCLUSION, Exclusion
 
 
 def entered(context, leave):
@@ -55,7 +56,7 @@ def test_a_waiting_capture_goes_before_new_passes():
     one, inside = entered(exclusion.running, leave)
     inside.wait(10)
     capture, captured = entered(exclusion.capturing, leave)
-    while not exclusion._captures:
+    while not exclusion._waiting:
         pass
     late, inside = entered(exclusion.running, leave)
     assert not inside.wait(0.2)
@@ -64,6 +65,106 @@ def test_a_waiting_capture_goes_before_new_passes():
     for thread in (one, capture, late):
         thread.join(10)
     assert captured.is_set() and inside.is_set()
+
+
+def test_captures_inside_runs_do_not_wait_for_each_other():
+    """Two threads run a model and capture another inside, while a third only captures."""
+    exclusion, met = Exclusion(), threading.Barrier(3)
+    captures, together = [], []
+
+    def capture():
+        with exclusion.capturing():
+            captures.append(1)
+            together.append(len(captures))
+            captures.pop()
+
+    def nested():
+        with exclusion.running():
+            met.wait(10)
+            capture()
+            with exclusion.running():
+                pass
+            capture()
+
+    def alone():
+        met.wait(10)
+        capture()
+
+    threads = [threading.Thread(target=target, daemon=True) for target in (nested, nested, alone)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert together == [1] * 5
+    assert exclusion._runs == exclusion._waiting == 0
+
+
+def test_a_suspended_run_counts_again_after_its_capture():
+    exclusion, leave = Exclusion(), threading.Event()
+
+    @contextlib.contextmanager
+    def both():
+        with exclusion.running():
+            with exclusion.capturing():
+                pass
+            yield
+
+    one, inside = entered(both, leave)
+    assert inside.wait(10)
+    other, inside = entered(exclusion.capturing, leave)
+    assert not inside.wait(0.2)
+    leave.set()
+    assert inside.wait(10)
+    one.join()
+    other.join()
+
+
+def test_a_masking_inside_a_masked_model_while_a_third_is_captured():
+    """A grey masking runs its model, and a LayerMask in it captures another; meanwhile a third one wants to capture."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    reached, waits = threading.Event(), threading.Event()
+
+    class Outer(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = LayerMask(net)
+
+        def forward(self, x):
+            reached.set()
+            waits.wait(10)
+            return self.inner(x, torch.ones(len(x), 1, *x.shape[2:]))
+
+    answers = []
+    image = torch.randn(1, 3, 8, 8)
+    outer = Fill(Outer().eval(), "grey")
+    run = threading.Thread(target=lambda: answers.append(outer(image)), daemon=True)
+    other = threading.Thread(target=lambda: LayerMask(net).unsupported((1, 3, 9, 9)), daemon=True)
+    run.start()
+    assert reached.wait(10)
+    other.start()
+    while not EXCLUSION._waiting:
+        pass
+    waits.set()
+    run.join(60)
+    other.join(60)
+    assert not run.is_alive() and not other.is_alive()
+    torch.testing.assert_close(answers[0], net(image))
+
+
+@pytest.mark.filterwarnings("ignore:TF32")
+def test_gradients_during_a_capture_differ_by_rounding_alone():
+    """A backward pass is not excluded: with the switches of a capture it may take other kernels."""
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 8, 3)).eval()
+    found = []
+    for enabled in (True, False):
+        image = torch.ones(2, 3, 24, 24, requires_grad=True)
+        answer = LayerMask(net)(image, torch.arange(24 * 24).view(24, 24) % 5 > 1).sum()
+        with torch.backends.mkldnn.flags(enabled=enabled):
+            found.append(torch.autograd.grad(answer, image)[0])
+    torch.testing.assert_close(*found)
 
 
 def test_a_model_answers_alike_while_another_is_captured():

@@ -144,8 +144,8 @@ class Counting(nn.Module):
 def test_models_that_change_their_own_state(how):
     model = Counting(how)
     message = (
-        r"the model must not change its own state when it answers, but aten\.\w+\.\w+ in the model writes to a "
-        "parameter or buffer: make its evaluation mode free of side effects"
+        "expected a model that does not change its state in evaluation mode, got a write to a parameter or buffer by "
+        r"aten\.\w+\.\w+ in the model: write to a copy"
     )
     with pytest.raises(CaptureError, match=message):
         LayerMask(model)(torch.zeros(SHAPE), torch.ones(1, 1, 8, 8))

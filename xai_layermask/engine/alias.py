@@ -32,8 +32,11 @@ class Aliases:
         """The value whose memory a value may lie in; itself where it has its own."""
         return self._owner[node]
 
-    def is_read_again(self, writer: fx.Node) -> bool:
-        """Whether memory that an in-place operator writes is read later under another name."""
+    def hidden_writes(self) -> list[fx.Node]:
+        """The in-place operators that write memory which is read later under another name."""
+        return [node for node in self._number if is_in_place(node) and self._is_read_again(node)]
+
+    def _is_read_again(self, writer: fx.Node) -> bool:
         target = writer.args[0]
         if not isinstance(target, fx.Node):
             return False
@@ -49,8 +52,9 @@ class Aliases:
 
 
 def is_in_place(node: fx.Node) -> bool:
-    """Whether the node's operator writes to one of its arguments."""
-    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+    """Whether the node's operator writes to its first argument; `detach_` changes no number."""
+    known = isinstance(node.target, torch._ops.OpOverload) and node.target is not torch.ops.aten.detach_.default
+    return known and node.target._schema.is_mutable
 
 
 def _source(node: fx.Node) -> fx.Node | None:

@@ -11,7 +11,7 @@ import sys
 import traceback
 import types
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CaptureError, reason
-from .constants import Constants, Read
-from .graph import Graph, Shape, tensors
+from .alias import Aliases, is_in_place
+from .constants import Constants
+from .graph import Graph, Shape, module_path, tensors
 from .hooks import leave_out_observers, refuse_foreign
 from .lowering import lower
 
@@ -60,24 +61,29 @@ def capture(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.de
             exported = _export(twin, example(shape[0]), None)
         except Exception:
             raise CaptureError(_sentence(failure, model, example(shape[0]))) from failure
-    exported = _functional(exported, model, constants.reads)
+    memory = Aliases(exported.graph.nodes)
+    _refuse_changed_state(exported, memory)
+    if memory.hidden_writes():
+        # In functional form every write has a result of its own, and so a presence.
+        exported = exported.run_decompositions({torch.ops.aten.copy.default: _copy})
     lower(exported.graph_module)
-    graph = Graph(exported, model, constants.reads)
-    graph.refuse_hidden_writes()
-    return graph
+    for node in Aliases(exported.graph.nodes).hidden_writes():
+        raise CaptureError(
+            f"expected no writes to views of what is read again, got {node.target} in "
+            f"{module_path(node) or 'the model'}: use its out-of-place form."
+        )
+    return Graph(exported, model, constants.reads)
 
 
-def _functional(
-    exported: torch.export.ExportedProgram, model: nn.Module, reads: Sequence[Read]
-) -> torch.export.ExportedProgram:
-    """The graph in functional form if it writes to memory that is read again under another name.
-
-    In functional form every write has a result of its own, and the result a presence.
-    """
-    if not Graph(exported, model, reads).hidden_writes():
-        return exported
-    functional: torch.export.ExportedProgram = exported.run_decompositions({torch.ops.aten.copy.default: _copy})
-    return functional
+def _refuse_changed_state(exported: torch.export.ExportedProgram, memory: Aliases) -> None:
+    image = set(exported.graph_signature.user_inputs)
+    for node in exported.graph.nodes:
+        owner = memory.owner(node.args[0]) if is_in_place(node) else None
+        if owner is not None and owner.op == "placeholder" and owner.name not in image:
+            raise CaptureError(
+                "expected a model that does not change its state in evaluation mode, got a write to a parameter or "
+                f"buffer by {node.target} in {module_path(node) or 'the model'}: write to a copy."
+            )
 
 
 def _copy(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
@@ -88,11 +94,7 @@ def _copy(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
 def _export(twin: nn.Module, example: tuple[Tensor, ...], sizes: Any) -> torch.export.ExportedProgram:
     with warnings.catch_warnings(), torch.no_grad(), _quiet():
         warnings.simplefilter("ignore")
-        exported = torch.export.export(twin, example, dynamic_shapes=sizes, strict=False)
-    for node in exported.graph.nodes:
-        if node.target is torch.ops.aten.detach_.default:  # in place, but it writes no value
-            node.target = torch.ops.aten.detach.default
-    return exported
+        return torch.export.export(twin, example, dynamic_shapes=sizes, strict=False)
 
 
 def _example(shape: Shape, dtype: torch.dtype, device: torch.device, batch: int) -> tuple[Tensor]:

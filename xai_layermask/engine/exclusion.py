@@ -3,6 +3,9 @@
 `torch.export` switches off oneDNN, cuDNN and NNPACK for the whole process while it traces. A model that runs in another
 thread meanwhile computes its convolutions with other kernels, which round differently. So captures and forward passes
 exclude each other; forward passes run side by side.
+
+A backward pass belongs to the caller and is not excluded. During a capture in another thread its kernels may change as
+well, and its gradients by their rounding: a backward kernel reads nothing that depends on the forward one.
 """
 
 from __future__ import annotations
@@ -18,26 +21,24 @@ __all__ = ["EXCLUSION", "Exclusion"]
 class Exclusion:
     """Lets many threads run models, or one thread capture one.
 
-    A fork waits for a capture that is under way: the child would inherit torch in the middle of it, and a lock that
-    nobody releases.
+    A thread that captures inside a run of its own suspends this run, so two such threads do not wait for each other.
+    A fork waits for a capture that is under way: the child would inherit torch in the middle of it.
 
     Attributes:
-        lock: Held during a capture; it also guards what maskings remember.
+        lock: Held during a capture, and released while waiting; it also guards the caches of maskings.
 
     Example:
         >>> exclusion = Exclusion()
-        >>> with exclusion.running(), exclusion.running():
-        ...     pass
-        >>> with exclusion.capturing():
+        >>> with exclusion.running(), exclusion.running(), exclusion.capturing():
         ...     pass
     """
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(self.lock)
         self._runs = 0
-        self._captures = 0
-        self._own = threading.local()
+        self._waiting = 0
+        self._own = _Own()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(
                 before=self.lock.acquire, after_in_parent=self.lock.release, after_in_child=self._continue_alone
@@ -45,49 +46,53 @@ class Exclusion:
 
     def _continue_alone(self) -> None:
         """In a forked child, of all threads the one that forked is left."""
-        self._changed = threading.Condition()
-        self._runs = getattr(self._own, "depth", 0)
+        self._changed = threading.Condition(self.lock)
+        self._runs, self._waiting = self._own.runs, 0
         self.lock.release()
 
     @contextmanager
     def running(self) -> Iterator[None]:
         """Run a model, after the captures that are under way or waiting."""
-        with self._nested() as nested:
-            with self._changed:
-                while self._captures and not nested:
-                    self._changed.wait()
-                self._runs += 1
-            try:
-                yield
-            finally:
-                with self._changed:
-                    self._runs -= 1
-                    self._changed.notify_all()
+        with self.lock:
+            while self._waiting and not self._own.depth:
+                self._changed.wait()
+            self._count(1)
+            self._own.depth += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self._own.depth -= 1
+                self._count(-1)
 
     @contextmanager
     def capturing(self) -> Iterator[None]:
         """Capture a model, after the captures and forward passes of other threads."""
-        with self.lock, self._nested() as nested:
-            with self._changed:
-                self._captures += 1
-                while self._runs and not nested:
-                    self._changed.wait()
+        with self.lock:
+            suspended = self._own.runs
+            self._count(-suspended)
+            self._waiting += 1
+            while self._runs:
+                self._changed.wait()
+            self._waiting -= 1
+            self._own.depth += 1
             try:
                 yield
             finally:
-                with self._changed:
-                    self._captures -= 1
-                    self._changed.notify_all()
+                self._own.depth -= 1
+                self._count(suspended)
 
-    @contextmanager
-    def _nested(self) -> Iterator[bool]:
-        """Whether this thread runs or captures a model already; it must not wait for itself."""
-        depth = getattr(self._own, "depth", 0)
-        self._own.depth = depth + 1
-        try:
-            yield depth > 0
-        finally:
-            self._own.depth = depth
+    def _count(self, runs: int) -> None:
+        self._own.runs += runs
+        self._runs += runs
+        self._changed.notify_all()
+
+
+class _Own(threading.local):
+    """The runs of a thread that count, and its runs and captures."""
+
+    runs = 0
+    depth = 0
 
 
 #: The one of this process, as torch has one set of switches.

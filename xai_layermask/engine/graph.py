@@ -17,12 +17,11 @@ from torch import Tensor, fx, nn
 from torch.export.graph_signature import OutputKind
 from torch.utils import _pytree as pytree
 
-from ..errors import CaptureError
-from .alias import Aliases, is_in_place
+from .alias import is_in_place
 from .constants import Read
 from .hooks import forward_hooks
 
-__all__ = ["Graph", "Slot", "Step", "operator_name", "same", "tensors"]
+__all__ = ["Graph", "Slot", "Step", "module_path", "operator_name", "same", "tensors"]
 
 Operator = Callable[..., Any]
 Shape = tuple[int, ...]
@@ -119,7 +118,6 @@ class Graph:
     ) -> None:
         self._nodes = list(exported.graph_module.graph.nodes)
         self._number = {node: i for i, node in enumerate(self._nodes)}
-        self._memory = Aliases(self._nodes)
         self._spec = exported.call_spec.out_spec
         self._modules, self._sizes = list(model.modules()), [tensor.shape for tensor in tensors(model)]
         self._hooks, self._reads = list(forward_hooks(model)), tuple(reads)
@@ -146,7 +144,6 @@ class Graph:
         size = images[0].meta["val"].shape[0]
         self._symbol = None if isinstance(size, int) else size.node.expr
         self.batch: int | None = int(size) if self._symbol is None else None
-        self._refuse_writes()
         self.steps = lru_cache(maxsize=8)(self._steps)
 
     def fits(self, model: nn.Module) -> bool:
@@ -206,7 +203,7 @@ class Graph:
                     renamed[old] = index if new == slots[0] else new
                 renamed[slots[0]] = index
             autocast = node.meta.get("autocast")
-            found.append(Step(index, node.target, args, kwargs, tuple(slots), shape, _path(node), autocast))
+            found.append(Step(index, node.target, args, kwargs, tuple(slots), shape, module_path(node), autocast))
         return tuple(found)
 
     def _argument(self, arg: Any, batch: int, slots: list[int], renamed: dict[int, int]) -> Any:
@@ -242,33 +239,6 @@ class Graph:
             return int(known) if isinstance(value, torch.SymInt) else float(known)
         return value
 
-    def hidden_writes(self) -> list[fx.Node]:
-        """The operators that write to memory which is read again under another name."""
-        return [node for node in self._nodes if is_in_place(node) and self._memory.is_read_again(node)]
-
-    def refuse_hidden_writes(self) -> None:
-        """Raise an error if there is such an operator.
-
-        Raises:
-            CaptureError: It names the operator.
-        """
-        for node in self.hidden_writes():
-            raise CaptureError(
-                f"expected no writes to views of what is read again, got {node.target} in "
-                f"{_path(node) or 'the model'}: use its out-of-place form."
-            )
-
-    def _refuse_writes(self) -> None:
-        held = {index for index, *_ in (*self._state, *self._constants)}
-        for node in self._nodes:
-            target = node.args[0] if is_in_place(node) and node.args else None
-            if isinstance(target, fx.Node) and self._number[self._memory.owner(target)] in held:
-                raise CaptureError(
-                    f"the model must not change its own state when it answers, but {node.target} in "
-                    f"{_path(node) or 'the model'} writes to a parameter or buffer: "
-                    "make its evaluation mode free of side effects."
-                )
-
 
 def _mutable(answer: Any) -> Any:
     """The immutable containers of a graph module, as plain ones."""
@@ -279,7 +249,8 @@ def _mutable(answer: Any) -> Any:
     return answer
 
 
-def _path(node: fx.Node) -> str:
+def module_path(node: fx.Node) -> str:
+    """Path of the module that called an operator; empty for the model itself."""
     stack = node.meta.get("nn_module_stack") or {}
     paths = [path for path, _ in stack.values()]
     return str(paths[-1]) if paths else ""

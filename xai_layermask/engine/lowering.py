@@ -118,6 +118,7 @@ def _lowering(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
 LOWERINGS[aten.view.default] = LOWERINGS[aten._unsafe_view.default] = aten.reshape.default
 LOWERINGS[aten.view_as.default] = aten.reshape_as.default
+LOWERINGS[aten.detach_.default] = aten.detach.default
 
 
 # --- one dimension is two, of which the first has size 1 ---

@@ -151,17 +151,26 @@ class LayerMask(Masking):
             )
 
     def _captured(self, image: Tensor, device: torch.device) -> Executor:
-        shape = tuple(image.shape)
-        for key in ((None, *shape[1:], image.dtype, device), (*shape, image.dtype, device)):
-            known = self._graphs.get(key)
+        known = self._known(image, device)
+        if known is not None:
+            return known
+        with EXCLUSION.capturing():
+            known = self._known(image, device)  # another thread may have captured it meanwhile
+            if known is not None:
+                return known
+            shape = tuple(image.shape)
+            graph = capture(self.model, shape, image.dtype, device)
+            while len(self._graphs) >= _KEPT:
+                self._graphs.pop(next(iter(self._graphs)))
+            captured = self._graphs[(graph.batch, *shape[1:], image.dtype, device)] = Executor(graph)
+            return captured
+
+    def _known(self, image: Tensor, device: torch.device) -> Executor | None:
+        for batch in (None, image.shape[0]):
+            known = self._graphs.get((batch, *image.shape[1:], image.dtype, device))
             if known is not None and known.graph.fits(self.model):
                 return known
-        with EXCLUSION.capturing():
-            graph = capture(self.model, shape, image.dtype, device)
-        while len(self._graphs) >= _KEPT:
-            self._graphs.pop(next(iter(self._graphs)))
-        captured = self._graphs[(graph.batch, *shape[1:], image.dtype, device)] = Executor(graph)
-        return captured
+        return None
 
 
 def _name(settings: MaskingSettings, until: str | None) -> str:
