@@ -164,8 +164,8 @@ which half of the 16 x 16 patches are absent:
 - **poison**: the largest change of the answer if NaN or 10,000 is written at every absent cell after every operator.
 - **shift**: the largest change of the answer if the image is shifted by {shift:g}, and a first layer shifts it back.
 - **nothing**: with nothing present the answer is finite.
-- **cost**: time of a masked run over a plain one, one thread, the least of {rounds} runs each. Images of this size are all
-  borders; see [](speed.md) for the size that networks are made for.
+- **cost**: time of a masked run over a plain one, one thread, the least of {rounds} runs each. In such small images
+  all cells are near borders; see [](speed.md) for full size.
 
 {summary}
 
