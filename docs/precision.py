@@ -50,12 +50,12 @@ def main() -> None:
         image, picture = preprocess(args.images / names[place])
         segments = segment(picture, args.segments)
         samples = lime_samples(int(segments.max()) + 1, args.samples, np.random.default_rng(0))
-        target, answers, seconds = None, [], []
+        targets, answers, seconds = None, [], []
         for autocast in (False, True):
             predictor = Predictor(masking, image, segments, autocast)
-            target = int(predictor.predict_whole().argmax()) if target is None else target
+            targets = predictor.targets() if targets is None else targets
             start = time.perf_counter()
-            answers.append(predictor.predict(samples.coalitions, [target], args.batch).probabilities)
+            answers.append(predictor.predict(samples.coalitions, targets, args.batch).values)
             seconds.append(time.perf_counter() - start)
         exact, rough = (ridge(samples, one).scores[0] for one in answers)
         tops = [set(np.argsort(-one)[:20].tolist()) for one in (exact, rough)]

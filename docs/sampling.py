@@ -40,8 +40,7 @@ def ask(cache: Path, image: Path, args: argparse.Namespace) -> None:
     segments = segment(picture, args.segments)
     count = int(segments.max()) + 1
     predictor = Predictor(LayerMask(classifier.model), prepared, segments, args.bfloat16)
-    whole = predictor.predict_whole()
-    target = [int(whole.argmax())]
+    targets = predictor.targets()
     for name, method in METHODS.items():
         ends = 1 if name == "lime" else 2
         found: dict[str, Array] = {"ends": np.ones((1, count), bool)}
@@ -50,7 +49,7 @@ def ask(cache: Path, image: Path, args: argparse.Namespace) -> None:
         for scheme in ("paired", *(one for one in catalog.METHODS[name].samplings if one not in ("plain", "paired"))):
             rows = (LONG if scheme == "paired" else OTHERS) + ends
             found[scheme] = method.draw(count, rows, np.random.default_rng(0), scheme).coalitions[ends:]
-        asked = {f"{key} answers": predictor.predict(keep, target, 8).probabilities for key, keep in found.items()}
+        asked = {f"{key} answers": predictor.predict(keep, targets, 8).values for key, keep in found.items()}
         np.savez(cache / f"{args.model.split(':')[-1]}-{image.stem}-{name}.npz", **found, **asked)
 
 

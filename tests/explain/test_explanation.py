@@ -41,6 +41,8 @@ def explanation(seed=0, **changes):
         "scores": generator.normal(size=(2, 4)) * 1e-3,
         "targets": (281, 7),
         "labels": ("tabby & co <b>", "cock"),
+        "output": "probability (softmax of the outputs)",
+        "predictions": np.array([0.75, 0.125]),
         "probabilities": np.array([0.75, 0.125]),
         "intercept": generator.normal(size=2),
         "r2": np.array([0.5, np.nan]),
@@ -102,7 +104,7 @@ def test_is_frozen_arrays_included():
     one = explanation()
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.scores = np.zeros((2, 4))
-    for name in ("picture", "segments", "scores", "probabilities", "intercept", "r2"):
+    for name in ("picture", "segments", "scores", "predictions", "probabilities", "intercept", "r2"):
         with pytest.raises(ValueError, match="read-only"):
             getattr(one, name)[...] = 0
 
@@ -250,6 +252,40 @@ def test_shows_itself():
     assert "data:image/png;base64," in html
     assert "tabby &amp; co &lt;b&gt;" in html
     assert "<b>" not in html
+
+
+def on_the_scale(output, predictions, probabilities):
+    return explanation(
+        settings=dataclasses.replace(SETTINGS, output=output), predictions=predictions, probabilities=probabilities
+    )
+
+
+@pytest.mark.parametrize(
+    ("output", "prediction", "probability", "expected"),
+    [
+        ("probability", 0.75, 0.75, "75.0%"),
+        ("sigmoid", 0.75, 0.75, "75.0%"),
+        ("log_odds", 1.0986, 0.75, "log-odds 1.1 (75.0%)"),
+        ("logit", -3.25, 0.0312, "logit -3.25 (3.1%)"),
+        ("log_probability", -0.288, 0.75, "log-probability -0.288 (75.0%)"),
+        ("value", 37.21, np.nan, "37.21"),
+        ("probability", 0.93, np.nan, "0.93"),
+    ],
+)
+def test_shows_the_prediction_on_the_scale_that_is_explained(output, prediction, probability, expected):
+    one = on_the_scale(output, [prediction, 0.0], [probability, 0.5])
+    assert one.shown(0) == expected
+    assert f"tabby & co <b> {expected}" in repr(one)
+    assert expected in one._repr_html_()
+    assert "probability (softmax of the outputs)" in one._repr_html_()
+
+
+def test_targets_that_are_no_classes_come_back_from_a_file(tmp_path):
+    saved = explanation(targets=(-1, -1), labels=("similarity", "similarity 2"), probabilities=[np.nan, np.nan])
+    for suffix in (".npz", ".json"):
+        assert_same(Explanation.load(saved.save(tmp_path / f"x{suffix}")), saved)
+    assert saved.row("similarity 2") == 1
+    assert saved.row("similarity") == 0
 
 
 def test_the_page_holds_everything_itself(tmp_path):

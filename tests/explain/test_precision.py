@@ -50,12 +50,12 @@ def test_a_predictor_keeps_the_precision_that_it_chose():
 
     def answers(autocast):
         predictor = Predictor(LayerMask(network(0.0)), image, segments, autocast)
-        return predictor.predict(keep, [0], 4).probabilities
+        return predictor.predict(keep, predictor.targets(0), 4).values
 
     done = []
     predictor = Predictor(LayerMask(network(0.0)), image, segments)
-    assert np.array_equal(predictor.choose_precision(keep, [0], 4, done.append).probabilities, answers(False))
+    assert np.array_equal(predictor.choose_precision(keep, predictor.targets(0), 4, done.append).values, answers(False))
     assert done == [4, 4]
     assert predictor.autocast
-    assert np.array_equal(predictor.predict(keep, [0], 4).probabilities, answers(True))
+    assert np.array_equal(predictor.predict(keep, predictor.targets(0), 4).values, answers(True))
     assert not np.array_equal(answers(True), answers(False))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from .explain import make_explainer, record
+from .explain import make_explainer, predictions, record
 from .inputs import check_outputs, load_model, read_picture
 from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
@@ -27,15 +27,29 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `compare`."""
     add_picture_and_model(parser)
-    parser.add_argument("--maskings", type=comma_separated(masking), default=["black", "grey", "layer"],
-                        metavar="NAME,NAME,...",
-                        help=f"the columns of the figure: {MASKINGS} (default: black,grey,layer)")
-    parser.add_argument("--top", type=positive, default=3, metavar="K",
-                        help="the rows of the figure: the K top predictions (default: 3)")
+    parser.add_argument(
+        "--maskings",
+        type=comma_separated(masking),
+        default=["black", "grey", "layer"],
+        metavar="NAME,NAME,...",
+        help=f"the columns of the figure: {MASKINGS} (default: black,grey,layer)",
+    )
+    parser.add_argument(
+        "--top",
+        type=positive,
+        default=3,
+        metavar="K",
+        help="the rows of the figure: the K top predictions (default: 3)",
+    )
     add_sampling(parser)
     add_outputs(parser, "the figure to write: .png, .svg or .pdf (default: comparison.png, or none with --json)")
-    parser.add_argument("--dpi", type=positive, default=150, metavar="N",
-                        help="pixels per inch of a .png; each panel is 2.6 inches wide (default: 150)")
+    parser.add_argument(
+        "--dpi",
+        type=positive,
+        default=150,
+        metavar="N",
+        help="pixels per inch of a .png; each panel is 2.6 inches wide (default: 150)",
+    )
     add_script_options(parser)
 
 
@@ -66,15 +80,19 @@ def run(args: argparse.Namespace) -> int:
         for path in paths:
             comparison(explanations).savefig(path, dpi=args.dpi)
     if args.json:
-        columns = {name: record(one, args.image) for name, one in zip(args.maskings, explanations, strict=True)}
-        print(json.dumps({"maskings": columns, "files": paths}, indent=2))
+        records = {name: record(one, args.image) for name, one in zip(args.maskings, explanations, strict=True)}
+        print(json.dumps({"maskings": records, "files": paths}, indent=2))
     elif not args.quiet:
         first = explanations[0]
-        rows = [
-            (label, float(first.probabilities[row]), *(float(one.r2[row]) for one in explanations))
-            for row, label in enumerate(first.labels)
-        ]
-        print(table(("prediction", "probability", *(f"R2 {name}" for name in args.maskings)), rows))
-        print("", "R2: how well the sum of segment scores fits the model's predictions.",
-              *(f"wrote {path}" for path in paths), sep="\n")
+        columns = predictions(first)
+        r2 = {f"R2 {name}": one.r2.tolist() for name, one in zip(args.maskings, explanations, strict=True)}
+        del columns["index"]
+        print(table([*columns, *r2], zip(*columns.values(), *r2.values(), strict=True)))
+        print(
+            "",
+            f"explained: {first.output}",
+            "R2: how well the sum of segment scores fits the model's predictions.",
+            *(f"wrote {path}" for path in paths),
+            sep="\n",
+        )
     return 0

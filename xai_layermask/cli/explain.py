@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from typing import TYPE_CHECKING, Any
 
 from .inputs import check_outputs, load_model, read_picture
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from ..explain import Explanation, LayerMaskExplainer
     from ..models import Classifier
 
-__all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "make_explainer", "record", "run"]
+__all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "make_explainer", "predictions", "record", "run"]
 
 SUMMARY = "Explain what a model sees in a picture."
 
@@ -34,15 +35,28 @@ _LISTED = 5  # segments in a printed table
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `explain`."""
     add_picture_and_model(parser)
-    parser.add_argument("--masking", type=masking, default="layer", metavar="NAME",
-                        help=f"how segments are removed: {MASKINGS} (default: layer)")
-    parser.add_argument("--target", action="append", metavar="CLASS",
-                        help="a class to explain, by name or index, instead of the top predictions; can be repeated")
-    parser.add_argument("--top", type=positive, default=1, metavar="K",
-                        help="explain the K top predictions (default: 1)")
+    parser.add_argument(
+        "--masking",
+        type=masking,
+        default="layer",
+        metavar="NAME",
+        help=f"how segments are removed: {MASKINGS} (default: layer)",
+    )
+    parser.add_argument(
+        "--target",
+        action="append",
+        metavar="CLASS",
+        help="a class to explain, by name or index, instead of the top predictions; can be repeated",
+    )
+    parser.add_argument(
+        "--top", type=positive, default=1, metavar="K", help="explain the K top predictions (default: 1)"
+    )
     add_sampling(parser)
-    add_outputs(parser, "files to write, by suffix: .png .svg .pdf (figure), .html (report), .npz .json (data, for "
-                "Explanation.load); default: explanation.png, or none with --json")
+    add_outputs(
+        parser,
+        "files to write, by suffix: .png .svg .pdf (figure), .html (report), .npz .json (data, for "
+        "Explanation.load); default: explanation.png, or none with --json",
+    )
     add_script_options(parser)
 
 
@@ -72,7 +86,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(record(explanation, args.image) | {"files": paths}, indent=2))
     elif not args.quiet:
-        tables = "\n\n".join([_predictions(explanation), *_top_segments(explanation)])
+        columns = predictions(explanation) | {"surrogate R2": explanation.r2.tolist()}
+        explained = table(list(columns), zip(*columns.values(), strict=True)) + f"\nexplained: {explanation.output}"
+        tables = "\n\n".join([explained, *_top_segments(explanation)])
         print(tables, "", *(f"wrote {path}" for path in paths), sep="\n")
     return 0
 
@@ -115,14 +131,16 @@ def record(explanation: Explanation, image: str | None) -> dict[str, Any]:
         {
             "index": target,
             "label": label,
-            "probability": float(explanation.probabilities[row]),
+            "prediction": float(explanation.predictions[row]),
+            "probability": number(explanation.probabilities[row]),
             "r2": number(explanation.r2[row]),
             "intercept": float(explanation.intercept[row]),
             "segments": _segments(explanation, target, explanation.scores.shape[1]),
         }
         for row, (target, label) in enumerate(zip(explanation.targets, explanation.labels, strict=True))
     ]
-    return {"image": image or sample_name, "settings": explanation.settings.record(), "targets": targets}
+    about = {"image": image or sample_name, "output": explanation.output, "settings": explanation.settings.record()}
+    return about | {"targets": targets}
 
 
 def _segments(explanation: Explanation, target: int, count: int) -> list[dict[str, Any]]:
@@ -130,20 +148,28 @@ def _segments(explanation: Explanation, target: int, count: int) -> list[dict[st
     found = []
     for segment in explanation.top(count, target):
         rows, columns = (explanation.segments == segment).nonzero()
-        found.append({
-            "segment": int(segment),
-            "score": float(explanation.scores[explanation.row(target), segment]),
-            "share": len(rows) / explanation.segments.size,
-            "x": round(float(columns.mean())),
-            "y": round(float(rows.mean())),
-        })
+        found.append(
+            {
+                "segment": int(segment),
+                "score": float(explanation.scores[explanation.row(target), segment]),
+                "share": len(rows) / explanation.segments.size,
+                "x": round(float(columns.mean())),
+                "y": round(float(rows.mean())),
+            }
+        )
     return found
 
 
-def _predictions(explanation: Explanation) -> str:
-    rows = zip(explanation.labels, explanation.targets, map(float, explanation.probabilities),
-               map(float, explanation.r2), strict=True)
-    return table(("prediction", "index", "probability", "surrogate R2"), rows)
+def predictions(explanation: Explanation) -> dict[str, list[object]]:
+    """The columns of a table of predictions: names, indices, what is explained, and probabilities."""
+    columns: dict[str, list[object]] = {"prediction": [*explanation.labels], "index": [*explanation.targets]}
+    scale = explanation.settings.output
+    probabilities = explanation.probabilities.tolist()
+    if scale not in ("probability", "sigmoid") or any(map(math.isnan, probabilities)):
+        columns[scale.replace("_", "-")] = explanation.predictions.tolist()
+    if not all(map(math.isnan, probabilities)):
+        columns["probability"] = probabilities
+    return columns
 
 
 def _top_segments(explanation: Explanation) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from .. import __version__
 from ..catalog import check_sampling
@@ -17,11 +18,11 @@ from ..engine.runtime import auto_batch_size
 from ..errors import InputError, check_integer, choose
 from ..images import Preprocess
 from ..maskings import Masking, make
-from ..models import Classifier, class_index, imagenet_labels
+from ..models import Classifier, Output, Scale, Target, as_labels, as_output, has_vectors
 from ..segments import segment
 from .convergence import MAX_SAMPLES, ROUNDS, has_converged, standard_errors
 from .explanation import Explanation
-from .predictor import Floats, Predictor, load_model
+from .predictor import Floats, Predictor, load_model, read, read_probabilities
 from .sampling import Samples
 from .settings import Settings
 from .surrogate import METHODS, Fit
@@ -40,7 +41,7 @@ class LayerMaskExplainer:
 
     Args:
         model: A name that [`load`][xai_layermask.models] knows, a [`Classifier`][], or the network: images
-            `(N, 3, h, w)` to logits `(N, classes)`.
+            `(N, 3, h, w)` to logits `(N, classes)`, or to whatever `output` names.
         method: "lime" (weighted ridge regression) or "shap" (KernelSHAP; exact if all `2^K` coalitions are at most
             `n_samples`).
         masking: How segments are removed: a name that [`make`][] knows, such as "layer" or "grey"; a masking of
@@ -58,11 +59,15 @@ class LayerMaskExplainer:
             where it is.
         seed: Seed of the samples. The global random state is neither read nor changed.
         preprocess: From pictures to inputs; by default that of the named model, or ImageNet's.
-        labels: A name for each class; by default those of the named model, ImageNet's for 1000 classes, or numbers.
+        labels: A name for each class in order, or a mapping from their indices, such as `model.config.id2label`; by
+            default those of the named model, or numbers.
         progress: Whether to show a progress bar on stderr.
         sampling: How samples depend on each other: "plain" (independent, as in the papers), "paired" (with
             complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), or "auto", which
             converges fastest: orthogonal for LIME, stratified for KernelSHAP.
+        output: What is explained: "probability", "sigmoid" (independent classes), "logit", "log_probability",
+            "log_odds", "value" (the model's number as it is), "auto", which decides by the model's output and says so
+            in `explanation.output`; or an [`Output`][], which also selects a tensor of the model's answer.
 
     Raises:
         InputError: If an argument is invalid, or two do not fit each other.
@@ -89,9 +94,10 @@ class LayerMaskExplainer:
         device: str | torch.device = "auto",
         seed: int = 0,
         preprocess: Preprocess | None = None,
-        labels: Sequence[str] | None = None,
+        labels: Sequence[str] | Mapping[Any, str] | None = None,
         progress: bool = True,
         sampling: str = "auto",
+        output: str | Output = "auto",
     ) -> None:
         self.method = choose(method, METHODS, "method")
         self.sampling = check_sampling(sampling, method)
@@ -100,56 +106,63 @@ class LayerMaskExplainer:
         self.seed = check_integer(seed, "seed", 0)
         self.progress = bool(progress)
         self.segments = segments
+        self.output = as_output(output)
         if preprocess is not None and not isinstance(preprocess, Preprocess):
             raise InputError.expected("a Preprocess for preprocess", type(preprocess).__name__)
         own = masking if isinstance(masking, Masking) else None
         self._loaded = load_model(model, own, precision, device)
         self.preprocess = preprocess or self._loaded.classifier.preprocess
-        self.labels = tuple(map(str, labels)) if labels is not None else self._loaded.classifier.labels
+        self.labels = as_labels(labels) if labels is not None else self._loaded.classifier.labels
         self.masking = own or _masking(masking, self._loaded.network, self.preprocess)
 
-    def explain(self, img: object, targets: int | str | Sequence[int | str] | None = None, top: int = 1) -> Explanation:
+    def explain(self, img: object, targets: Any = None, top: int = 1) -> Explanation:
         """Explain the predictions for one picture.
 
         Args:
             img: A path, a PIL image, an array, or a tensor `(3, H, W)` in [0, 1].
-            targets: Classes by index or name, all explained by the same forward passes; the most probable ones if
-                None.
+            targets: One target or several, all explained by the same forward passes: a class by index or name; in a
+                map, `(class, y, x)`, `(class, mask)`, or a class averaged over the region where it is predicted; a
+                vector to which an embedding is compared; or a function of the output. None for the `top` classes.
             top: Number of most probable classes if `targets` is None.
 
         Returns:
             The explanation, with a row of scores for each target.
 
         Raises:
-            InputError: If `img` is no picture, the segments do not fit it, or a target is no class.
+            InputError: If `img` is no picture, the segments do not fit it, or a target does not fit the output.
         """
         tensor, picture = self.preprocess(img)
         segments = segment(picture, self.segments)
         loaded = self._loaded
-        predictor = Predictor(self.masking, loaded.input(tensor), segments, loaded.arithmetic.autocast)
-        whole = predictor.predict_whole()
-        names = self._class_names(len(whole))
-        rows = _target_rows(whole, names, targets, top)
+        output = self.output
+        if output.scale == "auto" and has_vectors(targets):
+            output = replace(output, scale="value")
+        predictor = Predictor(self.masking, loaded.input(tensor), segments, loaded.arithmetic.autocast, output)
+        scale, values, probabilities, _ = predictor.whole
+        chosen = predictor.targets(targets, self._class_names(values), top)
         batch_size = (
             auto_batch_size(picture.shape[0], picture.shape[1], loaded.device)
             if self.batch_size == "auto"
             else int(self.batch_size)
         )
-        fit, n_samples, batch_size = self._fit(predictor, whole[rows], rows, int(segments.max()) + 1, batch_size)
+        whole = read(chosen, values)[0]
+        fit, n_samples, batch_size = self._fit(predictor, whole, chosen, int(segments.max()) + 1, batch_size)
         return Explanation(
             picture=picture,
             segments=segments,
             scores=fit.scores,
-            targets=tuple(rows),
-            labels=tuple(names[row] for row in rows),
-            probabilities=whole[rows],
+            targets=tuple(target.index for target in chosen),
+            labels=tuple(target.label for target in chosen),
+            output=scale.sentence,
+            predictions=whole,
+            probabilities=read_probabilities(chosen, probabilities),
             intercept=fit.intercept,
             r2=fit.r2,
-            settings=self._settings(n_samples, batch_size, predictor.autocast),
+            settings=self._settings(n_samples, batch_size, predictor.autocast, scale),
         )
 
     def _fit(
-        self, predictor: Predictor, whole: Floats, rows: list[int], n_segments: int, batch_size: int
+        self, predictor: Predictor, whole: Floats, targets: Sequence[Target], n_segments: int, batch_size: int
     ) -> tuple[Fit, int, int]:
         """The surrogate, the number of samples that it used, and the batch size that fitted."""
         method = METHODS[self.method]
@@ -162,11 +175,11 @@ class LayerMaskExplainer:
         with _progress_bar(count - 1, self.progress) as advance:
             if self._loaded.arithmetic.tries_bfloat16 and count >= _ENOUGH_SAMPLES:
                 trial = samples.coalitions[1 : 1 + _TRIAL_SAMPLES]
-                first = predictor.choose_precision(trial, rows, batch_size, advance)
-                predictions, batch_size = np.concatenate([predictions, first.probabilities]), first.batch_size
+                first = predictor.choose_precision(trial, targets, batch_size, advance)
+                predictions, batch_size = np.concatenate([predictions, first.values]), first.batch_size
             for count in rounds:
-                more = predictor.predict(samples.coalitions[len(predictions) : count], rows, batch_size, advance)
-                predictions, batch_size = np.concatenate([predictions, more.probabilities]), more.batch_size
+                more = predictor.predict(samples.coalitions[len(predictions) : count], targets, batch_size, advance)
+                predictions, batch_size = np.concatenate([predictions, more.values]), more.batch_size
                 used = Samples(samples.coalitions[:count], samples.weights[:count])
                 fit = method.fit(used, predictions)
                 if count == rounds[-1] or has_converged(
@@ -175,23 +188,18 @@ class LayerMaskExplainer:
                     break
         return fit, count if self.n_samples == "auto" else most, batch_size
 
-    def _class_names(self, classes: int) -> tuple[str, ...]:
-        if self.labels:
-            if len(self.labels) != classes:
-                raise InputError.expected(
-                    f"one label for each of the model's {classes} classes for labels",
-                    str(len(self.labels)),
-                    "pass labels=[...] in the order of the logits",
-                )
-            return self.labels
-        if classes == 1000:
-            try:
-                return imagenet_labels()
-            except InputError:
-                pass  # the names come with an optional package
-        return tuple(map(str, range(classes)))
+    def _class_names(self, whole: Tensor) -> tuple[str, ...]:
+        """The labels, if they fit the output."""
+        outputs = whole.shape[1] if whole.dim() > 1 else 1
+        if self.labels and len(self.labels) != outputs:
+            raise InputError.expected(
+                f"one label for each of the model's {outputs} outputs for labels",
+                str(len(self.labels)),
+                "pass labels=[...] in their order",
+            )
+        return self.labels
 
-    def _settings(self, n_samples: int, batch_size: int, autocast: bool) -> Settings:
+    def _settings(self, n_samples: int, batch_size: int, autocast: bool, scale: Scale) -> Settings:
         loaded = self._loaded
         how = self.segments
         return Settings(
@@ -206,6 +214,8 @@ class LayerMaskExplainer:
             device=str(loaded.device),
             preprocess=self.preprocess,
             sampling=self.sampling,
+            output=scale.name,
+            select=_select_name(self.output.select),
             versions=f"xai-layermask {__version__}, torch {torch.__version__}",
         )
 
@@ -218,6 +228,10 @@ def _function_name(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
+def _select_name(select: object) -> str | int | None:
+    return select if isinstance(select, str | int) or select is None else _function_name(select)
+
+
 def _masking(masking: object, network: nn.Module, preprocess: Preprocess) -> Masking:
     if isinstance(masking, str):
         return make(masking, network, preprocess)
@@ -227,24 +241,6 @@ def _masking(masking: object, network: nn.Module, preprocess: Preprocess) -> Mas
             "a name, a masking of the model, or a function from the model to one for masking", type(made).__name__
         )
     return made
-
-
-def _target_rows(whole: Floats, names: Sequence[str], targets: Any, top: int) -> list[int]:
-    """The indices of the classes to explain."""
-    if targets is None:
-        return [int(row) for row in np.argsort(-whole, kind="stable")[: check_integer(top, "top", 1, len(whole))]]
-    if isinstance(targets, np.ndarray | torch.Tensor):
-        targets = targets.tolist()
-    if isinstance(targets, str | int | np.integer):
-        targets = [targets]
-    if not isinstance(targets, Sequence) or not targets:
-        raise InputError.expected(
-            "class indices or names for targets", repr(targets), "pass at least one, or None for the most probable"
-        )
-    rows = [class_index(names, target) for target in targets]
-    if len(set(rows)) < len(rows):
-        raise InputError.expected("different classes for targets", repr(targets))
-    return rows
 
 
 @contextmanager

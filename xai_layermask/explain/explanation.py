@@ -26,6 +26,7 @@ __all__ = ["Explanation"]
 
 Floats = npt.NDArray[np.float64]
 
+_NAMES = {"logit": "logit", "log_probability": "log-probability", "log_odds": "log-odds"}
 _FIGURES = (".png", ".svg", ".pdf")
 
 
@@ -39,10 +40,12 @@ class Explanation:
     Attributes:
         picture: uint8 `(H, W, 3)`: the cropped picture, as the model saw it.
         segments: int64 `(H, W)`, ids 0..K-1.
-        scores: float64 `(T, K)`: the contribution of each segment to the target's probability.
-        targets: T class indices.
-        labels: T class names.
-        probabilities: float64 `(T,)`: the model's prediction for the whole picture.
+        scores: float64 `(T, K)`: the contribution of each segment to the target's prediction.
+        targets: T class indices; -1 for a target that is no class.
+        labels: T names.
+        output: What is explained, such as "probability (softmax of the outputs)".
+        predictions: float64 `(T,)`: the model's prediction for the whole picture, on the scale that is explained.
+        probabilities: float64 `(T,)`: the same as probabilities; nan where there are none.
         intercept: float64 `(T,)`: the surrogate's prediction without any segment.
         r2: float64 `(T,)`: coefficient of determination of the surrogate; nan for constant predictions.
         settings: How it was made.
@@ -73,6 +76,8 @@ class Explanation:
     scores: Floats
     targets: tuple[int, ...]
     labels: tuple[str, ...]
+    output: str
+    predictions: Floats
     probabilities: Floats
     intercept: Floats
     r2: Floats
@@ -80,11 +85,12 @@ class Explanation:
 
     def __post_init__(self) -> None:
         dtypes = {"picture": np.uint8, "segments": np.int64}
-        for name in ("picture", "segments", "scores", "probabilities", "intercept", "r2"):
+        for name in ("picture", "segments", "scores", "predictions", "probabilities", "intercept", "r2"):
             array = np.array(getattr(self, name), dtype=dtypes.get(name, np.float64))
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         object.__setattr__(self, "targets", tuple(int(target) for target in self.targets))
+        object.__setattr__(self, "output", str(self.output))
         object.__setattr__(self, "labels", tuple(str(label) for label in self.labels))
         count = len(self.targets)
         if (
@@ -92,23 +98,32 @@ class Explanation:
             or self.segments.ndim != 2
             or self.scores.ndim != 2
             or not 0 < len(self.scores) == count == len(self.labels)
-            or any(array.shape != (count,) for array in (self.probabilities, self.intercept, self.r2))
+            or any(array.shape != (count,) for array in (self.predictions, self.probabilities, self.intercept, self.r2))
             or not np.array_equal(np.unique(self.segments), np.arange(self.scores.shape[1]))
         ):
             raise InputError.expected(
-                "picture (H, W, 3), segments (H, W) with ids 0..K-1, scores (T, K), and one label, probability, "
-                "intercept and R2 per target for an explanation",
+                "picture (H, W, 3), segments (H, W) with ids 0..K-1, scores (T, K), and one label, prediction, "
+                "probability, intercept and R2 per target for an explanation",
                 f"picture {self.picture.shape}, segments {self.segments.shape}, scores {self.scores.shape} and "
                 f"{count} targets",
             )
 
     def __repr__(self) -> str:
         """Describe targets, segments, method, masking and model in one line."""
-        shown = ", ".join(f"{label} {p:.1%}" for label, p in zip(self.labels, self.probabilities, strict=True))
+        shown = ", ".join(f"{label} {self.shown(row)}" for row, label in enumerate(self.labels))
         return (
             f"Explanation({shown}; {self.scores.shape[1]} segments, {self.settings.method} with "
             f"{self.settings.masking} masking of {self.settings.model})"
         )
+
+    def shown(self, row: int) -> str:
+        """The prediction of a row as text, such as "97.2%" or "log-odds 3.55 (97.2%)"."""
+        value, probability = float(self.predictions[row]), float(self.probabilities[row])
+        share = "" if np.isnan(probability) else f"{probability:.1%}"
+        name = self.settings.output
+        if name in ("probability", "sigmoid", "value"):
+            return share or f"{value:.4g}"
+        return f"{_NAMES[name]} {value:.3g}" + (f" ({share})" if share else "")
 
     def row(self, target: int | str | None = None) -> int:
         """The row of `scores` that belongs to a target."""
@@ -242,11 +257,13 @@ class Explanation:
         return self._html("explanation.html")
 
     def _html(self, template: str) -> str:
-        columns = (self.targets, self.labels, self.probabilities, self.intercept, self.r2)
+        predictions = [self.shown(row) for row in range(len(self.targets))]
+        columns = (self.targets, self.labels, predictions, self.intercept, self.r2)
         return render(
             template,
             figure=png_url(self._encoded(".png")),
             labels=self.labels,
+            output=self.output,
             rows=list(zip(*columns, strict=True)),
             settings=self.settings.record(),
         )

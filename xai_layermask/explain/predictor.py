@@ -1,9 +1,10 @@
-"""`Predictor`: probabilities of a masked model for coalitions of segments, and the model in the precision asked for."""
+"""`Predictor`: predictions of a masked model for coalitions of segments, and the model in the precision asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,10 +25,19 @@ from ..engine.runtime import (
 from ..errors import InputError
 from ..images import Preprocess
 from ..maskings import Masking
-from ..models import Classifier, load
+from ..models import Classifier, Ending, Output, Scale, Target, as_targets, load
 from ..segments import presence_of
 
-__all__ = ["LoadedModel", "Predictions", "Predictor", "as_probabilities", "load_model"]
+__all__ = [
+    "LoadedModel",
+    "Predictions",
+    "Predictor",
+    "Whole",
+    "as_probabilities",
+    "load_model",
+    "read",
+    "read_probabilities",
+]
 
 Coalitions = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -114,19 +124,35 @@ def _same(wanted: torch.device, found: torch.device) -> bool:
 
 
 class Predictions(NamedTuple):
-    """Probabilities of coalitions.
+    """Predictions for coalitions.
 
     Attributes:
-        probabilities: float64 `(M, T)`.
+        values: float64 `(M, T)`, on the explained scale.
         batch_size: The batch size that fitted into memory.
     """
 
-    probabilities: Floats
+    values: Floats
     batch_size: int
 
 
+class Whole(NamedTuple):
+    """The model's output for the whole picture.
+
+    Attributes:
+        scale: What is explained.
+        values: float64 `(1, ...)`, on that scale.
+        probabilities: The same in probabilities; None where the model has none.
+        regions: Where a map predicts each class, bool `(K, H, W)`; None for other outputs.
+    """
+
+    scale: Scale
+    values: Tensor
+    probabilities: Tensor | None
+    regions: Tensor | None
+
+
 class Predictor:
-    """From coalitions of the segments of one picture to probabilities.
+    """From coalitions of the segments of one picture to predictions on the explained scale.
 
     Presence masks are made batch by batch, so that memory does not grow with the number of coalitions.
 
@@ -136,59 +162,91 @@ class Predictor:
         segments: int64 `(H, W)`, ids 0..K-1.
         autocast: Whether forward passes run under bfloat16 autocast; as an attribute also the decision of
             [`choose_precision`][].
+        output: Which tensor of the model's answer is explained, and on which scale.
 
     Example:
         >>> from xai_layermask import LayerMask
         >>> model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
         >>> predictor = Predictor(LayerMask(model), torch.ones(1, 3, 4, 4), np.array([[0, 0, 1, 1]] * 4))
-        >>> predictor.predict(np.array([[True, False], [False, True]]), [0], batch_size=16).probabilities.round(3)
+        >>> predictor.predict(np.array([[True, False], [False, True]]), predictor.targets(0), 16).values.round(3)
         array([[0.333],
                [0.333]])
     """
 
     def __init__(
-        self, masking: Masking, image: Tensor, segments: npt.NDArray[np.int64], autocast: bool = False
+        self,
+        masking: Masking,
+        image: Tensor,
+        segments: npt.NDArray[np.int64],
+        autocast: bool = False,
+        output: Output = Output(),  # noqa: B008, frozen
     ) -> None:
         self._bound = masking.bind(image)
         self._segments = segments
         self._device = image.device
         self.autocast = autocast
+        self.output = output
 
-    def predict_whole(self) -> Floats:
-        """The model's probabilities for the whole picture, float64 `(classes,)`.
+    @cached_property
+    def whole(self) -> Whole:
+        """The model's output for the whole picture; the first access runs the model, and decides on the scale.
 
         Raises:
-            InputError: If the model does not return finite logits `(1, classes)`.
+            InputError: If the model does not return such an output, it is not finite, or its scale is not clear.
         """
-        with forward_mode(self._device, self.autocast):
-            probabilities: Floats = as_probabilities(self._bound.masking(self._bound.image), 1)[0]
-            return probabilities
+        with forward_mode(self._device, self.autocast), Ending() as ending:
+            tensor = self.output.tensor(self._bound.masking(self._bound.image), 1)
+        scale = self.output.decide(tensor, ending.made(tensor))
+        return Whole(scale, _finite(scale(tensor)), scale.probabilities(tensor), scale.regions(tensor))
+
+    def targets(self, targets: Any = None, labels: Sequence[str] = (), top: int = 1) -> tuple[Target, ...]:
+        """Turn what a caller names into targets, as [`as_targets`][xai_layermask.models.targets.as_targets] does.
+
+        Args:
+            targets: The targets; None for the `top` classes.
+            labels: Names of the classes.
+            top: Number of classes if `targets` is None.
+
+        Raises:
+            InputError: If a target does not fit the output.
+        """
+        if targets is None and self.whole.scale.name == "value" and self.whole.values.numel() > 1:
+            raise InputError.expected(
+                "targets, since values of different outputs do not compare",
+                f"None and an output {tuple(self.whole.values.shape)}",
+                "name an output, such as targets=0",
+            )
+        return as_targets(targets, self.whole.values, labels, top, self.whole.regions)
 
     def predict(
         self,
         coalitions: Coalitions,
-        targets: Sequence[int],
+        targets: Sequence[Target],
         batch_size: int,
         advance: Callable[[int], object] | None = None,
     ) -> Predictions:
-        """Probabilities of the targets for each coalition.
+        """Predict the targets for each coalition.
 
         Args:
             coalitions: Bool `(M, K)`: which segments are present.
-            targets: T class indices.
+            targets: T targets, from [`targets`][xai_layermask.explain.predictor.Predictor.targets].
             batch_size: Coalitions per forward pass; halved while they do not fit into memory.
             advance: Called after each batch with the number of coalitions in it.
 
         Raises:
-            InputError: If the model does not return finite logits `(N, classes)`.
+            InputError: If the model does not return finite numbers of that kind.
         """
-        columns = list(targets)
+        scale = self.whole.scale
+
+        def predict(rows: Coalitions) -> Floats:
+            presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
+            return read(targets, scale(self.output.tensor(self._bound(presence), len(rows))))
+
         with forward_mode(self._device, self.autocast):
-            found = batched_predict(lambda rows: self._predict(rows)[:, columns], coalitions, batch_size, advance)
-        return Predictions(*found)
+            return Predictions(*batched_predict(predict, coalitions, batch_size, advance))
 
     def choose_precision(
-        self, coalitions: Coalitions, targets: Sequence[int], batch_size: int, advance: Callable[[int], object]
+        self, coalitions: Coalitions, targets: Sequence[Target], batch_size: int, advance: Callable[[int], object]
     ) -> Predictions:
         """Predict in float32 and in bfloat16, and set `autocast` if the difference is small.
 
@@ -207,12 +265,35 @@ class Predictor:
         rough = self.predict(coalitions, targets, batch_size)
         self.autocast = False
         exact = self.predict(coalitions, targets, rough.batch_size, advance)
-        self.autocast = noise(exact.probabilities, rough.probabilities) <= NOISE_LIMIT
+        self.autocast = noise(exact.values, rough.values) <= NOISE_LIMIT
         return exact
 
-    def _predict(self, coalitions: Coalitions) -> Floats:
-        presence = presence_of(self._segments, torch.from_numpy(coalitions).to(self._device))
-        return as_probabilities(self._bound(presence), len(coalitions))
+
+def read(targets: Sequence[Target], output: Tensor) -> Floats:
+    """The targets of an output `(N, ...)`, float64 `(N, T)`.
+
+    Raises:
+        InputError: If one is not finite.
+    """
+    values: Floats = _finite(torch.stack([target(output) for target in targets], dim=1)).numpy()
+    return values
+
+
+def read_probabilities(targets: Sequence[Target], output: Tensor | None) -> Floats:
+    """The targets' probabilities, float64 `(T,)`; nan for those that have none."""
+    if output is None:
+        return np.full(len(targets), np.nan)
+    return np.array([float(target(output)) if target.is_probability else np.nan for target in targets])
+
+
+def _finite(output: Tensor) -> Tensor:
+    if not torch.isfinite(output).all():
+        raise InputError.expected(
+            "finite numbers from the model",
+            "NaN or infinity",
+            "check its weights, and that the preprocessing is the model's own",
+        )
+    return output
 
 
 def as_probabilities(logits: Any, count: int) -> Floats:

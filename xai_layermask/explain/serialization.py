@@ -30,6 +30,7 @@ _DTYPES = {
     "segments": np.int64,
     "scores": np.float64,
     "targets": np.int64,
+    "predictions": np.float64,
     "probabilities": np.float64,
     "intercept": np.float64,
     "r2": np.float64,
@@ -61,7 +62,7 @@ def png_url(png: bytes) -> str:
 
 
 def _to_npz(fields: Fields) -> bytes:
-    words = {"format": _FORMAT, "labels": fields["labels"], "settings": fields["settings"]}
+    words = {"format": _FORMAT, "output": fields["output"], "labels": fields["labels"], "settings": fields["settings"]}
     arrays = {name: np.asarray(fields[name], dtype) for name, dtype in _DTYPES.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, words=np.array(json.dumps(words)), **arrays)  # type: ignore[arg-type]
@@ -79,6 +80,7 @@ def _to_json(fields: Fields) -> bytes:
     content = {
         "format": _FORMAT,
         "settings": fields["settings"],
+        "output": fields["output"],
         "labels": fields["labels"],
         **lists,
         "picture": png_url(png_bytes(fields["picture"])),

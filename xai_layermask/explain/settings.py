@@ -32,6 +32,8 @@ class Settings:
         preprocess: From the picture to the model's input.
         versions: The versions of this package and of torch.
         sampling: How the samples depend on each other, such as "plain".
+        output: What is explained, such as "probability"; never "auto".
+        select: The part of the model's answer that is explained, as [`Output`][] takes it, or a function's name.
 
     Example:
         >>> settings = Settings(
@@ -53,6 +55,8 @@ class Settings:
     preprocess: Preprocess
     versions: str
     sampling: str = "plain"
+    output: str = "probability"
+    select: str | int | None = None
 
     def record(self) -> dict[str, Any]:
         """The settings as numbers, strings, lists and dictionaries, ready for JSON."""

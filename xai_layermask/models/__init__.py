@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from ..images import Prepared, Preprocess
 from .checkpoints import load_weights, read_state
-from .labels import class_index, imagenet_labels
+from .labels import as_labels, class_index, imagenet_labels
 from .loading import Classifier, load
+from .outputs import Ending, Output, Scale, as_output
+from .targets import Target, as_targets, has_vectors
 
 __all__ = [
     "Classifier",
+    "Ending",
+    "Output",
     "Prepared",
     "Preprocess",
+    "Scale",
+    "Target",
+    "as_labels",
+    "as_output",
+    "as_targets",
     "class_index",
+    "has_vectors",
     "imagenet_labels",
     "load",
     "load_weights",

@@ -4,12 +4,40 @@ from __future__ import annotations
 
 import difflib
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from ..errors import InputError, check_integer
 from .packages import import_package
 
-__all__ = ["class_index", "imagenet_labels"]
+__all__ = ["as_labels", "class_index", "imagenet_labels"]
+
+
+def as_labels(labels: Sequence[str] | Mapping[Any, str]) -> tuple[str, ...]:
+    """Names of the classes in order.
+
+    Args:
+        labels: A name for each class, in order; or a mapping from indices 0..K-1 to names, such as
+            `model.config.id2label`.
+
+    Raises:
+        InputError: If the keys of a mapping are not 0..K-1, or `labels` is a string.
+
+    Example:
+        >>> as_labels({1: "dog", 0: "cat"}), as_labels({"0": "cat", "1": "dog"})
+        (('cat', 'dog'), ('cat', 'dog'))
+    """
+    if isinstance(labels, str):
+        raise InputError.expected("a sequence of names for labels", repr(labels), "pass [...]")
+    if not isinstance(labels, Mapping):
+        return tuple(map(str, labels))
+    # JSON has no integer keys.
+    named = {int(key) if isinstance(key, str) and key.isdecimal() else key: name for key, name in labels.items()}
+    if set(named) != set(range(len(labels))):
+        raise InputError.expected(
+            f"the keys 0 to {len(labels) - 1} for labels", ", ".join(map(repr, list(labels)[:4])), "pass {index: name}"
+        )
+    return tuple(str(named[index]) for index in range(len(named)))
 
 
 @functools.cache

@@ -38,10 +38,11 @@ class SegmentScores(Protocol):
     @property
     def labels(self) -> tuple[str, ...]: ...
     @property
-    def probabilities(self) -> npt.NDArray[np.float64]: ...
+    def output(self) -> str: ...
     @property
     def settings(self) -> HasMethod: ...
     def row(self, target: int | str | None = None) -> int: ...
+    def shown(self, row: int) -> str: ...
 
 
 class HasMethod(Protocol):
@@ -94,7 +95,7 @@ def draw(
     ax.imshow(_faint(explanation.picture))
     heatmap = scores[explanation.segments]
     coloured = ax.imshow(heatmap, cmap=_colormap(), vmin=-limit, vmax=limit, interpolation="nearest")
-    ax.set_title(f"{escape_mathtext(_shortened(explanation.labels[row]))} {explanation.probabilities[row]:.1%}")
+    ax.set_title(f"{escape_mathtext(_shortened(explanation.labels[row]))} {escape_mathtext(explanation.shown(row))}")
     hide_ticks(ax)
     if colorbar:
         bar = ax.figure.colorbar(coloured, ax=ax, location="bottom", fraction=0.06, pad=0.04)
@@ -128,6 +129,7 @@ def overview(explanation: SegmentScores, figure: Figure | None = None, axes: Any
     first.set_title("picture")
     settings = explanation.settings
     how = f"{title(settings.method)}, {title(settings.masking)}\n{explanation.scores.shape[1]} segments"
+    how += f"\n{textwrap.fill(explanation.output, 36)}"
     first.set_xlabel(escape_mathtext(how))
     hide_ticks(first)
     for ax, target in zip(others, explanation.targets, strict=True):
@@ -185,7 +187,7 @@ def comparison(explanations: Sequence[SegmentScores], figure: Figure | None = No
             ax.set_title(escape_mathtext(title(explanation.settings.masking)) if row == 0 else "")
             if column == 0:
                 name = escape_mathtext(_shortened(explanation.labels[explanation.row(target)]))
-                ax.set_ylabel(f"{name}\n{first.probabilities[row]:.1%}")
+                ax.set_ylabel(f"{name}\n{escape_mathtext(first.shown(row))}")
     drawn: Figure = picture.figure.figure  # the root of a subfigure
     return drawn
 
