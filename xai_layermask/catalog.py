@@ -17,9 +17,28 @@ from typing import Any
 from .errors import InputError, choose
 
 __all__ = [
-    "ALIASES", "DEVICES", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "METHODS", "MODELS", "PRECISIONS",
-    "PROTOCOL_SETTINGS", "SAMPLINGS", "SEGMENTATIONS", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_model",
-    "check_sampling", "masking_order", "parse_masking", "parse_segmentation", "title",
+    "ALIASES",
+    "DEVICES",
+    "LAYOUTS",
+    "LITE",
+    "MASKINGS",
+    "MASKING_PATTERNS",
+    "MASKS",
+    "METHODS",
+    "MODELS",
+    "PRECISIONS",
+    "PROTOCOL_SETTINGS",
+    "SAMPLINGS",
+    "SEGMENTATIONS",
+    "TORCHVISION",
+    "MaskingEntry",
+    "MethodEntry",
+    "check_model",
+    "check_sampling",
+    "masking_order",
+    "parse_masking",
+    "parse_segmentation",
+    "title",
 ]  # fmt: skip
 
 
@@ -93,6 +112,8 @@ PRECISIONS = ("auto", "float32", "float64", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 
 #: Layouts of dataset folders.
+#: The meaning of painted object masks: 0 and 255 (or 0 and 1), or greys that are shares of the object.
+MASKS = ("binary", "soft")
 LAYOUTS = ("auto", "labels.csv", "salient-imagenet", "pixel-imagenet", "oxford-iiit-pet", "coco", "imagefolder")
 #: Protocols of experiments, with the names of their settings.
 PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({

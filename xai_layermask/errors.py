@@ -7,10 +7,20 @@ import math
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
-__all__ = ["CaptureError", "InputError", "UnsupportedOperator", "check_integer", "check_number", "choose", "reason"]
+__all__ = [
+    "CaptureError",
+    "InputError",
+    "UnsupportedOperator",
+    "check_integer",
+    "check_number",
+    "choose",
+    "reason",
+    "refuse_masked",
+]
 
 _LISTED = 24  # options that a message lists; a model has hundreds of modules
 _SHOWN = 80  # characters of a value that a message shows
+_LONGEST = 1200  # characters of a message, or of what was passed, such as a name of 5000 letters
 
 
 class InputError(ValueError):
@@ -33,7 +43,9 @@ class InputError(ValueError):
             xai_layermask.errors.InputError: expected a tensor (N, C, H, W) for image, got 3x8x8: add a batch dimension
         """
         name = f" for {what}" if what else ""
-        return cls(f"expected {wanted}{name}, got {got}" + (f": {remedy}" if remedy else ""))
+        return cls(
+            _shortened(f"expected {wanted}{name}, got {_shortened(str(got))}" + (f": {remedy}" if remedy else ""))
+        )
 
 
 class CaptureError(RuntimeError):
@@ -132,8 +144,8 @@ def check_number(
         ...
         xai_layermask.errors.InputError: expected a number above 0 for kernel_width, got 0
     """
-    if not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value):
-        number = float(value)
+    number = _as_float(value)
+    if number is not None:
         low = (least is None or number >= least) and (above is None or number > above)
         if low and (most is None or number <= most):
             return number
@@ -152,6 +164,44 @@ def reason(error: BaseException) -> str:
     return lines[0].rstrip(". :")
 
 
+def refuse_masked(value: object, what: str) -> None:
+    """Raise if `value` is a masked array of numpy with masked elements: a conversion would use what is behind the mask.
+
+    Args:
+        value: The argument.
+        what: Its name.
+
+    Raises:
+        InputError: If it is.
+
+    Example:
+        >>> import numpy as np
+        >>> refuse_masked(np.ma.masked_equal([0.5, 9.0], 9.0), "scores")
+        Traceback (most recent call last):
+        ...
+        xai_layermask.errors.InputError: expected an array without masked elements for scores, got 1 masked ones: \
+replace them with filled(value)
+    """
+    mask = getattr(value, "mask", None)
+    if mask is not None and type(value).__module__.startswith("numpy.ma") and bool(mask.any()):
+        raise InputError.expected(
+            "an array without masked elements",
+            f"{int(mask.sum())} masked ones",
+            "replace them with filled(value)",
+            what,
+        )
+
+
+def _as_float(value: object) -> float | None:
+    """A finite real number as a float; None for anything else, and for integers beyond the range of floats."""
+    try:
+        return (
+            float(value) if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) else None
+        )
+    except OverflowError:
+        return None
+
+
 def _range(least: float | None, most: float | None) -> str:
     if least is not None and most is not None:
         return f" from {least} to {most}"
@@ -161,5 +211,13 @@ def _range(least: float | None, most: float | None) -> str:
 
 
 def _shown(value: object) -> str:
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except ValueError:  # an integer of more digits than Python prints
+        return f"an {type(value).__name__} that is too large"
     return text if len(text) <= _SHOWN else type(value).__name__
+
+
+def _shortened(text: str) -> str:
+    """The text without its middle if it is too long."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 8 :]}"

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from .catalog import parse_segmentation
-from .errors import InputError, check_integer, check_number
+from .errors import InputError, check_integer, check_number, refuse_masked
 
 __all__ = ["check_segments", "felzenszwalb", "patches", "presence_of", "quickshift", "segment", "slic"]
 
@@ -173,6 +173,7 @@ def check_segments(segments: object, shape: tuple[int, int]) -> Segments:
         ...
         xai_layermask.errors.InputError: expected integers for segments, got float64: use segments.astype(int)
     """
+    refuse_masked(segments, "segments")
     try:
         ids = np.asarray(segments.detach().cpu() if isinstance(segments, torch.Tensor) else segments)
     except (TypeError, ValueError, RuntimeError) as error:

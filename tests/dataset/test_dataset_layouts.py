@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -184,7 +185,9 @@ def test_coco_that_cannot_be_read_is_named(tmp_path):
     coco(tmp_path, [(1, 17, 4, [[0, 0, 3, 0, 3, 3]]), (2, 17, 4, {"counts": "abc", "size": [10, 12]})])
     dataset = read_dataset(tmp_path)
     assert found(dataset) == {"val/x.jpg": None}
-    assert "expected polygons or plain run lengths for the objects of 'val/y.jpg'" in dataset.skipped[0]
+    assert "expected a list of polygons" in dataset.skipped[0]
+    assert "got compressed run lengths: convert it" in dataset.skipped[0]
+    assert dataset.skipped[0].endswith("in the objects of 'val/y.jpg'")
     (tmp_path / "annotations" / "instances_a.json").write_text("{}")
     assert read_dataset(tmp_path).skipped[0].startswith("expected COCO's categories, images and annotations in 'inst")
 
@@ -219,3 +222,73 @@ def test_a_wrong_table_of_classes_is_refused(tmp_path, text, words):
     (tmp_path / "classes.csv").write_text(text)
     with pytest.raises(InputError, match=words):
         class_table(tmp_path / "classes.csv")
+
+
+def test_files_outside_the_folder_are_named_and_left_out(tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    paint(root, "a.png")
+    paint(tmp_path, "secret.png")
+    (root / "link").symlink_to(tmp_path)
+    names = ["a.png", "../secret.png", str(tmp_path / "secret.png"), "/", ".", "link/../../secret.png", "\ud800.png",
+             "link/secret.png", "n" * 5000]  # fmt: skip
+    text = "image,class_index\n" + "".join(f"{name},3\n" for name in names)
+    (root / "labels.csv").write_bytes(text.encode("utf-8", "surrogatepass").replace(b"\xed\xa0\x80", b"\x01"))
+    dataset = read_dataset(root)
+    assert found(dataset) == {"a.png": 3, "link/secret.png": 3}
+    assert len(dataset.skipped) == 7
+    for sentence in dataset.skipped[:6]:
+        assert sentence.startswith("expected the name of a file inside the dataset's folder, got '")
+    assert dataset.skipped[6].startswith("expected readable files for 'nnn") and len(dataset.skipped[6]) < 2000
+
+
+@pytest.mark.parametrize("file", ["../secret.png", "/etc/passwd", 7, None, {"a": 1}])
+def test_coco_may_not_name_files_outside_the_folder(tmp_path, file):
+    coco(tmp_path, [(1, 17, 4, [[0, 0, 3, 0, 3, 3]]), (2, 17, 4, [[0, 0, 3, 0, 3, 3]])])
+    path = tmp_path / "annotations" / "instances_val.json"
+    data = json.loads(path.read_text())
+    data["images"][1]["file_name"] = file
+    path.write_text(json.dumps(data))
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {"val/x.jpg": None} and len(dataset.skipped) == 1
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "[]", '{"categories": [1]}', "9" * 5000, '{"categories": {"a": 1}}'])
+def test_annotations_of_any_other_content_are_named(tmp_path, text):
+    coco(tmp_path, [(1, 17, 4, [[0, 0, 3, 0, 3, 3]])])
+    (tmp_path / "annotations" / "instances_a.json").write_text(text)
+    assert read_dataset(tmp_path).skipped[0].startswith("expected COCO's categories, images and annotations in 'inst")
+
+
+def test_areas_that_are_no_numbers_are_refused(tmp_path):
+    shape = [[0, 0, 3, 0, 3, 3]]
+    coco(tmp_path, [(1, 17, 4, shape), (2, 17, float("nan"), shape)])
+    assert "expected finite areas of the objects of 'val/y.jpg'" in read_dataset(tmp_path).skipped[0]
+
+
+def test_labels_of_thousands_of_digits_are_no_labels(tmp_path):
+    paint(tmp_path, "a.png")
+    paint(tmp_path, "b.png")
+    (tmp_path / "labels.csv").write_text(f"image,class_index\na.png,3\nb.png,{'9' * 5000}\n")
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {"a.png": 3} and "for the class_index of 'b.png'" in dataset.skipped[0]
+    assert find_class("9" * 5000) is None
+
+
+def test_names_that_are_no_utf8_are_left_out(tmp_path):
+    picture(tmp_path / "images" / FOX / "x.jpg")
+    picture(tmp_path / "images" / FOX / os.fsdecode(b"\xff.jpg"))
+    dataset = read_dataset(tmp_path)
+    assert found(dataset) == {f"{FOX}/x.jpg": 278}
+    assert "expected names in UTF-8 without control characters" in dataset.skipped[0]
+
+
+def test_soft_masks_are_read_where_they_are_asked_for(tmp_path):
+    paint(tmp_path, "a.png")
+    Image.new("L", (48, 40), 51).save(tmp_path / "a_mask.png")
+    (tmp_path / "labels.csv").write_text("image,class_index\na.png,3\n")
+    np.testing.assert_allclose(read_dataset(tmp_path, masks="soft").items[0].mask(), 0.2)
+    with pytest.raises(InputError, match=r"in 'a_mask.png', got the values 51: paint"):
+        read_dataset(tmp_path).items[0].mask()
+    with pytest.raises(InputError, match="expected one of binary, soft for masks, got 'grey'"):
+        read_dataset(tmp_path, masks="grey")

@@ -153,10 +153,11 @@ def test_it_is_frozen_and_lists_become_tuples():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"resize": 0}, r"expected pixels, \(height, width\) or None for resize, got 0"),
-        ({"resize": 2.5}, r"expected pixels, \(height, width\) or None for resize, got 2.5"),
-        ({"crop": True}, r"expected pixels, \(height, width\) or None for crop, got True"),
-        ({"crop": (1, 2, 3)}, r"expected pixels, \(height, width\) or None for crop, got \(1, 2, 3\)"),
+        ({"resize": 0}, r"expected 1 to 8192 pixels, \(height, width\) or None for resize, got 0"),
+        ({"resize": 2.5}, r"expected 1 to 8192 pixels, \(height, width\) or None for resize, got 2.5"),
+        ({"crop": 10**7}, "for crop, got 10000000"),
+        ({"crop": True}, r"expected 1 to 8192 pixels, \(height, width\) or None for crop, got True"),
+        ({"crop": (1, 2, 3)}, r"expected 1 to 8192 pixels, \(height, width\) or None for crop, got \(1, 2, 3\)"),
         ({"mean": 0.5}, "expected three numbers for mean, got 0.5"),
         ({"mean": (0, 0, float("nan"))}, "expected three numbers for mean, got"),
         ({"std": (1, 1)}, r"expected three numbers for std, got \(1, 1\)"),

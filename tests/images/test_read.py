@@ -51,9 +51,14 @@ def test_a_path_of_any_kind(tmp_path, wrap, suffix):
 def test_exif_rotation_is_honoured(tmp_path, orientation):
     # What a viewer must do to the stored pixels, by the EXIF standard's table.
     upright = {
-        1: lambda a: a, 2: lambda a: a[:, ::-1], 3: lambda a: a[::-1, ::-1], 4: lambda a: a[::-1],
-        5: lambda a: a.transpose(1, 0, 2), 6: lambda a: a[::-1].transpose(1, 0, 2),
-        7: lambda a: a[::-1, ::-1].transpose(1, 0, 2), 8: lambda a: a.transpose(1, 0, 2)[::-1],
+        1: lambda a: a,
+        2: lambda a: a[:, ::-1],
+        3: lambda a: a[::-1, ::-1],
+        4: lambda a: a[::-1],
+        5: lambda a: a.transpose(1, 0, 2),
+        6: lambda a: a[::-1].transpose(1, 0, 2),
+        7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+        8: lambda a: a.transpose(1, 0, 2)[::-1],
     }[orientation]
     exif = Image.Exif()
     exif[0x0112] = orientation
@@ -166,7 +171,8 @@ def test_rounding_noise_around_zero_and_one_is_forgiven():
         (np.full((4, 4, 3), 200.0), "expected floats from 0 to 1 in image, got values from 200 to 200: divide by 255"),
         (torch.full((3, 4, 4), -1.5), "expected floats from 0 to 1 in image, got values from -1.5 to -1.5"),
         (np.zeros((4, 4, 3), np.int64), "expected uint8, uint16 or floating-point numbers in image, got int64"),
-        (np.zeros((4, 4), bool), "in image, got bool"),
+        (np.zeros((4, 4), bool), r"in image, got bool: use astype\('uint8'\) \* 255"),
+        (np.ma.masked_less(RGB / 255, 0.1), "expected an array without masked elements for image, got 4 masked ones"),
         (np.zeros((4, 4), complex), "in image, got complex128"),
         (np.full((4, 4), "a"), "in image, got <U1"),
         (torch.zeros(3, 4, 4, dtype=torch.int32), "in image, got int32"),
@@ -176,7 +182,8 @@ def test_rounding_noise_around_zero_and_one_is_forgiven():
         (np.zeros((0, 5, 3), np.uint8), r"expected at least one pixel in image, got an array \(0, 5, 3\)"),
         (torch.zeros(3, 0, 5), "at least one pixel in image"),
         (torch.zeros(5, 5, 3), r"1, 3 or 4 channels for image, got \(5, 5, 3\): move the channels"),
-        (torch.zeros(5, 5), r"for image, got \(5, 5\)"),
+        (torch.zeros(5, 5), r"for image, got \(5, 5\): add the channels with tensor\[None\]$"),
+        (torch.zeros(2, 4, 5), r"for image, got \(2, 4, 5\)$"),
         (torch.zeros(2, 3, 5, 5), r"expected one picture for image, got a tensor \(2, 3, 5, 5\): pass one at a time"),
         (None, "expected a path, a PIL image, an array or a tensor for image, got NoneType"),
         (b"bytes", "for image, got bytes"),
@@ -205,7 +212,7 @@ def test_a_closed_pil_image_is_named(tmp_path):
     [
         (None, "expected an existing file for image, got '.*broken.png'"),
         (b"", "expected a picture for image, got the empty file '.*broken.png'"),
-        (b"hello, I am no picture", "Pillow can read for image, got the file '.*broken.png': convert"),
+        (b"hello, I am no picture", "in one of the formats AVIF, .* for image, got the file '.*broken.png': convert"),
         ("png", "expected a complete picture for image, got the file '.*broken.png' that cannot be"),
         ("jpeg", "expected a complete picture for image, got the file '.*broken.png' that cannot be"),
         ("tiff", "broken.png"),
@@ -254,3 +261,40 @@ def test_a_picture_that_is_too_large_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2)
     with pytest.raises(InputError, match=r"expected a readable picture for image, got the file .* \(Image size"):
         read_image(tmp_path / "bomb.png")
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpeg", "webp"])
+def test_damaged_exif_of_a_sound_picture_is_ignored(tmp_path, suffix):
+    path = tmp_path / f"x.{suffix}"
+    Image.fromarray(RGB).save(path, exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff rubbish")
+    assert read_image(path).shape == RGB.shape
+
+
+def test_formats_that_start_other_programs_are_refused(tmp_path):
+    path = tmp_path / "x.png"
+    Image.fromarray(RGB).save(path, "EPS")
+    with pytest.raises(InputError, match=r"expected a picture in one of the formats AVIF, .*: convert it"):
+        read_image(path)
+
+
+@pytest.mark.parametrize("error", [ValueError, RuntimeError, SyntaxError, OverflowError, MemoryError, IndexError])
+@pytest.mark.parametrize("place", ["open", "load"])
+def test_whatever_a_decoder_raises_is_about_the_file(tmp_path, monkeypatch, error, place):
+    from PIL import PngImagePlugin
+
+    def broken(*args, **kwargs):
+        raise error("Decompressed data too large\nfor PngImagePlugin")
+
+    path = tmp_path / "x.png"
+    Image.fromarray(RGB).save(path)
+    monkeypatch.setattr(*((Image, "open") if place == "open" else (PngImagePlugin.PngImageFile, "load")), broken)
+    with pytest.raises(
+        InputError, match=r"^expected .* for image, got the file .*x.png'.*\(Decompressed data too larg"
+    ):
+        read_image(path)
+
+
+def test_a_pipe_is_no_folder(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(InputError, match="expected a file for image, got the device or pipe"):
+        read_image(tmp_path / "pipe")

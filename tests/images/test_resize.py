@@ -50,3 +50,26 @@ def test_sizes_by_hand():
 def test_the_centre_stays():
     image = Image.fromarray(np.arange(36, dtype=np.uint8).reshape(6, 6))
     assert np.array_equal(np.array(framed(image, None, (2, 4), "nearest")), [[13, 14, 15, 16], [19, 20, 21, 22]])
+
+
+@pytest.mark.parametrize("interpolation", ["nearest", "bilinear", "bicubic", "lanczos"])
+@pytest.mark.parametrize("size", [(3000, 2), (2, 3000), (60, 900)])
+def test_the_box_of_the_crop_is_resized_as_the_whole_would_be(monkeypatch, size, interpolation):
+    values = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    whole = np.array(framed(Image.fromarray(values), 40, 32, interpolation)).astype(int)
+    monkeypatch.setattr("xai_layermask.images.resize._MUCH", 0)
+    box = np.array(framed(Image.fromarray(values), 40, 32, interpolation)).astype(int)
+    assert box.shape == whole.shape == (32, 32, 3)
+    different = np.abs(box - whole) > 8  # levels; Pillow keeps boxes in single precision
+    assert different.mean() <= (0.05 if interpolation == "nearest" else 0)
+
+
+def test_of_a_long_thin_picture_only_the_crop_is_resized(monkeypatch):
+    picture = Image.new("RGB", (20000, 1), "red")
+    made = []
+    resize = Image.Image.resize
+    monkeypatch.setattr(Image.Image, "resize", lambda *args: made.append(resize(*args)) or made[-1])
+    assert framed(picture, 256, 224, "bilinear").getpixel((0, 0)) == (255, 0, 0)
+    assert [one.size for one in made] == [(224, 224)]
+    with pytest.raises(InputError, match=r"at most 67108864 pixels after resizing, got 5120000 x 256: crop the pict"):
+        framed(picture, 256, None, "bilinear")

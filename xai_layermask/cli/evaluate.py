@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import LAYOUTS, PROTOCOL_SETTINGS, parse_masking
+from ..catalog import LAYOUTS, MASKS, PROTOCOL_SETTINGS, parse_masking
 from ..errors import InputError, choose
 from .inputs import add_working_directory
 from .options import add_device, add_precision, add_script_options
@@ -46,6 +46,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--layout", type=one_of(LAYOUTS), default="auto", metavar="NAME",
                         help="how the folder is organised: labels.csv, imagefolder, salient-imagenet, pixel-imagenet, "
                         "oxford-iiit-pet, coco, or auto, which detects it (default: auto)")
+    parser.add_argument("--masks", type=one_of(MASKS), default="binary", metavar="NAME",
+                        help="the meaning of mask files: binary, of 0 and 255 or of 0 and 1, or soft, where greys are "
+                        "shares of the object (default: binary)")
     parser.add_argument("--model", type=comma_separated(model), default=["lite0"], metavar="NAME,NAME,...",
                         help="models, named as for explain (default: lite0)")
     parser.add_argument("--weights", type=pair, action="append", default=[], metavar="NAME=FILE",
@@ -124,7 +127,8 @@ def run(args: argparse.Namespace) -> int:
     protocol = PROTOCOLS[args.protocol].configured(dict(args.settings))
     models = _model_specs(args)
     with status(f"reading {args.data}", args) as show:
-        dataset = select_items(read_dataset(args.data, args.layout, args.strict), args.limit, args.shuffle_seed)
+        everything = read_dataset(args.data, args.layout, args.strict, args.masks)
+        dataset = select_items(everything, args.limit, args.shuffle_seed)
         show("waiting for the scheduler" if args.scheduler else "")
         pool = WorkerPool(args.jobs, args.scheduler)
     with pool, _open_store(args) as store:

@@ -11,9 +11,10 @@ from ..errors import InputError
 from ..models import imagenet_labels
 from .table import table
 
-__all__ = ["class_table", "find_class", "wnids"]
+__all__ = ["as_index", "class_table", "find_class", "wnids"]
 
 _CLASSES = 1000
+_DIGITS = 9
 
 
 @functools.cache
@@ -38,9 +39,20 @@ def find_class(word: str) -> int | None:
         >>> find_class("n02123045"), find_class("281"), find_class("Egyptian_cat"), find_class("unicorn")
         (281, 281, 285, None)
     """
-    if word.isdecimal():
-        return int(word) if int(word) < _CLASSES else None
+    index = as_index(word)
+    if index is not None:
+        return index if index < _CLASSES else None
     return wnids().get(word) if word in wnids() else _names().get(_plain(word))
+
+
+def as_index(word: str) -> int | None:
+    """The index that a word of up to 9 digits says; None for any other word.
+
+    Example:
+        >>> as_index("281"), as_index("-1"), as_index("9" * 5000)
+        (281, None, None)
+    """
+    return int(word) if word.isdecimal() and len(word) <= _DIGITS else None
 
 
 def class_table(path: Path) -> dict[str, int]:
@@ -51,12 +63,13 @@ def class_table(path: Path) -> dict[str, int]:
     """
     found = {}
     for line, row in table(path, ("category", "class_index")):
-        if not row["category"] or not row["class_index"].isdecimal():
+        index = as_index(row["class_index"])
+        if not row["category"] or index is None:
             raise InputError.expected(
                 f"a category and the index of its class in line {line} of {str(path)!r}",
                 f"{row['category']!r} and {row['class_index']!r}",
             )
-        found[row["category"]] = int(row["class_index"])
+        found[row["category"]] = index
     return found
 
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, reason
 from .classes import class_table
 from .item import Item
-from .masks import Outlines
+from .outlines import Outlines, check_shape
+from .paths import inside
 
 __all__ = ["coco"]
+
+#: By category: the area and the segmentation of each object in a picture.
+Objects = Mapping[str, list[tuple[float, Any]]]
 
 
 def coco(root: Path) -> Iterator[Item | InputError]:
@@ -31,30 +36,48 @@ def coco(root: Path) -> Iterator[Item | InputError]:
     for path in sorted((root / "annotations").glob("instances_*.json")):
         split = path.stem.removeprefix("instances_")
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            names = {one["id"]: one["name"] for one in data["categories"]}
-            pictures = {one["id"]: one["file_name"] for one in data["images"]}
-            objects: dict[Any, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
-            for one in data["annotations"]:
-                name = names[one["category_id"]]
-                if known is None or name in known:
-                    objects[one["image_id"]][name].append((float(one["area"]), one["segmentation"]))
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            found = _objects(json.loads(path.read_text(encoding="utf-8")), known)
+        except Exception as error:  # whatever unexpected content leads to, RecursionError included
             yield InputError.expected(
                 f"COCO's categories, images and annotations in {path.name!r}",
-                f"other content ({reason(error)})",
+                f"other content ({type(error).__name__}: {reason(error)})",
                 "download it again",
             )
             continue
-        for number, file in sorted(pictures.items(), key=lambda pair: pair[1]):
-            if objects[number]:
-                yield _item(root / split / file, f"{split}/{file}", objects[number], known)
+        for file, objects in found:
+            try:
+                yield _item(root / split, split, file, objects, known)
+            except InputError as error:
+                yield error
 
 
-def _item(path: Path, name: str, objects: dict[str, list[Any]], known: dict[str, int] | None) -> Item | InputError:
+def _objects(data: Any, known: Mapping[str, int] | None) -> list[tuple[str, Objects]]:
+    """The file name of each picture with objects, and its objects."""
+    names = {one["id"]: str(one["name"]) for one in data["categories"]}
+    pictures = {one["id"]: str(one["file_name"]) for one in data["images"]}
+    objects: dict[Any, dict[str, list[tuple[float, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for one in data["annotations"]:
+        name = names[one["category_id"]]
+        if known is None or name in known:
+            objects[one["image_id"]][name].append((float(one["area"]), one["segmentation"]))
+    return sorted(((file, objects[number]) for number, file in pictures.items() if objects[number]), key=_file)
+
+
+def _file(picture: tuple[str, Objects]) -> str:
+    return picture[0]
+
+
+def _item(folder: Path, split: str, file: str, objects: Objects, known: Mapping[str, int] | None) -> Item:
+    path, name = inside(folder, file), f"{split}/{file}"
+    areas = {category: sum(area for area, _ in several) for category, several in objects.items()}
+    if not all(math.isfinite(area) for area in areas.values()):
+        raise InputError.expected(f"finite areas of the objects of {name!r}", "NaN or infinity")
     # The first by name of equally large categories.
-    largest = max(sorted(objects), key=lambda category: sum(area for area, _ in objects[category]))
+    largest = max(sorted(areas), key=areas.__getitem__)
     shapes = [shape for _, shape in objects[largest]]
-    if any(isinstance(shape, dict) and not isinstance(shape.get("counts"), list) for shape in shapes):
-        return InputError.expected(f"polygons or plain run lengths for the objects of {name!r}", "compressed ones")
+    for shape in shapes:
+        try:
+            check_shape(shape)
+        except InputError as error:
+            raise InputError(f"{error}, in the objects of {name!r}") from error
     return Item(name, path, None if known is None else known[largest], Outlines(json.dumps(shapes)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import InputError
-from .classes import find_class, wnids
+from .classes import as_index, find_class, wnids
 from .item import Item
 from .masks import Painted
+from .paths import inside
 from .table import table
 
 __all__ = ["image_folder", "labels_csv", "pixel_imagenet"]
@@ -30,13 +32,18 @@ def labels_csv(root: Path) -> Iterator[Item | InputError]:
         if not name:
             yield InputError.expected(f"an image in line {line} of 'labels.csv'", "none")
             continue
-        if word and not word.isdecimal():
+        index = as_index(word)
+        if word and index is None:
             yield InputError.expected(f"an integer or nothing for the class_index of {name!r}", repr(word))
             continue
-        picture = root / name
+        try:
+            picture = inside(root, name)
+        except InputError as error:
+            yield error
+            continue
         mask = picture.with_name(f"{picture.stem}_mask.png")
-        source = Painted(mask) if mask.is_file() else None
-        yield Item(Path(name).as_posix(), picture, int(word) if word else None, source)
+        source = Painted(mask) if os.path.isfile(mask) else None
+        yield Item(Path(name).as_posix(), picture, index, source)
 
 
 def image_folder(root: Path) -> Iterator[Item | InputError]:
@@ -57,7 +64,7 @@ def image_folder(root: Path) -> Iterator[Item | InputError]:
         for picture in _pictures(folder):
             place = picture.relative_to(root / "images")
             mask = (root / "masks" / place).with_suffix(".png")
-            yield Item(place.as_posix(), picture, label, Painted(mask) if mask.is_file() else None)
+            yield Item(place.as_posix(), picture, label, Painted(mask) if os.path.isfile(mask) else None)
 
 
 def pixel_imagenet(root: Path) -> Iterator[Item | InputError]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
+from ..catalog import MASKS
 from ..errors import InputError, choose
+from ..images import open_picture
 from .coco import coco
 from .folders import image_folder, labels_csv, pixel_imagenet
 from .item import Dataset, Item
 from .masks import Painted, Squares
+from .paths import is_text
 from .pets import pets
 from .salient import salient_imagenet
 
@@ -27,13 +31,16 @@ LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Iterable[Item 
 }
 
 
-def read_dataset(root: str | os.PathLike[str], layout: str = "auto", strict: bool = False) -> Dataset:
+def read_dataset(
+    root: str | os.PathLike[str], layout: str = "auto", strict: bool = False, masks: str = "binary"
+) -> Dataset:
     r"""Find the pictures of a folder, with their labels and object masks.
 
     Layouts:
 
     - "labels.csv": `ROOT/labels.csv` with the columns image and class_index (which may be empty; other columns are
-      ignored), pictures beside it, and optional masks, white on black: `NAME_mask.png` for `NAME.jpg`.
+      ignored), pictures beside it, and optional masks, white on black: `NAME_mask.png` for `NAME.jpg`. Pictures outside
+      the folder are left out.
     - "imagefolder": `ROOT/images/CLASS/NAME.*`, and optional masks `ROOT/masks/CLASS/NAME.png`. CLASS is a WordNet id,
       an index, or a class's name.
     - "pixel-imagenet": `ROOT/train/WNID/NAME.JPEG`, ImageNet's own folder or a link to it, and
@@ -51,6 +58,8 @@ def read_dataset(root: str | os.PathLike[str], layout: str = "auto", strict: boo
         root: The folder.
         layout: One of these, or "auto", the first that fits.
         strict: Whether an invalid item is an error, rather than listed in `skipped`.
+        masks: The meaning of painted masks in the layouts labels.csv and imagefolder: "binary", of 0 and 255 or of 0
+            and 1, or "soft", where greys are shares of the object.
 
     Returns:
         The pictures, sorted by name.
@@ -72,6 +81,7 @@ def read_dataset(root: str | os.PathLike[str], layout: str = "auto", strict: boo
     if not folder.is_dir():
         raise InputError.expected("an existing folder for data", repr(str(folder)))
     choose(layout, ("auto", *LAYOUTS), "layout")
+    choose(masks, MASKS, "masks")
     if layout == "auto":
         layout = next((name for name, (fits, _) in LAYOUTS.items() if fits(folder)), "")
     if not layout:
@@ -89,6 +99,8 @@ def read_dataset(root: str | os.PathLike[str], layout: str = "auto", strict: boo
         if error:
             skipped.append(str(error))
         elif isinstance(found, Item):
+            if isinstance(found.source, Painted) and found.source.kind in MASKS:
+                found = replace(found, source=replace(found.source, kind=masks))
             items[found.name] = found
     if not items:
         invalid = f"and {len(skipped)} invalid ones, the first: {skipped[0]}" if skipped else ""
@@ -98,6 +110,8 @@ def read_dataset(root: str | os.PathLike[str], layout: str = "auto", strict: boo
 
 def _problem(item: Item, items: Mapping[str, Item]) -> InputError | None:
     """The error of an item that is there already, or whose files are no pictures according to their headers."""
+    if not is_text(item.name):
+        return InputError.expected("names in UTF-8 without control characters", repr(item.name), "rename the file")
     if item.name in items:
         return InputError.expected("each picture once", f"{item.name!r} again")
     for path in (item.path, *_mask_files(item)):
@@ -115,12 +129,10 @@ def _mask_files(item: Item) -> Iterator[Path]:
 
 
 def _file_problem(path: Path) -> str:
-    from PIL import Image, UnidentifiedImageError
-
-    if not path.is_file():
+    if not os.path.isfile(path):  # also where the name is too long for the file system
         return f"no file {path.name!r}"
     try:
-        with Image.open(path) as image:
+        with open_picture(path, path.name) as image:
             return "" if all(image.size) else f"{path.name!r} without pixels"
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError, SyntaxError, ValueError):
+    except InputError:
         return f"{path.name!r}, which is no picture"

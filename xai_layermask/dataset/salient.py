@@ -11,6 +11,7 @@ from ..errors import InputError, reason
 from .classes import wnids
 from .item import Item
 from .masks import Squares
+from .paths import inside
 
 __all__ = ["salient_imagenet"]
 
@@ -45,13 +46,13 @@ def salient_imagenet(root: Path) -> Iterator[Item | InputError]:
         label = wnids().get(folder.name)
         if label is None:
             continue  # the authors also keep tables there
-        names: dict[str, list[Path]] = defaultdict(list)
+        names: dict[str, list[str]] = defaultdict(list)
         try:
             with (folder / "image_names_map.csv").open(newline="", encoding="utf-8") as file:
                 for row in csv.DictReader(file):
                     for feature in sorted(core[label] & set(row)):
                         if row[feature]:
-                            names[row[feature]].append(folder / f"feature_{feature}" / f"{row[feature]}.JPEG")
+                            names[row[feature]].append(f"feature_{feature}/{row[feature]}.JPEG")
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             yield InputError.expected(
                 f"a readable image_names_map.csv of the class {folder.name!r}", reason(error), "unpack it again"
@@ -59,7 +60,13 @@ def salient_imagenet(root: Path) -> Iterator[Item | InputError]:
             continue
         for name, masks in sorted(names.items()):
             place = Path(folder.name) / f"{name}.JPEG"
-            yield Item(place.as_posix(), root / "train" / place, label, Squares(tuple(masks)))
+            try:
+                picture = inside(root / "train", place.as_posix())
+                places = tuple(inside(folder, mask) for mask in masks)
+            except InputError as error:
+                yield error
+                continue
+            yield Item(place.as_posix(), picture, label, Squares(places))
 
 
 def _core_features(root: Path, data: Path) -> dict[int, set[str]]:

@@ -12,9 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..errors import InputError, check_number, choose
+from ..errors import InputError, check_number, choose, refuse_masked
 from .read import read_image
-from .resize import Size, framed
+from .resize import LARGEST_SIDE, Size, framed
 
 __all__ = ["Prepared", "Preprocess"]
 
@@ -116,6 +116,7 @@ class Preprocess:
             array([[1., 0.],
                    [0., 1.]])
         """
+        refuse_masked(mask, "mask")
         values = np.asarray(mask, dtype=np.float32)
         if values.ndim != 2 or values.size == 0 or not (values.min() >= 0 and values.max() <= 1):
             got = f"shape {values.shape}" if values.ndim != 2 or values.size == 0 else "other numbers"
@@ -269,8 +270,8 @@ def _as_size(size: object, what: str) -> Size | None:
     if size is None:
         return None
     sides: Sequence[Any] = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size,)
-    if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
-        raise InputError.expected(f"pixels, (height, width) or None for {what}", repr(size))
+    if not all(isinstance(side, int) and not isinstance(side, bool) and 0 < side <= LARGEST_SIDE for side in sides):
+        raise InputError.expected(f"1 to {LARGEST_SIDE} pixels, (height, width) or None for {what}", repr(size))
     return (sides[0], sides[1]) if len(sides) == 2 else sides[0]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..errors import InputError, reason
+from ..errors import InputError, reason, refuse_masked
+from .decode import open_picture, upright
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -73,6 +73,7 @@ def read_image(img: object) -> Picture:
     if isinstance(img, torch.Tensor):
         return _from_tensor(img)
     if isinstance(img, np.ndarray):
+        refuse_masked(img, "image")
         return _from_array(img)
     from PIL import Image
 
@@ -95,7 +96,8 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
     if not os.path.exists(name):
         raise InputError.expected("an existing file for image", repr(name))
     if not os.path.isfile(name):
-        raise InputError.expected("a file for image", f"the folder {name!r}")
+        kind = "folder" if os.path.isdir(name) else "device or pipe"
+        raise InputError.expected("a file for image", f"the {kind} {name!r}")
     try:
         return Path(name).read_bytes()
     except OSError as error:
@@ -115,41 +117,30 @@ def decode_image(content: bytes, name: str) -> Picture:
     Raises:
         InputError: If the bytes are not a picture.
     """
-    from PIL import Image, UnidentifiedImageError
-
-    if not content:
-        raise InputError.expected("a picture for image", f"the empty file {name!r}")
-    try:
-        with Image.open(io.BytesIO(content)) as image:
-            return _from_pil(image, f"the file {name!r}")
-    except UnidentifiedImageError as error:
-        raise InputError.expected(
-            "a picture that Pillow can read for image", f"the file {name!r}", "convert it to PNG or JPEG"
-        ) from error
-    except (OSError, Image.DecompressionBombError) as error:
-        raise InputError.expected("a readable picture for image", f"the file {name!r} ({reason(error)})") from error
+    with open_picture(content, name) as image:
+        return _from_pil(image, f"the file {name!r}")
 
 
 def _from_pil(image: Image.Image, what: str) -> Picture:
-    from PIL import Image, ImageOps
+    from PIL import Image
 
     if 0 in image.size:
         raise InputError.expected("at least one pixel in image", f"{what} of {image.width} x {image.height}")
     try:
-        upright = ImageOps.exif_transpose(image)
-        deep = upright.mode == "F" or upright.mode.startswith("I")
+        image = upright(image)
+        deep = image.mode == "F" or image.mode.startswith("I")
         if not deep:
-            if upright.has_transparency_data:
-                transparent = upright.convert("RGBA")
-                upright = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)
-            return np.array(upright.convert("RGB"))
-        values = np.asarray(upright)
+            if image.has_transparency_data:
+                transparent = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)
+            return np.array(image.convert("RGB"))
+        values = np.asarray(image)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error ...
         raise InputError.expected(
             "a complete picture for image", f"{what} that cannot be decoded ({reason(error)})",
             "it may be truncated or damaged",
         ) from error  # fmt: skip
-    if upright.mode == "I":
+    if image.mode == "I":
         # Pillow may store 16-bit greys as 32-bit integers; a conversion from 8 bits leaves 0 to 255.
         if values.min() < 0 or values.max() > 65535:
             raise InputError.expected(
@@ -166,14 +157,17 @@ def _from_tensor(tensor: torch.Tensor) -> Picture:
     if tensor.dim() == 4:
         raise InputError.expected("one picture for image", f"a tensor {shape}", "pass one at a time, such as batch[0]")
     if tensor.dim() != 3 or tensor.shape[0] not in (1, 3, 4):
-        raise InputError.expected(
-            "a tensor (C, H, W) with 1, 3 or 4 channels for image", shape,
-            "move the channels to the front with permute(2, 0, 1)",
-        )  # fmt: skip
+        raise InputError.expected("a tensor (C, H, W) with 1, 3 or 4 channels for image", shape, _remedies(shape))
     tensor = tensor.detach().cpu().permute(1, 2, 0)
     if tensor.dtype == torch.bfloat16:  # numpy has no bfloat16
         tensor = tensor.float()
     return _opaque(_to_uint8(tensor.resolve_conj().numpy()))
+
+
+def _remedies(shape: tuple[int, ...]) -> str:
+    if len(shape) == 2:
+        return "add the channels with tensor[None]"
+    return "move the channels to the front with permute(2, 0, 1)" if shape[2:] in ((1,), (3,), (4,)) else ""
 
 
 def _from_array(array: npt.NDArray[Any]) -> Picture:
@@ -198,9 +192,10 @@ def _to_uint8(array: npt.NDArray[Any]) -> Picture:
     if array.dtype == np.uint16:
         return np.rint(array / 257.0).astype(np.uint8)  # 65535 = 257 * 255
     if not np.issubdtype(array.dtype, np.floating):
+        remedy = "use astype('uint8') if its values are from 0 to 255" if array.dtype.kind in "iu" else ""
         raise InputError.expected(
             "uint8, uint16 or floating-point numbers in image", array.dtype,
-            "use astype('uint8') if its values are from 0 to 255",
+            "use astype('uint8') * 255" if array.dtype == bool else remedy,
         )  # fmt: skip
     if not np.isfinite(array).all():
         raise InputError.expected("finite numbers in image", "NaN or infinity")

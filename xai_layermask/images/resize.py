@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import InputError
+
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["Size", "framed", "resized"]
+__all__ = ["LARGEST_SIDE", "Size", "framed", "resized"]
+
+#: The longest side in pixels to which pictures are resized or cropped: a bound on memory.
+LARGEST_SIDE = 8192
+
+_MUCH = 1 << 24  # pixels; larger intermediate pictures are not made
 
 #: The length of a side in pixels, or `(height, width)`.
 Size = int | tuple[int, int]
@@ -44,6 +51,9 @@ def framed(image: Image.Image, resize: Size | None, crop: Size | None, interpola
         crop: As for [`resized`][].
         interpolation: The name of a filter of Pillow, such as "bilinear".
 
+    Raises:
+        InputError: If the result would be enlarged beyond `LARGEST_SIDE` x `LARGEST_SIDE` pixels.
+
     Example:
         >>> from PIL import Image
         >>> framed(Image.new("RGB", (400, 300)), 256, 224, "bilinear").size
@@ -52,12 +62,23 @@ def framed(image: Image.Image, resize: Size | None, crop: Size | None, interpola
     from PIL import Image
 
     height, width = resized(image.height, image.width, resize, crop)
-    if (width, height) != image.size:
-        image = image.resize((width, height), Image.Resampling[interpolation.upper()])
+    method = Image.Resampling[interpolation.upper()]
     if crop is None:
-        return image
+        if width * height > max(LARGEST_SIDE**2, image.width * image.height):
+            raise InputError.expected(
+                f"a picture of at most {LARGEST_SIDE**2} pixels after resizing", f"{width} x {height}",
+                "crop the picture, or use a smaller resize",
+            )  # fmt: skip
+        return image if (width, height) == image.size else image.resize((width, height), method)
     crop_height, crop_width = _pair(crop)
     top, left = round((height - crop_height) / 2), round((width - crop_width) / 2)
+    if width * height > max(_MUCH, image.width * image.height):
+        # Of a long thin picture the whole would take gigabytes. The box is in pixels of the picture.
+        x, y = image.width / width, image.height / height
+        box = (left * x, top * y, min(image.width, (left + crop_width) * x), min(image.height, (top + crop_height) * y))
+        return image.resize((crop_width, crop_height), method, box)
+    if (width, height) != image.size:
+        image = image.resize((width, height), method)
     return image.crop((left, top, left + crop_width, top + crop_height))
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from ..errors import InputError
+from ..errors import InputError, refuse_masked
 
 __all__ = [
     "Array",
@@ -43,6 +43,7 @@ def as_array(value: Array, what: str) -> npt.NDArray[Any]:
     if isinstance(value, Tensor):
         tensor = value.detach().cpu()
         return (tensor.double() if tensor.is_floating_point() else tensor).numpy()  # numpy has no bfloat16
+    refuse_masked(value, what)
     try:
         return np.asarray(value)
     except ValueError:

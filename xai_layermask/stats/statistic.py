@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..errors import InputError, refuse_masked
 
 __all__ = ["Area", "ClassMean", "Difference", "Entropy", "Floats", "Mean", "Pairs", "Statistic"]
 
@@ -242,6 +242,7 @@ def _every(known: Flags) -> Flags:
 
 
 def _columns(values: npt.ArrayLike) -> Floats:
+    refuse_masked(values, "values")
     table = np.asarray(values, dtype=np.float64)
     return table[:, None] if table.ndim == 1 else table
 
