@@ -27,29 +27,15 @@ _SUFFIXES = (".png", ".svg", ".pdf")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `compare`."""
     add_picture_and_model(parser)
-    parser.add_argument(
-        "--maskings",
-        type=comma_separated(masking),
-        default=["black", "grey", "layer"],
-        metavar="NAME,NAME,...",
-        help=f"the columns of the figure: {MASKINGS} (default: black,grey,layer)",
-    )
-    parser.add_argument(
-        "--top",
-        type=positive,
-        default=3,
-        metavar="K",
-        help="the rows of the figure: the K top predictions (default: 3)",
-    )
+    parser.add_argument("--maskings", type=comma_separated(masking), default=["black", "grey", "layer"],
+                        metavar="NAME,NAME,...",
+                        help=f"the columns of the figure: {MASKINGS} (default: black,grey,layer)")
+    parser.add_argument("--top", type=positive, default=3, metavar="K",
+                        help="the rows of the figure: the K top predictions (default: 3)")
     add_sampling(parser)
     add_outputs(parser, "the figure to write: .png, .svg or .pdf (default: comparison.png, or none with --json)")
-    parser.add_argument(
-        "--dpi",
-        type=positive,
-        default=150,
-        metavar="N",
-        help="pixels per inch of a .png; each panel is 2.6 inches wide (default: 150)",
-    )
+    parser.add_argument("--dpi", type=positive, default=150, metavar="N",
+                        help="pixels per inch of a .png; each panel is 2.6 inches wide (default: 150)")
     add_script_options(parser)
 
 
@@ -85,14 +71,9 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         first = explanations[0]
         columns = predictions(first)
-        r2 = {f"R2 {name}": one.r2.tolist() for name, one in zip(args.maskings, explanations, strict=True)}
         del columns["index"]
-        print(table([*columns, *r2], zip(*columns.values(), *r2.values(), strict=True)))
-        print(
-            "",
-            f"explained: {first.output}",
-            "R2: how well the sum of segment scores fits the model's predictions.",
-            *(f"wrote {path}" for path in paths),
-            sep="\n",
-        )
+        columns |= {f"R2 {name}": one.r2.tolist() for name, one in zip(args.maskings, explanations, strict=True)}
+        print(table(list(columns), zip(*columns.values(), strict=True)))
+        print("", f"explained: {first.output}", "R2: how well the sum of segment scores fits the model's predictions.",
+              *(f"wrote {path}" for path in paths), sep="\n")
     return 0

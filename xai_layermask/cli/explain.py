@@ -35,28 +35,15 @@ _LISTED = 5  # segments in a printed table
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `explain`."""
     add_picture_and_model(parser)
-    parser.add_argument(
-        "--masking",
-        type=masking,
-        default="layer",
-        metavar="NAME",
-        help=f"how segments are removed: {MASKINGS} (default: layer)",
-    )
-    parser.add_argument(
-        "--target",
-        action="append",
-        metavar="CLASS",
-        help="a class to explain, by name or index, instead of the top predictions; can be repeated",
-    )
-    parser.add_argument(
-        "--top", type=positive, default=1, metavar="K", help="explain the K top predictions (default: 1)"
-    )
+    parser.add_argument("--masking", type=masking, default="layer", metavar="NAME",
+                        help=f"how segments are removed: {MASKINGS} (default: layer)")
+    parser.add_argument("--target", action="append", metavar="CLASS",
+                        help="a class to explain, by name or index, instead of the top predictions; can be repeated")
+    parser.add_argument("--top", type=positive, default=1, metavar="K",
+                        help="explain the K top predictions (default: 1)")
     add_sampling(parser)
-    add_outputs(
-        parser,
-        "files to write, by suffix: .png .svg .pdf (figure), .html (report), .npz .json (data, for "
-        "Explanation.load); default: explanation.png, or none with --json",
-    )
+    add_outputs(parser, "files to write, by suffix: .png .svg .pdf (figure), .html (report), .npz .json (data, for "
+                "Explanation.load); default: explanation.png, or none with --json")
     add_script_options(parser)
 
 
@@ -148,23 +135,20 @@ def _segments(explanation: Explanation, target: int, count: int) -> list[dict[st
     found = []
     for segment in explanation.top(count, target):
         rows, columns = (explanation.segments == segment).nonzero()
-        found.append(
-            {
-                "segment": int(segment),
-                "score": float(explanation.scores[explanation.row(target), segment]),
-                "share": len(rows) / explanation.segments.size,
-                "x": round(float(columns.mean())),
-                "y": round(float(rows.mean())),
-            }
-        )
+        found.append({
+            "segment": int(segment),
+            "score": float(explanation.scores[explanation.row(target), segment]),
+            "share": len(rows) / explanation.segments.size,
+            "x": round(float(columns.mean())),
+            "y": round(float(rows.mean())),
+        })
     return found
 
 
 def predictions(explanation: Explanation) -> dict[str, list[object]]:
     """The columns of a table of predictions: names, indices, what is explained, and probabilities."""
     columns: dict[str, list[object]] = {"prediction": [*explanation.labels], "index": [*explanation.targets]}
-    scale = explanation.settings.output
-    probabilities = explanation.probabilities.tolist()
+    scale, probabilities = explanation.settings.output, explanation.probabilities.tolist()
     if scale not in ("probability", "sigmoid") or any(map(math.isnan, probabilities)):
         columns[scale.replace("_", "-")] = explanation.predictions.tolist()
     if not all(map(math.isnan, probabilities)):
