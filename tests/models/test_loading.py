@@ -46,6 +46,23 @@ def needs(size):
 def wrong():
     return "model"
 
+def no_model():
+    return Classifier(3, Preprocess(), (), "any")
+
+def no_preprocess():
+    return Classifier(tiny(), 3, (), "any")
+
+def ends():
+    import argparse
+    argparse.ArgumentParser(exit_on_error=True).parse_args(["--nonsense"])
+
+class Mute(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+def mute():
+    raise Mute
+
 instance = 3
 """)
     monkeypatch.syspath_prepend(tmp_path)
@@ -210,11 +227,74 @@ def test_a_factory_returns_a_whole_classifier(module, tmp_path):
         ("my_models:needs", r"TypeError \(needs\(\) missing 1 required positional argument"),
         ("my_models:instance", r"TypeError \('int' object is not callable"),
         ("my_models:wrong", "str$"),
+        ("my_models:ends", r"SystemExit \(2\): read the command line under if __name__ == '__main__' alone"),
+        ("my_models:mute", r"Mute \(Mute\): correct it"),
     ],
 )
 def test_bad_factories_are_named(module, name, message):
     with pytest.raises(InputError, match=f"expected .* model '{name}', got {message}"):
         load(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no_model", "expected a torch.nn.Module for model of Classifier, got int$"),
+        ("no_preprocess", "expected a Preprocess for preprocess of Classifier, got int$"),
+    ],
+)
+def test_parts_of_a_classifier_are_checked(module, name, message):
+    with pytest.raises(InputError, match=message):
+        load(f"{module}:{name}")
+
+
+def test_a_module_that_parses_the_command_line_does_not_end_the_program(tmp_path, monkeypatch):
+    (tmp_path / "my_script.py").write_text("import argparse\nargparse.ArgumentParser().parse_args(['--train'])\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match=r"model 'my_script:make', got SystemExit \(2\): read the command line under"):
+        load("my_script:make")
+
+
+# --- the number of classes of a file ---
+
+
+@pytest.mark.parametrize("library", ["torchvision", "timm"])
+@pytest.mark.parametrize("prefix", ["", "model."])
+def test_the_number_of_classes_is_read_from_the_weights(tmp_path, library, prefix):
+    zoo = pytest.importorskip("torchvision.models" if library == "torchvision" else "timm")
+    reference = (zoo.resnet18 if library == "torchvision" else zoo.models.resnet18)(num_classes=5).eval()
+    state = {f"{prefix}{key}": value for key, value in reference.state_dict().items()}
+    torch.save({"state_dict": state, "epoch": 1}, tmp_path / "x.pt")
+    classifier = load(f"{library}:resnet18", weights=tmp_path / "x.pt")
+    assert classifier.labels == ()
+    image = torch.randn(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        answer = classifier.model(image)
+        assert answer.shape == (1, 5)
+        assert torch.equal(answer, reference(image))
+
+
+def test_training_heads_have_the_classes_of_the_file_too(tmp_path):
+    zoo = pytest.importorskip("torchvision.models")
+    state = zoo.googlenet(num_classes=5, init_weights=False, aux_logits=True).state_dict()
+    assert loading._torchvision("googlenet", state).model.aux1.fc2.out_features == 5
+
+
+def test_weights_of_another_network_are_not_taken_for_another_number_of_classes(tmp_path):
+    zoo = pytest.importorskip("torchvision.models")
+    torch.save(zoo.resnet34(num_classes=5).state_dict(), tmp_path / "x.pt")
+    message = r"weights of the model 'torchvision:resnet18', got '.*x.pt' with 0 tensors missing, \d+ unknown and 2 of"
+    with pytest.raises(InputError, match=message):
+        load("torchvision:resnet18", weights=tmp_path / "x.pt")
+
+
+@pytest.mark.parametrize("name", ["lite0", "torchvision:squeezenet1_1", "timm:test_resnet.r160_in1k"])
+def test_random_weights_need_no_download(name, monkeypatch):
+    pytest.importorskip(name.partition(":")[0] if ":" in name else "efficientnet_lite_pytorch")
+    monkeypatch.setattr(loading, "load_weights", None)
+    classifier = load(name, pretrained=False)
+    assert len(classifier.labels) == 1000
+    assert not classifier.model.training
 
 
 @pytest.mark.parametrize(
