@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .engine.additional import Additional
 from .engine.exclusion import EXCLUSION
 from .engine.executor import refuse_unsupported, run
 from .engine.graph import Graph, Step
@@ -19,7 +20,7 @@ from .engine.ops.window import Border
 from .engine.padding import Rings
 from .engine.program import Program, find_cut
 from .errors import InputError
-from .maskings import LayerMask
+from .maskings import LayerMask, as_extras
 
 __all__ = ["Activation", "Trace", "trace"]
 
@@ -74,7 +75,11 @@ class Trace(Mapping[str, Activation]):
 
 
 def trace(
-    masked: LayerMask, image: Tensor, presence: Tensor | None = None, modules: Sequence[str] | None = None
+    masked: LayerMask,
+    image: Tensor,
+    presence: Tensor | None = None,
+    modules: Sequence[str] | None = None,
+    additional_forward_args: Any = None,
 ) -> Trace:
     """Run a masked network once, and keep what some modules hand on.
 
@@ -91,6 +96,7 @@ def trace(
         modules: Paths of modules such as "layer1.0.conv1", whose last value is kept; of a module that is called
             several times, that of the last call. If None, for every size of map the last one that one of the
             outermost modules hands on, which in a ResNet are "relu" and the four layers.
+        additional_forward_args: Further inputs of the model, a tuple or a single one, as the masking takes them.
 
     Returns:
         The activations, and the model's answer.
@@ -115,10 +121,12 @@ def trace(
         raise InputError.expected(
             "a LayerMask for masked", type(masked).__name__, "other maskings run the ordinary network"
         )
+    images = len(image) if isinstance(image, Tensor) else 1
     image, shown = masked.checked(image, presence)
     if shown is None:
         shown = torch.ones(image.shape[0], 1, *image.shape[2:], dtype=torch.bool, device=image.device)
-    shown, graph = shown.contiguous(), masked.graph(image)
+    further = Additional.of(as_extras(additional_forward_args), images, len(shown))
+    shown, graph = shown.contiguous(), masked.graph(image, further)
     program = _program(masked, graph, len(shown))
     refuse_unsupported(program)
     places = _places(masked, program.steps)
@@ -136,7 +144,7 @@ def trace(
         if index in wanted:
             kept[index] = value.clone()
 
-    values: dict[int, Any] = graph.state(image.device)
+    values: dict[int, Any] = graph.state(image.device) | further.values(graph.additional)
     values[graph.image] = image.contiguous(memory_format=torch.channels_last)
     with EXCLUSION.running():
         run(program, plan, values, seen)

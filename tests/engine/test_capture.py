@@ -250,8 +250,8 @@ class Siamese(Convolution):
 def test_a_further_input_that_is_missing():
     refused(
         Siamese(),
-        r"expected a model that takes an image of shape \(2, 3, 8, 8\), got TypeError \(.*'other'\): pass the model's "
-        "further inputs after presence",
+        r"expected the further input other of the model, got only an image: pass masked\(image, presence, other\), or "
+        "additional_forward_args=other",
     )
 
 

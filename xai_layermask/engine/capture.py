@@ -18,7 +18,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..errors import CaptureError, reason
+from ..errors import CaptureError, InputError, reason
+from .additional import NONE, Additional, check_inputs
 from .alias import Aliases, is_in_place
 from .constants import Constants
 from .graph import Graph, Shape, module_path, tensors
@@ -28,7 +29,9 @@ from .lowering import lower
 __all__ = ["capture", "evaluating"]
 
 
-def capture(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device) -> Graph:
+def capture(
+    model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device, additional: Additional = NONE
+) -> Graph:
     """Capture what a model does in evaluation mode with images of one shape.
 
     A structural copy that shares every parameter and buffer is captured; the model itself is not touched. Forward hooks
@@ -40,6 +43,7 @@ def capture(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.de
         shape: `(N, C, H, W)`. The graph takes any batch size unless the model insists on one.
         dtype: Floating-point type of the image.
         device: Where the model lives.
+        additional: Further inputs of the model.
 
     Returns:
         The graph.
@@ -49,13 +53,13 @@ def capture(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.de
     """
     refuse_foreign(model)
     twin = evaluating(model)
-    example = functools.partial(_example, shape, dtype, device)
+    example = functools.partial(_example, shape, dtype, device, additional)
     leave_out_observers(twin, example(shape[0]))
     constants = Constants(model)
     constants.attach(twin)
     batch = torch.export.Dim("batch", min=1)
     try:
-        exported = _export(twin, example(max(shape[0], 2)), ({0: batch},))
+        exported = _export(twin, example(max(shape[0], 2)), ({0: batch}, *additional.sizes(batch)))
     except Exception as failure:
         try:
             exported = _export(twin, example(shape[0]), None)
@@ -91,14 +95,16 @@ def _copy(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
     return source.to(target.dtype).expand(target.shape)
 
 
-def _export(twin: nn.Module, example: tuple[Tensor, ...], sizes: Any) -> torch.export.ExportedProgram:
+def _export(twin: nn.Module, example: tuple[Any, ...], sizes: Any) -> torch.export.ExportedProgram:
     with warnings.catch_warnings(), torch.no_grad(), _quiet():
         warnings.simplefilter("ignore")
         return torch.export.export(twin, example, dynamic_shapes=sizes, strict=False)
 
 
-def _example(shape: Shape, dtype: torch.dtype, device: torch.device, batch: int) -> tuple[Tensor]:
-    return (torch.zeros(batch, *shape[1:], dtype=dtype, device=device),)
+def _example(
+    shape: Shape, dtype: torch.dtype, device: torch.device, additional: Additional, batch: int
+) -> tuple[Any, ...]:
+    return (torch.zeros(batch, *shape[1:], dtype=dtype, device=device), *additional.example(batch))
 
 
 # --- the copy ---
@@ -176,7 +182,7 @@ def _quiet() -> Iterator[None]:
         sys.stderr.write(printed.getvalue())
 
 
-def _sentence(error: Exception, model: nn.Module, example: tuple[Tensor, ...]) -> str:
+def _sentence(error: Exception, model: nn.Module, example: tuple[Any, ...]) -> str:
     """What was expected, what was found and where, and what to do."""
     for path, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
@@ -192,15 +198,13 @@ def _sentence(error: Exception, model: nn.Module, example: tuple[Tensor, ...]) -
     shape, line = tuple(example[0].shape), _user_line(error)
     plain = _plain_failure(model, example)
     if plain is not None:
-        missing = "missing" in str(plain) and "argument" in str(plain)
-        remedy = (
-            "pass the model's further inputs after presence, as masked(image, presence, *inputs)."
-            if missing
-            else "check size, channels and number type of its input."
-        )
+        try:
+            check_inputs(model, len(example) - 1)
+        except InputError as wrong:
+            return str(wrong)
         return (
             f"expected a model that takes an image of shape {shape}, got {type(plain).__name__} ({reason(plain)})"
-            f"{_user_line(plain)}: {remedy}"
+            f"{_user_line(plain)}: check size, channels and number type of its input."
         )
     kind = type(error).__name__
     if "DataDependent" in kind or "data-dependent" in str(error):
@@ -219,7 +223,7 @@ def _sentence(error: Exception, model: nn.Module, example: tuple[Tensor, ...]) -
     )
 
 
-def _plain_failure(model: nn.Module, example: tuple[Tensor, ...]) -> Exception | None:
+def _plain_failure(model: nn.Module, example: tuple[Any, ...]) -> Exception | None:
     """What the model itself raises for such an image."""
     if any(parameter.device.type == "meta" for parameter in model.parameters()):
         return None
@@ -245,5 +249,3 @@ def _user_line(error: BaseException) -> str:
         return ""
     last = frames[-1]
     return f" in {Path(last.filename).name}, line {last.lineno}" + (f" ({last.line})" if last.line else "")
-
-

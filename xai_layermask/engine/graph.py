@@ -110,12 +110,11 @@ class Graph:
 
     Attributes:
         image: The number of the image's value.
+        additional: The numbers of the model's further inputs.
         batch: The batch size that the graph is bound to; None if it takes any.
     """
 
-    def __init__(
-        self, exported: torch.export.ExportedProgram, model: nn.Module, reads: Sequence[Read] = ()
-    ) -> None:
+    def __init__(self, exported: torch.export.ExportedProgram, model: nn.Module, reads: Sequence[Read] = ()) -> None:
         self._nodes = list(exported.graph_module.graph.nodes)
         self._number = {node: i for i, node in enumerate(self._nodes)}
         self._spec = exported.call_spec.out_spec
@@ -140,7 +139,8 @@ class Graph:
                 self._constants.append((self._number[node], constant))
             else:
                 images.append(node)
-        self.image = self._number[images[0]]
+        self.image, *additional = (self._number[node] for node in images)
+        self.additional: tuple[int, ...] = tuple(additional)
         size = images[0].meta["val"].shape[0]
         self._symbol = None if isinstance(size, int) else size.node.expr
         self.batch: int | None = int(size) if self._symbol is None else None

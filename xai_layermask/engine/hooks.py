@@ -43,7 +43,7 @@ def _home(hook: Any) -> str:
     return str(getattr(hook, "__module__", None) or type(hook).__module__)
 
 
-def leave_out_observers(twin: nn.Module, example: tuple[Tensor, ...]) -> None:
+def leave_out_observers(twin: nn.Module, example: tuple[Any, ...]) -> None:
     """Remove the hooks of a copy that change nothing, found by one run on real values."""
     changes: dict[tuple[int, int], bool] = {}
     places: list[tuple[dict[int, Any], int, Any]] = []

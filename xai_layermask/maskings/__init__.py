@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .base import Bound, Masking
+from .base import Masking
+from .bound import Bound, as_extras
 from .fill import COLOURS, Fill
 from .imputers import inpaint, road
 from .layer import LayerMask
@@ -19,6 +20,7 @@ __all__ = [
     "LayerMask",
     "Masking",
     "Reference",
+    "as_extras",
     "as_image",
     "as_pictures",
     "as_presence",

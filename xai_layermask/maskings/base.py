@@ -1,4 +1,4 @@
-"""`Masking`, a model that can be shown part of an image, and `Bound`, a masking with its image fixed."""
+"""`Masking`, a model that can be shown part of an image."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from ..engine.additional import NONE, Additional, check_inputs
 from ..engine.capture import evaluating
 from ..engine.exclusion import EXCLUSION
 from ..engine.graph import same, tensors
 from ..engine.runtime import first_parameter
 from ..errors import InputError
 from ..images import Preprocess
+from .bound import Bound, as_extras
 from .predict import predict_proba
 from .presence import as_image, as_presence, present_part, split_presence
 
-__all__ = ["Bound", "Masking"]
+__all__ = ["Masking"]
 
 
 class Masking(nn.Module):
@@ -61,7 +63,7 @@ class Masking(nn.Module):
         """Do nothing: a masking has no training mode, and must not switch the model's."""
         return self
 
-    def forward(self, image: Tensor, presence: Tensor | None = None) -> Any:
+    def forward(self, image: Tensor, presence: Tensor | None = None, *additional: Any) -> Any:
         """Predict from the present pixels.
 
         Args:
@@ -69,14 +71,21 @@ class Masking(nn.Module):
                 `with_presence` makes.
             presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`; all present if None. A single image is repeated
                 for every presence.
+            additional: Further inputs of the model, which have no presence: tensors, numbers and strings, also in
+                lists and dicts. A tensor whose first dimension is N has a row for each image; that of a single image
+                is repeated with it. Any other tensor is the same for all images.
 
         Returns:
             The model's own logits, `(N, K)`.
 
         Raises:
-            InputError: If image or presence do not fit, or a present pixel is not finite.
+            InputError: If image, presence or further inputs do not fit, or a present pixel is not finite.
         """
-        return self._masked(*self.checked(image, presence))
+        shown, cells = self.checked(image, presence)
+        if not additional:
+            return self._masked(shown, cells)
+        rows = len(shown) if cells is None else len(cells)
+        return self._masked(shown, cells, Additional.of(additional, len(image), rows))
 
     def checked(self, image: Tensor, presence: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Check the arguments of `forward`, and convert them for `_masked`.
@@ -104,11 +113,12 @@ class Masking(nn.Module):
             _check_finite(image, self.sees_absent)
         return image, presence
 
-    def bind(self, image: Tensor) -> Bound:
+    def bind(self, image: Tensor, additional_forward_args: Any = None) -> Bound:
         """Fix the image, which leaves presence as the only input.
 
         Args:
             image: `(B, C, H, W)`; usually one image.
+            additional_forward_args: Further inputs of the model, a tuple or a single one, as `forward` takes them.
 
         Returns:
             A callable from presence `(M, 1, H, W)` to logits `(M, K)`.
@@ -116,13 +126,14 @@ class Masking(nn.Module):
         Raises:
             InputError: If `image` is not a batch of images.
         """
-        return Bound(self, image)
+        return Bound(self, image, additional_forward_args)
 
     def predict_proba(
         self,
         images: npt.ArrayLike | Tensor,
         presence: npt.ArrayLike | Tensor | None = None,
         preprocess: Preprocess | None = None,
+        additional_forward_args: Any = None,
     ) -> npt.NDArray[np.floating[Any]]:
         """Classify pictures as scikit-learn's classifiers do: the `classifier_fn` of lime and shap.
 
@@ -132,6 +143,7 @@ class Masking(nn.Module):
             presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`: pixels that are 0 are absent as well.
             preprocess: How pictures become inputs of the model, of which only the normalisation is used. If None, the
                 masking's own, or ImageNet's.
+            additional_forward_args: Further inputs of the model, a tuple or a single one, as `forward` takes them.
 
         Returns:
             Probabilities `(N, K)`: the softmax of the logits.
@@ -146,101 +158,50 @@ class Masking(nn.Module):
             array([1., 1.], dtype=float32)
         """
         chosen = preprocess or self.preprocess or Preprocess()
-        return predict_proba(self, images, presence, chosen, first_parameter(self.model))
+        extras = as_extras(additional_forward_args)
+        return predict_proba(self, images, presence, chosen, first_parameter(self.model), extras)
 
-    def answer(self, image: Tensor) -> Any:
-        """The model's own output in evaluation mode for images `(N, C, H, W)`; its mode is not switched."""
+    def answer(self, image: Tensor, additional: Additional = NONE) -> Any:
+        """The model's own output in evaluation mode for images `(N, C, H, W)`; its mode is not switched.
+
+        Args:
+            image: The images.
+            additional: Further inputs of the model.
+
+        Raises:
+            InputError: If a further input is missing, or there are too many.
+        """
+        try:
+            return self._answer(image, *additional.inputs)
+        except TypeError:
+            check_inputs(self.model, len(additional.inputs))
+            raise
+
+    def _answer(self, *inputs: Any) -> Any:
         if not any(module.training for module in self.model.modules()):
             with EXCLUSION.running():
-                return self.model(image)
+                return self.model(*inputs)
         # Tensors too: moving a model replaces its buffers.
         parts = [*self.model.modules(), *tensors(self.model)]
         if self._twin is None or not same(parts, self._twin[0]):
             self._twin = parts, evaluating(self.model)
         with EXCLUSION.running():
-            return self._twin[1](image)
+            return self._twin[1](*inputs)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be recomputed when the masking is copied or pickled."""
         return {**self.__dict__, "_twin": None}
 
-    def _masked(self, image: Tensor, presence: Tensor | None) -> Any:
+    def _masked(self, image: Tensor, presence: Tensor | None, additional: Additional = NONE) -> Any:
         """Predict from checked arguments.
 
         Args:
             image: `(N, C, H, W)`, or `(1, C, H, W)` for all presences. Unless the masking sees absent pixels, zeroed
                 where absent; a fresh tensor, safe to modify.
             presence: Bool `(N, 1, H, W)`; None if all is present.
+            additional: Further inputs of the model, with a row for each of the N images.
         """
         raise NotImplementedError(f"{type(self).__name__} must define _masked(image, presence)")
-
-
-class Bound:
-    """A masking with its image fixed: a function of presence, which any perturbation method can perturb.
-
-    Args:
-        masking: The masking.
-        image: `(B, C, H, W)`. With several images, presences `(B * R, ...)` are taken in the order image 1 to B, then
-            1 to B again, which is how Captum repeats its inputs, unless `index` says otherwise.
-
-    Attributes:
-        presence: Ones `(B, 1, H, W)` in the image's dtype, the input to explain.
-        index: `(B,)`, 0 to B-1: the image that each of `presence` belongs to. With several images, pass it to Captum
-            as `additional_forward_args=bound.index`, since `Lime` and `KernelShap` explain images one at a time.
-    """
-
-    def __init__(self, masking: Masking, image: Tensor) -> None:
-        self.masking = masking
-        self.image = as_image(image)
-        self.presence = image.new_ones(image.shape[0], 1, *image.shape[2:])
-        self.index = torch.arange(image.shape[0], device=image.device)
-
-    def __call__(self, presence: Tensor, index: Tensor | None = None) -> Any:
-        """Predict for presences in one batch.
-
-        Args:
-            presence: `(M, 1, H, W)` or `(M, H, W)`, bool or 0/1.
-            index: `(M,)` or a single one, the image that each presence belongs to. If None, presences come in the
-                order of the images, and must be the same for all images of a round.
-
-        Returns:
-            Logits `(M, K)`.
-
-        Raises:
-            InputError: If presence or index do not fit, or it is ambiguous which image a presence belongs to.
-        """
-        image, images = self.image, len(self.image)
-        if isinstance(presence, Tensor) and presence.dim() == 3:
-            presence = presence[:, None]
-        count = presence.shape[0] if isinstance(presence, Tensor) and presence.dim() == 4 else images
-        if index is not None:
-            image = image[self._checked(index, count)]
-        elif images > 1:
-            if not count or count % images or not _repeated(presence, images):
-                raise InputError.expected(
-                    f"the same presence for each of the {images} bound images, or an index", f"{count} presences",
-                    "pass bound.index, in Captum as additional_forward_args",
-                )  # fmt: skip
-            image = image.repeat(count // images, 1, 1, 1)
-        return self.masking(image, presence)
-
-    def _checked(self, index: Tensor, count: int) -> Tensor:
-        images = len(self.image)
-        integers = isinstance(index, Tensor) and not index.is_floating_point() and index.dtype != torch.bool
-        if not integers or index.shape not in ((count,), ()) or not ((index >= 0) & (index < images)).all():
-            got = f"{index.dtype} {tuple(index.shape)}" if isinstance(index, Tensor) else repr(index)
-            raise InputError.expected(
-                f"an integer from 0 to {images - 1} for each of {count} presences for index", got, "pass bound.index"
-            )
-        chosen: Tensor = index.to(self.image.device).expand(count)
-        return chosen
-
-
-def _repeated(presence: Tensor, images: int) -> bool:
-    if not isinstance(presence, Tensor) or presence.dim() != 4:
-        return True  # one for all images, or refused when presence is checked
-    groups = presence.reshape(-1, images, *presence.shape[1:])
-    return bool((groups == groups[:, :1]).all())
 
 
 def _check_finite(image: Tensor, everywhere: bool = False) -> None:

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..engine.additional import NONE, Additional
 from ..engine.padding import neighbor_padding
 from ..errors import InputError, choose
 from ..images import Preprocess
@@ -72,10 +73,10 @@ class Fill(Masking):
         self.preprocess = Preprocess() if preprocess is None else preprocess
         self.sees_absent = name in ("mean", "blur")
 
-    def _masked(self, image: Tensor, presence: Tensor | None) -> Any:
+    def _masked(self, image: Tensor, presence: Tensor | None, additional: Additional = NONE) -> Any:
         if presence is None:
-            return self.answer(image)
-        return self.answer(self.picture(image, presence))
+            return self.answer(image, additional)
+        return self.answer(self.picture(image, presence), additional)
 
     def picture(self, image: Tensor, presence: Tensor) -> Tensor:
         """Fill an image.

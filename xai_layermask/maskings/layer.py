@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..engine.additional import NONE, Additional
 from ..engine.capture import capture
 from ..engine.exclusion import EXCLUSION
 from ..engine.executor import Executor, refuse_unsupported, run
@@ -77,11 +78,12 @@ class LayerMask(Masking):
         self.settings = settings
         self._graphs: dict[Any, Executor] = {}
 
-    def unsupported(self, shape: Sequence[int]) -> list[tuple[str, str]]:
+    def unsupported(self, shape: Sequence[int], *additional: Any) -> list[tuple[str, str]]:
         """List what keeps the model from being masked.
 
         Args:
             shape: An input shape `(N, C, H, W)`.
+            additional: Further inputs of the model, as `forward` takes them.
 
         Returns:
             Operator name and module path of each call that meets a masked activation and has no masked operator; empty
@@ -98,14 +100,17 @@ class LayerMask(Masking):
             raise InputError.expected("(N, C, H, W) with positive sizes for shape", tuple(shape))
         like = first_parameter(self.model)
         image = torch.empty(tuple(shape), dtype=like.dtype, device="meta")
+        further = Additional.of(additional, shape[0], shape[0])
         with EXCLUSION.lock:
-            return list(self._captured(image, like.device).program(shape[0], self.settings, self.until).unsupported)
+            captured = self._captured(image, like.device, further)
+            return list(captured.program(shape[0], self.settings, self.until).unsupported)
 
-    def graph(self, image: Tensor) -> Graph:
+    def graph(self, image: Tensor, additional: Additional = NONE) -> Graph:
         """The model as it was captured for images of this shape and type; captured now if it was not yet.
 
         Args:
             image: `(N, C, H, W)`.
+            additional: Further inputs of the model.
 
         Returns:
             The graph, in which norms are not folded.
@@ -116,26 +121,27 @@ class LayerMask(Masking):
         """
         self._check_model(image)
         with EXCLUSION.lock:
-            return self._captured(image, image.device).graph
+            return self._captured(image, image.device, additional).graph
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave captured graphs behind when copied or sent to another process; they are made anew there."""
         return {**super().__getstate__(), "_graphs": {}}
 
-    def _masked(self, image: Tensor, presence: Tensor | None) -> Any:
+    def _masked(self, image: Tensor, presence: Tensor | None, additional: Additional = NONE) -> Any:
         self._check_model(image)
         if presence is None:
-            return self.answer(image)
+            return self.answer(image, additional)
         learning = torch.is_grad_enabled() and any(p.requires_grad for p in self.model.parameters())
-        differentiable = learning or (torch.is_grad_enabled() and image.requires_grad)
+        differentiable = learning or (torch.is_grad_enabled() and (image.requires_grad or additional.requires_grad))
         with EXCLUSION.lock:
-            captured = self._captured(image, image.device)
+            captured = self._captured(image, image.device, additional)
             program = captured.program(
                 image.shape[0], self.settings, self.until, folded=not learning, in_place=not differentiable
             )
             refuse_unsupported(program)
             values = captured.state(image.device, folded=not learning)
         plan = program.plan(presence.contiguous())
+        values |= additional.values(captured.graph.additional)
         values[program.image] = image.contiguous(memory_format=torch.channels_last)
         with EXCLUSION.running():
             run(program, plan, values)
@@ -150,24 +156,24 @@ class LayerMask(Masking):
                 "convert it with image.to(...)",
             )
 
-    def _captured(self, image: Tensor, device: torch.device) -> Executor:
-        known = self._known(image, device)
+    def _captured(self, image: Tensor, device: torch.device, additional: Additional) -> Executor:
+        kind = (*image.shape[1:], image.dtype, device, additional.key)
+        known = self._known(len(image), kind)
         if known is not None:
             return known
         with EXCLUSION.capturing():
-            known = self._known(image, device)  # another thread may have captured it meanwhile
+            known = self._known(len(image), kind)  # another thread may have captured it meanwhile
             if known is not None:
                 return known
-            shape = tuple(image.shape)
-            graph = capture(self.model, shape, image.dtype, device)
+            graph = capture(self.model, tuple(image.shape), image.dtype, device, additional)
             while len(self._graphs) >= _KEPT:
                 self._graphs.pop(next(iter(self._graphs)))
-            captured = self._graphs[(graph.batch, *shape[1:], image.dtype, device)] = Executor(graph)
+            captured = self._graphs[(graph.batch, *kind)] = Executor(graph)
             return captured
 
-    def _known(self, image: Tensor, device: torch.device) -> Executor | None:
-        for batch in (None, image.shape[0]):
-            known = self._graphs.get((batch, *image.shape[1:], image.dtype, device))
+    def _known(self, images: int, kind: tuple[Any, ...]) -> Executor | None:
+        for batch in (None, images):
+            known = self._graphs.get((batch, *kind))
             if known is not None and known.graph.fits(self.model):
                 return known
         return None

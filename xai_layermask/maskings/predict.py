@@ -19,20 +19,22 @@ __all__ = ["as_pictures", "predict_proba"]
 
 
 def predict_proba(
-    masking: Callable[[Tensor, Tensor | None], Any],
+    masking: Callable[..., Any],
     images: npt.ArrayLike | Tensor,
     presence: npt.ArrayLike | Tensor | None,
     preprocess: Preprocess,
     like: Tensor,
+    additional: tuple[Any, ...] = (),
 ) -> npt.NDArray[np.floating[Any]]:
     """The method [`predict_proba`][xai_layermask.maskings.base.Masking.predict_proba] of maskings.
 
     Args:
-        masking: From images and presence to logits.
+        masking: From images, presence and further inputs to logits.
         images: As [`as_pictures`][] takes them.
         presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`, or None.
         preprocess: Normalises the pictures.
         like: A tensor of the dtype, and on the device, that the model's inputs need.
+        additional: Further inputs of the model. A tensor with as many rows as there are images is cut with them.
     """
     pictures, shown = as_pictures(images)
     image = torch.cat([preprocess.normalize(picture) for picture in pictures])
@@ -44,7 +46,7 @@ def predict_proba(
 
     def predict(rows: Tensor) -> Tensor:
         part = image if len(image) == 1 else image[rows]
-        logits = masking(part, None if whole else shown[rows])
+        logits = masking(part, None if whole else shown[rows], *(_cut(one, rows, len(image)) for one in additional))
         if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2:
             got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise InputError.expected(
@@ -60,6 +62,11 @@ def predict_proba(
         logits = logits.expand(len(shown), -1)
     probabilities: npt.NDArray[np.floating[Any]] = logits.float().softmax(1).cpu().numpy()
     return probabilities
+
+
+def _cut(one: Any, rows: Tensor, images: int) -> Any:
+    per_image = images > 1 and isinstance(one, Tensor) and one.dim() > 0 and len(one) == images
+    return one[rows.to(one.device)] if per_image else one
 
 
 def as_pictures(images: npt.ArrayLike | Tensor) -> tuple[Picture, Tensor]:

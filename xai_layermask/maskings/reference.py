@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..engine.additional import NONE, Additional
 from ..engine.capture import capture
 from ..engine.graph import Step
 from ..engine.ops.attention import Dense
@@ -62,18 +63,18 @@ class Reference(Masking):
         super().__init__(model, "literal")
         self._kept: dict[Any, Any] = {}
 
-    def _masked(self, image: Tensor, presence: Tensor | None) -> Any:
+    def _masked(self, image: Tensor, presence: Tensor | None, additional: Additional = NONE) -> Any:
         if presence is None:
             presence = torch.ones(image.shape[0], 1, *image.shape[2:], dtype=torch.bool, device=image.device)
-        key = (tuple(image.shape), image.dtype)
+        key = (tuple(image.shape), image.dtype, additional.key)
         if key not in self._kept:
-            graph = capture(self.model, tuple(image.shape), image.dtype, image.device)
+            graph = capture(self.model, tuple(image.shape), image.dtype, image.device, additional)
             steps, shapes = graph.steps(image.shape[0]), graph.shapes(image.shape[0])
             self._kept[key] = graph, Program(steps, shapes, graph.image, graph.outputs, MaskingSettings())
         graph, program = self._kept[key]
         values: dict[int, Any] = graph.state(image.device)
         masks: dict[int, Any] = {program.image: presence.to(image.dtype)}
-        values[program.image] = image
+        values |= {program.image: image, **additional.values(graph.additional)}
         for step in program.steps:
             self._run(step, program, values, masks)
         return graph.output(values)
