@@ -17,28 +17,9 @@ from typing import Any
 from .errors import InputError, choose
 
 __all__ = [
-    "ALIASES",
-    "DEVICES",
-    "LAYOUTS",
-    "LITE",
-    "MASKINGS",
-    "MASKING_PATTERNS",
-    "MASKS",
-    "METHODS",
-    "MODELS",
-    "PRECISIONS",
-    "PROTOCOL_SETTINGS",
-    "SAMPLINGS",
-    "SEGMENTATIONS",
-    "TORCHVISION",
-    "MaskingEntry",
-    "MethodEntry",
-    "check_model",
-    "check_sampling",
-    "masking_order",
-    "parse_masking",
-    "parse_segmentation",
-    "title",
+    "ALIASES", "DEVICES", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "MASKS", "METHODS", "MODELS", "PRECISIONS",
+    "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS", "STYLES", "TORCHVISION", "MaskingEntry",
+    "MethodEntry", "check_model", "check_sampling", "masking_order", "parse_masking", "parse_segmentation", "title",
 ]  # fmt: skip
 
 
@@ -111,9 +92,14 @@ SAMPLINGS = ("auto", *METHODS["lime"].samplings)
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 
-#: Layouts of dataset folders.
+#: How figures draw scores.
+STYLES = ("overlay", "heatmap", "outlines", "top")
+SCALES = ("shared", "own")
+SIGNS = ("both", "positive", "negative")
+
 #: The meaning of painted object masks: 0 and 255 (or 0 and 1), or greys that are shares of the object.
 MASKS = ("binary", "soft")
+#: Layouts of dataset folders.
 LAYOUTS = ("auto", "labels.csv", "salient-imagenet", "pixel-imagenet", "oxford-iiit-pet", "coco", "imagefolder")
 #: Protocols of experiments, with the names of their settings.
 PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({

@@ -9,46 +9,14 @@ import zipfile
 
 import numpy as np
 import pytest
+from explained import SETTINGS, explanation
 from hypothesis import given
 from hypothesis import strategies as st
 
 from xai_layermask.errors import InputError
 from xai_layermask.explain.explanation import Explanation
 from xai_layermask.explain.settings import Settings
-from xai_layermask.images import Preprocess
 from xai_layermask.metrics import alignment_score, topk_jaccard
-
-SETTINGS = Settings(
-    model="lite0",
-    method="lime",
-    masking="layer",
-    segments="patches:8",
-    n_samples=50,
-    seed=3,
-    batch_size=16,
-    precision="float32",
-    device="cpu",
-    preprocess=Preprocess(resize=(20, 30), crop=16, channels="BGR", scale=255),
-    versions="xai-layermask 0, torch 0",
-)
-
-
-def explanation(seed=0, **changes):
-    generator = np.random.default_rng(seed)
-    parts = {
-        "picture": generator.integers(0, 256, (16, 16, 3), dtype=np.uint8),
-        "segments": np.arange(16)[:, None] // 8 * 2 + np.arange(16) // 8,
-        "scores": generator.normal(size=(2, 4)) * 1e-3,
-        "targets": (281, 7),
-        "labels": ("tabby & co <b>", "cock"),
-        "output": "probability (softmax of the outputs)",
-        "predictions": np.array([0.75, 0.125]),
-        "probabilities": np.array([0.75, 0.125]),
-        "intercept": generator.normal(size=2),
-        "r2": np.array([0.5, np.nan]),
-        "settings": SETTINGS,
-    }
-    return Explanation(**(parts | changes))
 
 
 def assert_same(one, other):

@@ -7,6 +7,7 @@ import json
 
 from .explain import make_explainer, predictions, record
 from .inputs import check_outputs, load_model, read_picture
+from .look import add_look, look_options
 from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
 from .output import status, table
@@ -36,6 +37,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_outputs(parser, "the figure to write: .png, .svg or .pdf (default: comparison.png, or none with --json)")
     parser.add_argument("--dpi", type=positive, default=150, metavar="N",
                         help="pixels per inch of a .png; each panel is 2.6 inches wide (default: 150)")
+    add_look(parser)
     add_script_options(parser)
 
 
@@ -51,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
         from ..engine.runtime import find_device
         from ..explain import Explanation
         from ..plots import comparison
+    look = look_options(args)
     picture = read_picture(args.image)
     device = find_device(args.device)
     with status(f"loading {args.model}", args):
@@ -64,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
             explanations.append(explainer.explain(picture, targets, args.top))
     with status("drawing", args):
         for path in paths:
-            comparison(explanations).savefig(path, dpi=args.dpi)
+            comparison(explanations, **look).savefig(path, dpi=args.dpi)
     if args.json:
         records = {name: record(one, args.image) for name, one in zip(args.maskings, explanations, strict=True)}
         print(json.dumps({"maskings": records, "files": paths}, indent=2))

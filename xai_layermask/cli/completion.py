@@ -14,7 +14,10 @@ from ..catalog import (
     PRECISIONS,
     PROTOCOL_SETTINGS,
     SAMPLINGS,
+    SCALES,
     SEGMENTATIONS,
+    SIGNS,
+    STYLES,
 )
 from .types import one_of
 
@@ -49,10 +52,13 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "protocol": tuple(PROTOCOL_SETTINGS),
     "report out": "DIRECTORY",
     "sampling": SAMPLINGS,
+    "scale": SCALES,
     "segments": tuple(SEGMENTATIONS),
     "settings": tuple(sorted({f"{name}=" for names in PROTOCOL_SETTINGS.values() for name in names})),
     "shell": _SHELLS,
+    "sign": SIGNS,
     "store": "FILE",
+    "style": STYLES,
     "weights": "FILE",
 }
 

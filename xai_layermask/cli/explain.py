@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .inputs import check_outputs, load_model, read_picture
+from .look import add_look, look_options
 from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
 from .output import number, shows_progress, status, table
@@ -28,7 +29,8 @@ examples, with a sample photograph; to use your own, put its path after explain:
   xai-layermask explain --method shap --segments patches:32 --samples 300 --masking grey
   xai-layermask explain --json > coffee.json"""
 
-_SUFFIXES = (".png", ".svg", ".pdf", ".html", ".npz", ".json")
+_DATA = (".npz", ".json")
+_SUFFIXES = (".png", ".svg", ".pdf", ".html", *_DATA)
 _LISTED = 5  # segments in a printed table
 
 
@@ -44,6 +46,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_sampling(parser)
     add_outputs(parser, "files to write, by suffix: .png .svg .pdf (figure), .html (report), .npz .json (data, for "
                 "Explanation.load); default: explanation.png, or none with --json")
+    add_look(parser)
     add_script_options(parser)
 
 
@@ -58,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
     with status("starting", args):
         from ..engine.runtime import find_device
         from ..models import class_index
+    look = look_options(args)
     picture = read_picture(args.image)
     device = find_device(args.device)
     with status(f"loading {args.model}", args):
@@ -69,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         explanation = explainer.explain(picture, args.target, args.top)
     with status("writing", args):
         for path in paths:
-            explanation.save(path)
+            explanation.save(path, **({} if path.lower().endswith(_DATA) else look))
     if args.json:
         print(json.dumps(record(explanation, args.image) | {"files": paths}, indent=2))
     elif not args.quiet:

@@ -20,7 +20,11 @@ from .settings import Settings
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.colors import Colormap
     from torch import Tensor
+    from typing_extensions import Unpack
+
+    from ..plots import LookOptions
 
 __all__ = ["Explanation"]
 
@@ -180,55 +184,76 @@ class Explanation:
         return topk_jaccard(self.scores[self.row(target)], self.segments, mask, k)
 
     def plot(
-        self, ax: Axes | None = None, target: int | str | None = None, top: int | None = None, colorbar: bool = False
+        self,
+        ax: Axes | None = None,
+        target: int | str | None = None,
+        *,
+        style: str = "overlay",
+        scale: str = "shared",
+        sign: str = "both",
+        top: int | None = None,
+        vmax: float | None = None,
+        cmap: str | Colormap | None = None,
+        colorbar: bool = True,
     ) -> Axes:
-        """Draw the scores of one target over the picture, positive ones green, negative ones red.
+        """Draw the scores of one target: by default positive ones in orange, negative ones in blue.
 
         Args:
             ax: Where to draw; a new figure if None.
             target: The class.
-            top: Colour only this many segments, those with the largest absolute scores; all if None.
+            style: "overlay" colours the photograph, "heatmap" shows colours only, "outlines" draws the borders of the
+                strongest segments, and "top" fades all others.
+            scale: "shared" for the same colours for all targets, "own" to use the whole colour map for this one.
+            sign: "both", or only "positive" or "negative" scores.
+            top: Draw only this many segments, those with the largest absolute scores; all if None, but 20 for the
+                styles "outlines" and "top".
+            vmax: The score at which colours are strongest; the largest absolute score if None.
+            cmap: A diverging colour map, or the name of one of matplotlib's; blue over white to orange if None.
             colorbar: Whether to add a colour bar.
 
         Returns:
             The axes; `ax.figure` is the figure.
 
         Raises:
-            InputError: If `top` is less than 1.
+            InputError: If an option is unknown or out of range.
         """
         from ..plots import draw
 
-        return draw(self, ax, target, top, colorbar)
+        look: LookOptions = {"style": style, "scale": scale, "sign": sign, "top": top, "vmax": vmax, "cmap": cmap}
+        return draw(self, ax, target, colorbar, **look)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
+    def save(self, path: str | os.PathLike[str], **look: Unpack[LookOptions]) -> Path:
         """Write the explanation to a file in the format of its suffix.
 
         Args:
             path: With the suffix .npz or .json, which [`load`][] reads; .png, .svg or .pdf for a figure; or .html for
                 a page that embeds its pictures.
+            **look: Options of figures and pages, as for [`plot`][].
 
         Returns:
             The path.
 
         Raises:
-            InputError: If the suffix is unknown, or the folder does not exist.
+            InputError: If the suffix is unknown, the folder does not exist, or an option is out of range.
         """
         path = Path(path)
         suffix = choose(path.suffix.lower(), (*FORMATS, *_FIGURES, ".html"), "the suffix of the file")
         if not path.parent.is_dir():
             raise InputError.expected("a file in an existing folder", repr(str(path.parent)), "create the folder first")
-        path.write_bytes(self._encoded(suffix))
+        path.write_bytes(self._encoded(suffix, look))
         return path
 
-    def _encoded(self, suffix: str) -> bytes:
+    def _encoded(self, suffix: str, look: LookOptions) -> bytes:
         if suffix in FORMATS:
+            if look:
+                raise InputError.expected("no options of figures for a file of data", ", ".join(look))
             content = {field.name: getattr(self, field.name) for field in fields(self)}
             return FORMATS[suffix][0](content | {"settings": self.settings.record()})
         if suffix == ".html":
-            return self._html("explanation_page.html").encode()
+            return self._html("explanation_page.html", look).encode()
         from ..plots import figure_bytes, overview
 
-        return figure_bytes(overview(self), suffix)
+        return figure_bytes(overview(self, **look), suffix)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Explanation:
@@ -251,17 +276,17 @@ class Explanation:
             ) from error
 
     def _repr_png_(self) -> bytes:
-        return self._encoded(".png")
+        return self._encoded(".png", {})
 
     def _repr_html_(self) -> str:
-        return self._html("explanation.html")
+        return self._html("explanation.html", {})
 
-    def _html(self, template: str) -> str:
+    def _html(self, template: str, look: LookOptions) -> str:
         predictions = [self.shown(row) for row in range(len(self.targets))]
         columns = (self.targets, self.labels, predictions, self.intercept, self.r2)
         return render(
             template,
-            figure=png_url(self._encoded(".png")),
+            figure=png_url(self._encoded(".png", look)),
             labels=self.labels,
             output=self.output,
             rows=list(zip(*columns, strict=True)),

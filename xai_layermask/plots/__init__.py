@@ -12,15 +12,20 @@ from .bars import bars, error_lengths, mask_shape_bars
 from .curves import curve, curves
 from .explanations import SegmentScores, comparison, draw, overview
 from .figure import escape_mathtext, figure_bytes, new_figure, single_axes
+from .look import Look, LookOptions
 from .padding import rings
+from .palette import colormap
 from .pictures import masked_picture
 from .style import Style, styles_of
 
 __all__ = [
+    "Look",
+    "LookOptions",
     "SegmentScores",
     "Style",
     "activations",
     "bars",
+    "colormap",
     "comparison",
     "curve",
     "curves",

@@ -11,15 +11,14 @@ import numpy.typing as npt
 from ..catalog import title
 from ..errors import InputError
 from ..stats import Estimate, Floats, Mean, estimate, joined
-from .figure import single_axes
+from .figure import MINUS, single_axes
 from .style import Style, styles_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["MINUS", "bars", "error_lengths", "mask_shape_bars"]
+__all__ = ["bars", "error_lengths", "mask_shape_bars"]
 
-MINUS = "\N{MINUS SIGN}"
 _WIDTH, _HEIGHT = 4.2, 3.0  # inches
 _WIDE = 3.1  # inches from which two legend entries fit beside each other
 _KINDS = ("object masked out", "broken mask")

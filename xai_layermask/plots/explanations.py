@@ -1,4 +1,4 @@
-"""Figures of explanations: segments that count for a prediction in green, those against it in red."""
+"""Figures of explanations: orange segments support a prediction, blue ones oppose it."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog import title
-from ..errors import InputError, check_integer
-from .figure import PANEL, axes_grid, escape_mathtext, hide_ticks, new_figure, single_axes
+from ..errors import InputError
+from .caption import HasMethod, caption
+from .figure import MINUS, PANEL, axes_grid, escape_mathtext, hide_ticks, new_figure, single_axes
+from .look import Look, LookOptions
+from .scores import NOTES, add_colorbar, draw_scores
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
+    from typing_extensions import Unpack
 
 __all__ = ["SegmentScores", "comparison", "draw", "overview"]
-
-_AGAINST, _FOR = (0.84, 0.10, 0.16), (0.05, 0.58, 0.24)
-_OPACITY = 0.8
 
 
 class SegmentScores(Protocol):
@@ -45,36 +45,27 @@ class SegmentScores(Protocol):
     def shown(self, row: int) -> str: ...
 
 
-class HasMethod(Protocol):
-    """How scores were computed."""
-
-    @property
-    def method(self) -> str: ...
-    @property
-    def masking(self) -> str: ...
-
-
 def draw(
     explanation: SegmentScores,
     ax: Axes | None = None,
     target: int | str | None = None,
-    top: int | None = None,
-    colorbar: bool = False,
+    colorbar: bool = True,
+    **look: Unpack[LookOptions],
 ) -> Axes:
-    """Draw the scores of one target over the picture.
+    """Draw the scores of one target.
 
     Args:
         explanation: The explanation.
         ax: Where to draw; a new figure if None.
         target: Class index or name; the first target if None.
-        top: Colour only this many segments, those with the largest absolute scores; all if None.
-        colorbar: Whether to add a colour bar.
+        colorbar: Whether to add a colour bar with numbers below.
+        **look: Options of [`Look`][xai_layermask.plots.Look]. The scale "shared" covers all targets of the explanation.
 
     Returns:
         The axes; `ax.figure` is the figure.
 
     Raises:
-        InputError: If the target was not explained, or `top` is less than 1.
+        InputError: If the target was not explained, or an option is out of range.
 
     Example:
         >>> import torch
@@ -85,79 +76,82 @@ def draw(
         >>> [draw(explanation, target=target).get_title().split()[0] for target in explanation.targets]
         ['1', '2']
     """
-    top = None if top is None else check_integer(top, "top", 1)
-    ax = single_axes(ax, 1.4 * PANEL, 1.4 * PANEL)
+    chosen = Look(**look)
+    ax = single_axes(ax, 1.4 * PANEL, 1.4 * PANEL + 0.5)
     row = explanation.row(target)
-    scores = explanation.scores[row].copy()
-    if top is not None:
-        scores[np.argsort(-np.abs(scores), kind="stable")[top:]] = 0.0
-    limit = float(np.abs(scores).max()) or 1.0
-    ax.imshow(_faint(explanation.picture))
-    heatmap = scores[explanation.segments]
-    coloured = ax.imshow(heatmap, cmap=_colormap(), vmin=-limit, vmax=limit, interpolation="nearest")
-    ax.set_title(f"{escape_mathtext(_shortened(explanation.labels[row]))} {escape_mathtext(explanation.shown(row))}")
-    hide_ticks(ax)
+    limit = chosen.limit(explanation.scores if chosen.scale == "shared" else [explanation.scores[row]])
+    _panel(explanation, row, ax, chosen, limit)
+    ax.set_title(_heading(explanation, row))
+    ax.set_xlabel(_below(explanation, row, chosen))
     if colorbar:
-        bar = ax.figure.colorbar(coloured, ax=ax, location="bottom", fraction=0.06, pad=0.04)
-        bar.set_ticks([-limit, 0.0, limit], labels=[f"{-limit:.2g}", "0", f"{limit:.2g}"])
-        bar.set_label("against  ←  score  →  for")
+        add_colorbar([ax], chosen, limit, [explanation.scores[row]])
     return ax
 
 
-def overview(explanation: SegmentScores, figure: Figure | None = None, axes: Any = None) -> Figure:
-    """Draw the picture, and beside it the scores of each target.
+def overview(
+    explanation: SegmentScores, figure: Figure | None = None, axes: Any = None, **look: Unpack[LookOptions]
+) -> Figure:
+    """Draw the picture, beside it the scores of each target, and below how they were computed.
 
     Args:
         explanation: The explanation.
         figure: Where to draw; a new one if None.
         axes: Where to draw instead of a figure: one more than there are targets.
+        **look: Options of [`Look`][xai_layermask.plots.Look].
 
     Returns:
         The figure.
 
     Raises:
-        InputError: If both a figure and axes are given, or there are too few axes.
+        InputError: If both a figure and axes are given, there are too few axes, or an option is out of range.
     """
-    count = len(explanation.targets)
+    chosen, count = Look(**look), len(explanation.targets)
+    given = axes is not None
     if axes is None:
-        figure = new_figure(PANEL * (1 + count), 1.25 * PANEL) if figure is None else figure
+        figure = new_figure(PANEL * (1 + count), 1.45 * PANEL, "compressed") if figure is None else figure
         axes = figure.subplots(1, 1 + count)
     else:
         _check_no_figure(figure)
     first, *others = every = axes_grid(axes, 1 + count)
     first.imshow(explanation.picture)
     first.set_title("picture")
-    settings = explanation.settings
-    how = f"{title(settings.method)}, {title(settings.masking)}\n{explanation.scores.shape[1]} segments"
-    how += f"\n{textwrap.fill(explanation.output, 36)}"
-    first.set_xlabel(escape_mathtext(how))
     hide_ticks(first)
-    for ax, target in zip(others, explanation.targets, strict=True):
-        draw(explanation, ax, target, colorbar=True)
+    for row, ax in enumerate(others):
+        ax.set_title(_heading(explanation, row))
+    _panels(np.array([others]).T, [[(explanation, row)] for row in range(count)], chosen)
     for ax in every:
         ax.set_anchor("N")
+    _add_caption(first, [explanation], chosen, below=given)
     drawn: Figure = first.figure.figure  # the root of a subfigure
     return drawn
 
 
-def comparison(explanations: Sequence[SegmentScores], figure: Figure | None = None, axes: Any = None) -> Figure:
-    """Draw the explanations of several maskings for one picture, as in figure 8 of the paper.
+def comparison(
+    explanations: Sequence[SegmentScores],
+    figure: Figure | None = None,
+    axes: Any = None,
+    **look: Unpack[LookOptions],
+) -> Figure:
+    """Draw the explanations of several maskings for one picture, as in figures 8 and 12 to 16 of the paper.
 
-    The picture is on the left; rows are the targets of the first explanation, columns the explanations. Each panel has
-    its own scale: maskings differ in how far the prediction falls, and the comparison is about where.
+    The picture is on the left; rows are the targets of the first explanation, columns the explanations. Below each
+    panel is its largest score, and its reliability where it is known.
 
     Args:
         explanations: One for each column, all of the same picture and with the same targets.
         figure: Where to draw; a new one if None.
         axes: Where to draw instead of a figure: a row for each target, and one more column than there are
             explanations. The picture takes the upper left ones; those below are turned off.
+        **look: Options of [`Look`][xai_layermask.plots.Look], such as `top=20`. Maskings differ in how far the
+            prediction falls: to compare only where the scores are, choose the scale "own".
 
     Returns:
-        The figure. Unless they were given, its axes are the picture's, then those of the panels row by row.
+        The figure. Unless they were given, its axes are the picture's, those of the panels row by row, and those of
+        colour bars.
 
     Raises:
-        InputError: If there is no explanation, their pictures differ, or one lacks a target of the first; or both a
-            figure and axes are given, or axes of another shape.
+        InputError: If there is no explanation, their pictures differ, or one lacks a target of the first; if both a
+            figure and axes are given, or axes of another shape; or if an option is out of range.
 
     Example:
         >>> import torch
@@ -168,8 +162,9 @@ def comparison(explanations: Sequence[SegmentScores], figure: Figure | None = No
         >>> picture = torch.rand(3, 32, 32)
         >>> figure = comparison([explainer.explain(picture, targets=[0, 1, 2]) for explainer in maskings])
         >>> len(figure.axes)
-        7
+        8
     """
+    chosen = Look(**look)
     if not explanations:
         raise InputError.expected("at least one explanation", "none")
     first = explanations[0]
@@ -177,19 +172,75 @@ def comparison(explanations: Sequence[SegmentScores], figure: Figure | None = No
         raise InputError.expected(
             "explanations of the same picture", "different pictures", "draw a comparison for each"
         )
-    picture, panels = _grid(len(first.targets), len(explanations), figure, axes)
+    grid = [[(one, one.row(target)) for one in explanations] for target in first.targets]
+    picture, panels = _grid(len(grid), len(explanations), figure, axes)
     picture.imshow(first.picture)
     picture.set_title("picture")
     hide_ticks(picture)
-    for row, target in enumerate(first.targets):
-        for column, explanation in enumerate(explanations):
-            ax = draw(explanation, panels[row, column], target)
-            ax.set_title(escape_mathtext(title(explanation.settings.masking)) if row == 0 else "")
-            if column == 0:
-                name = escape_mathtext(_shortened(explanation.labels[explanation.row(target)]))
-                ax.set_ylabel(f"{name}\n{escape_mathtext(first.shown(row))}")
+    for ax, one in zip(panels[0], explanations, strict=True):
+        ax.set_title(escape_mathtext(title(one.settings.masking)))
+    for row, ax in enumerate(panels[:, 0]):
+        ax.set_ylabel(f"{escape_mathtext(_shortened(first.labels[row]))}\n{escape_mathtext(first.shown(row))}")
+    _panels(panels, grid, chosen)
+    _add_caption(picture, explanations, chosen, below=axes is not None)
     drawn: Figure = picture.figure.figure  # the root of a subfigure
     return drawn
+
+
+def _panels(panels: npt.NDArray[Any], grid: Sequence[Sequence[tuple[SegmentScores, int]]], look: Look) -> None:
+    """Draw explanations and rows of their scores, on axes `(rows, columns)`, with colour bars."""
+    places = [
+        (ax, *cell) for line, cells in zip(panels, grid, strict=True) for ax, cell in zip(line, cells, strict=True)
+    ]
+    every = [explanation.scores[row] for _, explanation, row in places]
+    shared = look.limit(every)
+    for (ax, explanation, row), scores in zip(places, every, strict=True):
+        limit = shared if look.scale == "shared" else look.limit([scores])
+        _panel(explanation, row, ax, look, limit)
+        ax.set_xlabel(_below(explanation, row, look))
+        if look.scale == "own":
+            add_colorbar([ax], look, limit, [scores])
+    if look.scale == "shared":
+        add_colorbar([ax for ax, _, _ in places], look, shared, every)
+
+
+def _panel(explanation: SegmentScores, row: int, ax: Axes, look: Look, limit: float) -> None:
+    scores, uncertain = look.shown(explanation.scores[row]), _uncertain(explanation, row)
+    draw_scores(ax, explanation.picture, explanation.segments, scores, uncertain, look, limit)
+    hide_ticks(ax)
+
+
+def _uncertain(explanation: SegmentScores, row: int) -> npt.NDArray[np.bool_] | None:
+    """Which scores have a 95 % interval that contains 0; None where standard errors are unknown."""
+    errors = getattr(explanation, "standard_errors", None)
+    return None if errors is None else np.abs(explanation.scores[row]) < 1.96 * errors[row]
+
+
+def _below(explanation: SegmentScores, row: int, look: Look) -> str:
+    """The largest score that is drawn, and how reliable the scores are where that is known."""
+    shown = look.shown(explanation.scores[row])
+    lines = [f"largest score {shown[np.argmax(np.abs(shown))]:.2g}".replace("-", MINUS)]
+    reliability = getattr(explanation, "reliability", None)
+    if reliability is not None and np.isfinite(reliability[row]):
+        lines.append(f"reliability {reliability[row]:.2f}")
+    return "\n".join(lines)
+
+
+def _heading(explanation: SegmentScores, row: int) -> str:
+    return f"{escape_mathtext(_shortened(explanation.labels[row]))} {escape_mathtext(explanation.shown(row))}"
+
+
+def _add_caption(ax: Axes, explanations: Sequence[SegmentScores], look: Look, below: bool) -> None:
+    """Say how scores were computed, below the axes or below the whole figure."""
+    unsure = any(_uncertain(one, row) is not None for one in explanations for row in range(len(one.targets)))
+    notes = [NOTES[look.style]] if unsure and look.style in NOTES else []
+    text = caption(
+        [one.settings for one in explanations], explanations[0].scores.shape[1], [explanations[0].output, *notes]
+    )
+    if below:
+        ax.set_xlabel(escape_mathtext(textwrap.fill(text, 30)))
+    else:
+        ax.figure.supxlabel(escape_mathtext(text), fontsize="medium")
 
 
 def _grid(rows: int, columns: int, figure: Figure | None, axes: Any) -> tuple[Axes, npt.NDArray[Any]]:
@@ -200,9 +251,9 @@ def _grid(rows: int, columns: int, figure: Figure | None, axes: Any) -> tuple[Ax
         for ax in grid[1:, 0]:
             ax.set_axis_off()
         return grid[0, 0], grid[:, 1:]
-    figure = new_figure(PANEL * (1.1 + columns), PANEL * rows + 0.4) if figure is None else figure
+    figure = new_figure(PANEL * (1.1 + columns), (PANEL + 0.2) * rows + 1.1, "compressed") if figure is None else figure
     places = figure.add_gridspec(rows, 1 + columns)
-    picture = figure.add_subplot(places[:, 0])
+    picture = figure.add_subplot(places[0, 0])
     panels = [[figure.add_subplot(places[row, 1 + column]) for column in range(columns)] for row in range(rows)]
     return picture, np.array(panels, dtype=object)
 
@@ -210,21 +261,6 @@ def _grid(rows: int, columns: int, figure: Figure | None, axes: Any) -> tuple[Ax
 def _check_no_figure(figure: Figure | None) -> None:
     if figure is not None:
         raise InputError.expected("either a figure or axes", "both")
-
-
-def _colormap() -> Colormap:
-    """From red over transparent to green, so that the picture shows where scores are 0."""
-    from matplotlib.colors import ListedColormap
-
-    strength = np.linspace(-1, 1, 255)
-    colours = np.where(strength[:, None] < 0, _AGAINST, _FOR)
-    return ListedColormap(np.column_stack([colours, _OPACITY * np.abs(strength)]), name="for and against")
-
-
-def _faint(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The picture in light grey, so that only scores are coloured."""
-    grey = picture @ np.array([0.299, 0.587, 0.114])
-    return np.repeat((70 + grey[..., None] * 0.72).round().astype(np.uint8), 3, axis=2)
 
 
 def _shortened(label: str) -> str:

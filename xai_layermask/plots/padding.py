@@ -14,6 +14,7 @@ from ..engine.padding import fill_rings, ring_geometry
 from ..errors import InputError, check_integer
 from ..images import read_image
 from .figure import axes_grid, checkerboard, hide_ticks
+from .outlines import outline
 from .pictures import as_mask, transparent
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _NUMBERED = 10  # cells along the longer side up to which values are written
 _SIZES = {"small": 32, "x-small": 39, "xx-small": 47}
 _LINES = (1.5, 0.7)  # points, in small maps and in large ones
 _LARGE = 32  # cells along the longer side
+_RING = "#D55E00"
 
 Mask = npt.NDArray[np.bool_]
 
@@ -65,7 +67,7 @@ def rings(x: Any, presence: Any, rounds: int | Sequence[int], axes: Any = None) 
         filled, known = _filled(values, mask, count)
         _draw(ax, filled, known, limits, numbers)
         if count:
-            _outline(ax, known & ~before)
+            outline(ax, np.where(known & ~before, 0, -1), _RING, _LINES[max(known.shape) > _LARGE])
         ax.set_title("present" if not count else f"round {count}")
         before = known
     return panels
@@ -113,30 +115,6 @@ def _draw(
             red, green, blue, _ = shown.cmap(shown.norm(number))
             ink = "black" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "white"
             ax.text(column, row, f"{number:{chosen}}", ha="center", va="center", fontsize=size, color=ink)
-
-
-def _outline(ax: Axes, cells: Mask) -> None:
-    """Draw a line along the border of the cells."""
-    from matplotlib.collections import LineCollection
-
-    wide = np.pad(cells, 1).astype(np.int8)
-    lines = [((a, y), (b, y)) for y, a, b in _runs(np.diff(wide, axis=0)[:, 1:-1])]
-    lines += [((x, a), (x, b)) for x, a, b in _runs(np.diff(wide, axis=1)[1:-1].T)]
-    width = _LINES[max(cells.shape) > _LARGE]
-    for colour, factor in (("white", 1.8), ("#D55E00", 1.0)):  # one of the two is visible on any background
-        ax.add_collection(LineCollection(lines, colors=colour, linewidths=factor * width, capstyle="projecting"))
-
-
-def _runs(edges: npt.NDArray[np.int8]) -> list[tuple[float, float, float]]:
-    """Straight pieces of border: the line, its start and its end, in cells."""
-    runs = []
-    for line, row in enumerate(edges):
-        steps = np.diff(np.pad(row != 0, 1).astype(np.int8))
-        runs += [
-            (line - 0.5, float(start) - 0.5, float(stop) - 0.5)
-            for start, stop in zip(np.flatnonzero(steps == 1), np.flatnonzero(steps == -1), strict=True)
-        ]
-    return runs
 
 
 def _limits(values: Tensor, mask: Mask) -> tuple[float, float]:
