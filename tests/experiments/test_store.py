@@ -11,7 +11,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -284,3 +286,147 @@ def test_another_thread_may_create_the_same_store(path):
     assert len(stores) == 8
     for store in stores:
         store.close()
+
+
+def test_a_store_that_is_deleted_or_replaced_while_it_is_written_is_told(path):
+    with Store(path) as store:
+        assert store.put(TRIAL, [{"a": 1}], 0.0, "")
+        path.unlink()
+        for read in (lambda: store.put(dataclasses.replace(TRIAL, seed=1), [], 0.0, ""), lambda: list(store.rows())):
+            with pytest.raises(InputError, match=r"expected the store that was opened, got a file that was deleted at"):
+                read()
+        assert not path.exists()
+        Store(path).close()
+        with pytest.raises(InputError, match=r"got another file in its place at .*results.db': stop, and run"):
+            store.put(dataclasses.replace(TRIAL, seed=2), [], 0.0, "")
+
+
+def test_a_damaged_store_is_told_at_opening(path):
+    with Store(path) as store:
+        for seed in range(300):
+            store.put(dataclasses.replace(TRIAL, seed=seed), [{"a": "x" * 50}], 0.0, "")
+    size = path.stat().st_size
+    assert size > 20 * 4096
+    for damage in ("cut", "zeros"):
+        copy = path.with_name(f"{damage}.db")
+        content = path.read_bytes()
+        if damage == "cut":
+            copy.write_bytes(content[: size - 4096 * 5])
+        else:  # the root of the index, whose number is in the table of tables
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                root = connection.execute("SELECT rootpage FROM sqlite_master WHERE type = 'index'").fetchone()[0]
+            copy.write_bytes(content[: 4096 * (root - 1)] + bytes(4096) + content[4096 * root :])
+        with pytest.raises(InputError, match=r"^expected a .*store.*(damaged|malformed)"):
+            Store(copy)
+
+
+@contextlib.contextmanager
+def without_rights():
+    """Root may write everywhere; nobody may not."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+@pytest.fixture
+def public():
+    """A folder that everyone can enter."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o755)
+        yield Path(folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no rights")
+def test_a_store_in_a_folder_that_cannot_be_written_is_read(public):
+    path = public / "results.db"
+    with Store(path) as store:
+        store.put(TRIAL, [{"a": 1}], 0.0, "")
+    os.chmod(path, 0o444)
+    os.chmod(public, 0o555)
+    try:
+        with without_rights():
+            with Store(path, read_only=True) as store:
+                assert list(store.rows()) == [(TRIAL, [{"a": 1}])] and len(store) == 1
+            with pytest.raises(InputError, match=r"expected a readable and writable file for store, got .*results"):
+                Store(path)
+    finally:
+        os.chmod(public, 0o755)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no rights")
+def test_a_store_whose_log_cannot_be_read_is_not_read_without_it(public):
+    path = public / "results.db"
+    with Store(path) as store:
+        store.put(TRIAL, [{"a": 1}], 0.0, "")
+        log = path.with_name("results.db-wal")
+        content, kept = path.read_bytes(), log.read_bytes()
+        assert kept
+    path.write_bytes(content)
+    log.write_bytes(kept)
+    path.with_name("results.db-shm").unlink(missing_ok=True)
+    os.chmod(public, 0o555)
+    try:
+        with without_rights(), pytest.raises(InputError, match="file for store"):
+            Store(path, read_only=True)
+    finally:
+        os.chmod(public, 0o755)
+    with Store(path, read_only=True) as store:
+        assert len(store) == 1
+
+
+def test_a_store_is_read_only_for_who_only_reads(path):
+    with pytest.raises(InputError, match="expected an existing file for store"):
+        Store(path, read_only=True)
+    Store(path).close()
+    before = path.read_bytes()
+    with Store(path, read_only=True) as store, pytest.raises(InputError, match="readonly database"):
+        store.put(TRIAL, [], 0.0, "")
+    assert path.read_bytes() == before
+
+
+def test_a_store_that_another_program_holds_is_told(path, monkeypatch):
+    monkeypatch.setattr("xai_layermask.experiments.store._TIMEOUT", 0.05)
+    with Store(path) as store, contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(InputError, match=r"that no other program holds, got .* \(database is locked"):
+            store.put(TRIAL, [], 0.0, "")
+
+
+@pytest.mark.parametrize(
+    "text", ["no json", "{}", "[1]", "[" * 100_000, '[{"a": [1]}]', '[{"a": Infinity}]', f'[{{"a": {10**400}}}]', b"[]"]
+)
+def test_rows_of_another_program_are_told(path, text):
+    with Store(path) as store:
+        store.put(TRIAL, [{"a": 1}], 0.0, "")
+        with contextlib.closing(sqlite3.connect(path)) as other, other:
+            other.execute("UPDATE units SET rows = ?", (text,))
+        with pytest.raises(InputError, match=r"expected a list of rows in JSON for each trial in store, got something"):
+            list(store.rows())
+
+
+def test_trials_of_another_program_are_told(path):
+    with Store(path) as store:
+        store.put(TRIAL, [{"a": 1}], 0.0, "")
+        with contextlib.closing(sqlite3.connect(path)) as other, other:
+            other.execute("UPDATE units SET picture = ?", (b"x",))
+        with pytest.raises(InputError, match="expected texts and a seed for each trial in store"):
+            list(store.trials())
+
+
+@pytest.mark.parametrize("changes", [{"picture": "\ud800.png"}, {"seed": 2**70}])
+def test_trials_that_sqlite_cannot_hold_are_refused(path, changes):
+    with Store(path) as store:
+        with pytest.raises(InputError, match="expected texts in UTF-8 and integers of 64 bits in a trial"):
+            store.put(dataclasses.replace(TRIAL, **changes), [], 0.0, "")
+        assert len(store) == 0
+
+
+@pytest.mark.parametrize("name", ["a\0b.db", "n" * 5000])
+def test_names_that_no_file_has_are_refused(tmp_path, name):
+    with pytest.raises(InputError, match="for store, got"):
+        Store(tmp_path / name)
+    assert not list(tmp_path.iterdir())

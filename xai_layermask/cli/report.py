@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
         from ..experiments import Store
         from ..experiments.report import write_report
     names: list[str | None] = args.protocol or [None]
-    with Store(args.store, create=False) as store:
+    with Store(args.store, read_only=True) as store:
         if not any(True for name in names for _ in store.trials(protocol=name)):
             wanted = f"results of {' or '.join(args.protocol)}" if args.protocol else "results"
             raise InputError.expected(f"{wanted} in store {args.store!r}", "none", "run xai-layermask evaluate first")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import math
 import os
 import sqlite3
 import threading
@@ -15,11 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError, reason
+from .rows import Value, decode_rows, encode_rows
 from .trial import Trial
 
 __all__ = ["Store"]
-
-Value = float | int | str | bool | None
 
 # "XLMS" in the file header marks a store among SQLite files; the schema number is that of the table below.
 _APPLICATION, _SCHEMA = 0x584C4D53, 1
@@ -52,9 +49,11 @@ class Store:
     Args:
         path: The file.
         create: Whether to create a missing file.
+        read_only: Whether only to read an existing file, also one in a folder that cannot be written.
 
     Raises:
-        InputError: If the file or its folder does not exist, cannot be written, or is not a store of this version.
+        InputError: If the file or its folder does not exist, cannot be read or written, is damaged, or is not a store
+            of this version.
 
     Example:
         >>> import tempfile
@@ -66,18 +65,28 @@ class Store:
         (True, [[{'alignment': 0.5}]])
     """
 
-    def __init__(self, path: str | os.PathLike[str], create: bool = True) -> None:
+    def __init__(self, path: str | os.PathLike[str], create: bool = True, read_only: bool = False) -> None:
         self.path = Path(path)
-        if not create and not self.path.exists():
+        if "\0" in str(path):
+            raise InputError.expected("the name of a file for store", repr(str(path)))
+        if not (create and not read_only) and not os.path.isfile(path):
             raise InputError.expected("an existing file for store", repr(str(path)), "check the path")
-        if not self.path.parent.is_dir():
-            raise InputError.expected("an existing folder for store", repr(str(self.path.parent)), "create it")
+        # The absolute path: SQLite gives names such as ":memory:" a meaning, and the process may change folders.
         self._file = self.path.absolute()
+        folder = os.path.dirname(os.path.realpath(self._file))
+        if not os.path.isdir(folder):
+            raise InputError.expected("an existing folder for store", repr(folder), "create it")
+        self._read_only = read_only
+        self._mode = "ro" if read_only else "rw"
         self._lock = threading.Lock()
-        self._connection = self._connect()
+        self._identity: tuple[int, int] | None = None  # until it is open
+        self._connection = self._connect("ro" if read_only else "rwc")
         try:
             with self._errors():
                 self._open()
+            self._identity = self._found()
+            if self._identity is None:
+                raise InputError.expected("a file for store", f"one that was deleted at {str(self.path)!r}")
         except BaseException:
             self._connection.close()
             raise
@@ -120,10 +129,14 @@ class Store:
             InputError: If a row holds anything but finite numbers, strings, bool, None and NaN, or the store cannot be
                 written.
         """
-        text = json.dumps([_as_json(row, trial) for row in rows], separators=(",", ":"), allow_nan=False)
+        text = encode_rows(rows, trial.protocol)
         values = (trial.key, *dataclasses.astuple(trial), text, seconds, worker)
-        with self._lock, self._errors(), self._connection:
-            return self._connection.execute(_INSERT, values).rowcount == 1
+        with self._lock, self._errors():
+            self._check_file()
+            with self._connection:
+                new = self._connection.execute(_INSERT, values).rowcount == 1
+            self._check_file()  # again: a file that was deleted before the commit has not kept the trial
+        return new
 
     def trials(
         self,
@@ -134,7 +147,7 @@ class Store:
     ) -> Iterator[Trial]:
         """Yield the trials with these names (None: any), in an order that does not depend on who finished first."""
         for values in self._select(", ".join(_FIELDS), protocol, model, masking, segments):
-            yield Trial(*values)
+            yield self._trial(values)
 
     def rows(
         self,
@@ -145,7 +158,7 @@ class Store:
     ) -> Iterator[tuple[Trial, list[dict[str, Value]]]]:
         """Yield the same trials as [`trials`][], each with its rows."""
         for *values, text in self._select(f"{', '.join(_FIELDS)}, rows", protocol, model, masking, segments):
-            yield Trial(*values), json.loads(text)
+            yield self._trial(values), self._rows(text)
 
     def __len__(self) -> int:
         with self._lock, self._errors():
@@ -156,13 +169,49 @@ class Store:
         given = {column: name for column, name in filters if name is not None}
         where = f" WHERE {' AND '.join(f'{column} = ?' for column in given)}" if given else ""
         # A connection of its own: a long read neither waits for the lock nor holds it.
-        with self._errors(), closing(self._connect()) as connection:
+        self._check_file()
+        with self._errors(), closing(self._connect(self._mode)) as connection:
             yield from connection.execute(f"SELECT {columns} FROM units{where} ORDER BY {_ORDER}", (*given.values(),))
 
-    def _connect(self) -> sqlite3.Connection:
+    def _rows(self, text: object) -> list[dict[str, Value]]:
+        rows = decode_rows(text)
+        if rows is None:
+            raise self._foreign("a list of rows in JSON for each trial")
+        return rows
+
+    def _trial(self, values: Sequence[Any]) -> Trial:
+        kinds = (int if name == "seed" else str for name in _FIELDS)
+        if not all(isinstance(value, kind) for value, kind in zip(values, kinds, strict=True)):
+            raise self._foreign("texts and a seed for each trial")
+        return Trial(*values)
+
+    def _foreign(self, wanted: str) -> InputError:
+        return InputError.expected(
+            f"{wanted} in store", f"something else in {str(self.path)!r}",
+            "another program may have written it, so choose another file",
+        )  # fmt: skip
+
+    def _found(self) -> tuple[int, int] | None:
+        """Device and inode of the file; None if there is none."""
+        try:
+            status = os.stat(self._file)
+        except OSError:
+            return None
+        return status.st_dev, status.st_ino
+
+    def _check_file(self) -> None:
+        found = self._found()
+        if self._identity is not None and found != self._identity:
+            got = "a file that was deleted" if found is None else "another file in its place"
+            raise InputError.expected(
+                "the store that was opened", f"{got} at {str(self.path)!r}", "stop, and run again with a new store"
+            )
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
         with self._errors():
-            # The absolute path: SQLite gives names such as ":memory:" a meaning, and the process may change folders.
-            return sqlite3.connect(self._file, timeout=_TIMEOUT, check_same_thread=False)
+            # By URI, with a mode: otherwise SQLite would create a file that has been deleted.
+            address = f"{self._file.as_uri()}?mode={mode}"
+            return sqlite3.connect(address, timeout=_TIMEOUT, check_same_thread=False, uri=True)
 
     def _write_ahead(self) -> None:
         """Switch to WAL. SQLite's timeout does not cover this, and another process may be creating the store."""
@@ -177,8 +226,10 @@ class Store:
             time.sleep(0.02)
 
     def _open(self) -> None:
-        """Create the table in an empty file, or check that it is there."""
-        if self._pragma("schema_version") == 0:
+        """Create the table in an empty file, or check that it is there and sound."""
+        if self._read_only:
+            self._read_without_writing()
+        elif self._pragma("schema_version") == 0:
             self._write_ahead()
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
@@ -196,8 +247,27 @@ class Store:
                 f"tables of version {_SCHEMA} in store", f"version {version} in {str(self.path)!r}",
                 "use the release that wrote it, or choose a new file",
             )  # fmt: skip
+        # A damaged index would make finished trials look new.
+        damage = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if damage != "ok":
+            raise InputError.expected(
+                "a sound store", f"{str(self.path)!r}, which is damaged ({damage.splitlines()[-1]})",
+                "restore a copy, or choose a new file",
+            )  # fmt: skip
         # Safe against a killed process. A power cut may lose the last trials, but corrupts nothing.
         self._connection.execute("PRAGMA synchronous = NORMAL")
+
+    def _read_without_writing(self) -> None:
+        """Reading a store with a log writes an index beside it. Where that fails, and no log is left, read without."""
+        try:
+            self._pragma("schema_version")
+        except sqlite3.OperationalError:
+            log = Path(f"{self._file}-wal")
+            if os.path.exists(log) and os.path.getsize(log):
+                raise
+            self._connection.close()
+            self._mode = "ro&immutable=1"
+            self._connection = self._connect(self._mode)
 
     def _pragma(self, name: str) -> int:
         return int(self._connection.execute(f"PRAGMA {name}").fetchone()[0])
@@ -207,25 +277,21 @@ class Store:
         """Turn errors of SQLite into errors about the file."""
         try:
             yield
+        except (UnicodeEncodeError, OverflowError) as error:
+            raise InputError.expected("texts in UTF-8 and integers of 64 bits in a trial", reason(error)) from error
         except sqlite3.DatabaseError as error:
+            self._check_file()
             text, path = reason(error), repr(str(self.path))
             if "not a database" in text or "malformed" in text:
                 raise InputError.expected(
                     "a file of this program for store", f"{path}, which is another file or damaged ({text})",
                     "choose another file",
                 ) from error  # fmt: skip
+            if "locked" in text or "busy" in text:
+                raise InputError.expected(
+                    "a store that no other program holds", f"{path} ({text})", "wait until the other run has ended"
+                ) from error
             raise InputError.expected(
                 "a readable and writable file for store", f"{path} ({text})",
                 "check that it is a file, its permissions, and the free space on its disk",
             ) from error  # fmt: skip
-
-
-def _as_json(row: Mapping[str, Value], trial: Trial) -> dict[str, Value]:
-    """The row with None for NaN."""
-    for name, value in row.items():
-        if type(value) not in (float, int, str, bool, type(None)) or value in (math.inf, -math.inf):
-            raise InputError.expected(
-                f"a finite number, a string, bool or None for {name!r} of {trial.protocol}",
-                f"{value!r} ({type(value).__name__})", "convert it",
-            )  # fmt: skip
-    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
