@@ -22,7 +22,7 @@ from xai_layermask.engine.runtime import noise
 from xai_layermask.experiments.runner import ModelSpec
 from xai_layermask.explain.predictor import Predictor
 from xai_layermask.explain.sampling import lime_samples
-from xai_layermask.explain.surrogate import ridge
+from xai_layermask.explain.surrogate import fit
 from xai_layermask.segments import segment
 
 
@@ -57,7 +57,7 @@ def main() -> None:
             start = time.perf_counter()
             answers.append(predictor.predict(samples.coalitions, targets, args.batch).values)
             seconds.append(time.perf_counter() - start)
-        exact, rough = (ridge(samples, one).scores[0] for one in answers)
+        exact, rough = (fit("lime", samples, one).scores[0] for one in answers)
         tops = [set(np.argsort(-one)[:20].tolist()) for one in (exact, rough)]
         found = {
             "correlation": float(spearmanr(exact, rough).statistic),

@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from xai_layermask import catalog
 from xai_layermask.explain.sampling import Samples, cosine_kernel, lime_samples, shap_samples
-from xai_layermask.explain.surrogate import METHODS, kernel_shap, r_squared, ridge
+from xai_layermask.explain.surrogate import METHODS, fit
+
+
+def ridge(samples, answers):
+    return fit("lime", samples, answers)
+
+
+def kernel_shap(samples, answers):
+    return fit("shap", samples, answers)
 
 
 def drawn(method, segments, count, seed=0):
@@ -45,26 +53,26 @@ def naive_shapley(answer, segments):
 def test_kernel_shap_over_all_choices_is_the_shapley_value(segments, seed):
     answer = game(seed, segments)
     samples = drawn("shap", segments, 2**segments)
-    fit = kernel_shap(samples, answer(samples.coalitions))
-    np.testing.assert_allclose(fit.scores[0], naive_shapley(answer, segments), atol=1e-9)
+    found = kernel_shap(samples, answer(samples.coalitions))
+    np.testing.assert_allclose(found.scores[0], naive_shapley(answer, segments), atol=1e-9)
 
 
 @given(st.integers(2, 12), st.integers(2, 60), st.integers(0, 99))
 def test_kernel_shap_adds_up_whatever_the_samples(segments, count, seed):
     samples = drawn("shap", segments, count, seed)
     answers = game(seed, segments, targets=3)(samples.coalitions)
-    fit = kernel_shap(samples, answers)
-    np.testing.assert_allclose(fit.intercept, answers[1])
-    np.testing.assert_allclose(fit.scores.sum(axis=1) + fit.intercept, answers[0], atol=1e-9)
+    found = kernel_shap(samples, answers)
+    np.testing.assert_allclose(found.intercept, answers[1])
+    np.testing.assert_allclose(found.scores.sum(axis=1) + found.intercept, answers[0], atol=1e-9)
 
 
 def test_kernel_shap_finds_a_linear_answer_with_few_samples():
     slopes = np.linspace(-1, 1, 40)
     samples = drawn("shap", 40, 160)
-    fit = kernel_shap(samples, samples.coalitions @ slopes[:, None] + 0.3)
-    np.testing.assert_allclose(fit.scores[0], slopes, atol=1e-9)
-    assert fit.intercept[0] == pytest.approx(0.3)
-    assert fit.r2[0] == pytest.approx(1)
+    found = kernel_shap(samples, samples.coalitions @ slopes[:, None] + 0.3)
+    np.testing.assert_allclose(found.scores[0], slopes, atol=1e-9)
+    assert found.intercept[0] == pytest.approx(0.3)
+    assert found.r2[0] == pytest.approx(1)
 
 
 def test_kernel_shap_is_least_squares_with_curves_of_the_size_beside_the_segments():
@@ -108,7 +116,8 @@ def test_every_scheme_of_lime_comes_to_the_same_scores(sampling):
 
     answer = game(2, 6)
     keep = np.array(list(product([False, True], repeat=6)))
-    exact = ridge(Samples(keep, cosine_kernel(keep)), answer(keep), alpha=1e-9).scores[0]
+    weights = 1e9 * cosine_kernel(keep)  # against which the penalty is nothing
+    exact = ridge(Samples(keep, weights), answer(keep)).scores[0]
     samples = METHODS["lime"].draw(6, 20_001, np.random.default_rng(0), sampling)
     np.testing.assert_allclose(ridge(samples, answer(samples.coalitions)).scores[0], exact, atol=0.08)
 
@@ -117,36 +126,38 @@ def test_every_scheme_of_lime_comes_to_the_same_scores(sampling):
 def test_the_regression_is_what_the_fit_solves(method):
     samples = METHODS[method].draw(6, 50, np.random.default_rng(0), catalog.METHODS[method].auto)
     answers = game(3, 6, targets=2)(samples.coalitions)
-    rows, values, rest, penalty = METHODS[method].regression(samples, answers)
+    rows, values, rest, even, centred = METHODS[method].regression(samples, answers)
+    penalty = METHODS[method].alpha
     np.testing.assert_allclose(rest.T @ rest, np.eye(rest.shape[1]), atol=1e-9)
     np.testing.assert_allclose(rest.T @ rows, 0, atol=1e-9)
     solved = np.linalg.pinv(rows.T @ rows + penalty * np.eye(6)) @ rows.T @ values
-    even = 0.0 if method == "lime" else (answers[0] - answers[1])[:, None] / 6
-    np.testing.assert_allclose(METHODS[method].fit(samples, answers).scores, solved.T + even, atol=1e-7)
+    np.testing.assert_allclose(even, 0.0 if method == "lime" else (answers[0] - answers[1]) / 6)
+    assert centred == (method == "shap")
+    np.testing.assert_allclose(fit(method, samples, answers).scores, solved.T + even[:, None], atol=1e-7)
 
 
 def test_kernel_shap_shares_out_evenly_what_it_knows_nothing_about():
     ends = Samples(np.array([[True] * 4, [False] * 4]), np.zeros(2))
-    fit = kernel_shap(ends, np.array([[1.0], [0.2]]))
-    np.testing.assert_allclose(fit.scores, np.full((1, 4), 0.2))
-    assert np.isnan(fit.r2[0])
+    found = kernel_shap(ends, np.array([[1.0], [0.2]]))
+    np.testing.assert_allclose(found.scores, np.full((1, 4), 0.2))
+    assert np.isnan(found.r2[0])
     # Samples that are all the same tell no segment from another either.
     same = Samples(np.array([[1, 1, 1], [0, 0, 0], [1, 0, 0], [1, 0, 0]], bool), np.array([0.0, 0.0, 1.0, 1.0]))
-    fit = kernel_shap(same, np.array([[1.0], [0.1], [0.7], [0.7 + 1e-9]]))
-    np.testing.assert_allclose(fit.scores, np.full((1, 3), 0.3))
+    found = kernel_shap(same, np.array([[1.0], [0.1], [0.7], [0.7 + 1e-9]]))
+    np.testing.assert_allclose(found.scores, np.full((1, 3), 0.3))
 
 
 def test_ridge_is_the_weighted_normal_equation():
     samples = drawn("lime", 6, 50)
     answers = game(3, 6, targets=2)(samples.coalitions)
-    fit = ridge(samples, answers)
+    found = ridge(samples, answers)
     keep, weights = samples.coalitions.astype(float), samples.weights
     centre, level = weights @ keep / weights.sum(), weights @ answers / weights.sum()
     left = (keep - centre).T @ (weights[:, None] * (keep - centre)) + np.eye(6)
     right = (keep - centre).T @ (weights[:, None] * (answers - level))
     expected = np.linalg.solve(left, right).T
-    np.testing.assert_allclose(fit.scores, expected, atol=1e-9)
-    np.testing.assert_allclose(fit.intercept, level - expected @ centre, atol=1e-9)
+    np.testing.assert_allclose(found.scores, expected, atol=1e-9)
+    np.testing.assert_allclose(found.intercept, level - expected @ centre, atol=1e-9)
 
 
 def test_ridge_is_what_lime_fits():
@@ -157,13 +168,12 @@ def test_ridge_is_what_lime_fits():
     base = LimeBase(lambda distances: np.sqrt(np.exp(-(distances**2) / 0.25**2)))
     keep = samples.coalitions.astype(float)
     distances = 1 - keep.sum(axis=1) / np.sqrt(np.maximum(keep.sum(axis=1), 1e-30) * 8)
-    intercept, pairs, score, _ = base.explain_instance_with_data(
+    intercept, pairs, _, _ = base.explain_instance_with_data(
         keep, answers, distances, 0, 8, feature_selection="none"
     )
-    fit = ridge(samples, answers)
-    np.testing.assert_allclose(fit.scores[0], [value for _, value in sorted(pairs)], atol=1e-9)
-    assert fit.intercept[0] == pytest.approx(intercept)
-    assert fit.r2[0] == pytest.approx(score)
+    found = ridge(samples, answers)
+    np.testing.assert_allclose(found.scores[0], [value for _, value in sorted(pairs)], atol=1e-9)
+    assert found.intercept[0] == pytest.approx(intercept)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -172,19 +182,19 @@ def test_renumbering_segments_renumbers_scores(method, seed):
     samples = drawn(method, 7, 40, seed)
     answers = game(seed, 7, targets=2)(samples.coalitions)
     order = np.random.default_rng(seed).permutation(7)
-    fit = METHODS[method].fit(samples, answers)
-    renumbered = METHODS[method].fit(Samples(samples.coalitions[:, order], samples.weights), answers)
-    np.testing.assert_allclose(renumbered.scores, fit.scores[:, order], atol=1e-8)
-    np.testing.assert_allclose(renumbered.r2, fit.r2, atol=1e-8)
+    found = fit(method, samples, answers)
+    renumbered = fit(method, Samples(samples.coalitions[:, order], samples.weights), answers)
+    np.testing.assert_allclose(renumbered.scores, found.scores[:, order], atol=1e-8)
+    np.testing.assert_allclose(renumbered.r2, found.r2, atol=1e-8)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_each_target_is_fitted_by_itself(method):
     samples = drawn(method, 5, 24)
     answers = game(1, 5, targets=3)(samples.coalitions)
-    together = METHODS[method].fit(samples, answers)
+    together = fit(method, samples, answers)
     for target in range(3):
-        alone = METHODS[method].fit(samples, answers[:, [target]])
+        alone = fit(method, samples, answers[:, [target]])
         np.testing.assert_allclose(together.scores[target], alone.scores[0], atol=1e-12)
         assert together.intercept[target] == pytest.approx(alone.intercept[0])
         assert together.r2[target] == pytest.approx(alone.r2[0])
@@ -193,20 +203,10 @@ def test_each_target_is_fitted_by_itself(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_equal_answers_speak_for_nothing(method):
     samples = drawn(method, 5, 24)
-    fit = METHODS[method].fit(samples, np.full((len(samples.coalitions), 1), 0.7))
-    np.testing.assert_allclose(fit.scores, 0, atol=1e-12)
-    assert fit.intercept[0] == pytest.approx(0.7)
-    assert np.isnan(fit.r2[0])
-
-
-def test_r_squared_is_that_of_sklearn():
-    from sklearn.metrics import r2_score
-
-    generator = np.random.default_rng(0)
-    answers, imitation, weights = generator.random((9, 1)), generator.random((9, 1)), generator.random(9)
-    assert r_squared(answers, imitation, weights)[0] == pytest.approx(
-        r2_score(answers, imitation, sample_weight=weights)
-    )
+    found = fit(method, samples, np.full((len(samples.coalitions), 1), 0.7))
+    np.testing.assert_allclose(found.scores, 0, atol=1e-12)
+    assert found.intercept[0] == pytest.approx(0.7)
+    assert np.isnan(found.r2[0])
 
 
 def test_more_samples_come_nearer_to_the_shapley_value():

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from .convergence import ROUNDS, has_converged, standard_errors
+from .convergence import RELIABLE, ROUNDS, has_converged
 from .explainer import LayerMaskExplainer
 from .explanation import Explanation
 from .html import render
 from .predictor import LoadedModel, Predictor, load_model
 from .sampling import LIME_SCHEMES, Coalitions, Samples, cosine_kernel, lime_samples, shap_samples
 from .settings import Settings
-from .surrogate import METHODS, kernel_shap, ridge
+from .spatial import Strength, kernels
+from .surrogate import METHODS, Fit, fit
 
 __all__ = [
     "LIME_SCHEMES",
     "METHODS",
+    "RELIABLE",
     "ROUNDS",
     "Coalitions",
     "Explanation",
+    "Fit",
     "LayerMaskExplainer",
     "LoadedModel",
     "Predictor",
     "Samples",
     "Settings",
+    "Strength",
     "cosine_kernel",
+    "fit",
     "has_converged",
-    "kernel_shap",
+    "kernels",
     "lime_samples",
     "load_model",
     "render",
-    "ridge",
     "shap_samples",
-    "standard_errors",
 ]

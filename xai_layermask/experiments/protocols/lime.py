@@ -12,7 +12,7 @@ import numpy.typing as npt
 from ...catalog import METHODS
 from ...errors import check_integer, choose
 from ...explain.sampling import Samples, lime_samples
-from ...explain.surrogate import Fit, ridge
+from ...explain.surrogate import Fit, fit
 from ...metrics import alignment_score, topk_jaccard
 from .protocol import Protocol, Row, finite, random_generator, require_label
 
@@ -33,7 +33,7 @@ class Lime(Protocol):
     - label; whole, the model's prediction for the whole picture; probability, that of the label;
     - alignment, and jaccard of the `k` best segments, with the object mask; None if undefined;
     - ablated: the prediction without the `k` best segments, removed by the `ablator`;
-    - r2 of the surrogate; segments_count.
+    - r2, leave-one-out, of the surrogate; reliability of its scores; segments_count.
 
     All maskings of a picture have the same samples. The paper's published code draws 512 and segments by quickshift
     (kernel size 2, maximal distance 200, ratio 0.2), 16 x 16 patches and SLIC with 250 segments. It keeps the pictures
@@ -75,13 +75,13 @@ class Lime(Protocol):
         mask, ids = classifier.mask(item), classifier.segments(item, segments)
         count = int(ids.max()) + 1
         drawn = np.random.default_rng(int(random_generator(seed, item.name, "lime").integers(2**31)))
-        fit = fit_lime(classifier, item, masking, ids, label, lime_samples(count, self.samples, drawn, self.sampling))
+        found = fit_lime(classifier, item, masking, ids, label, lime_samples(count, self.samples, drawn, self.sampling))
         rest = np.ones((1, count), bool)
-        rest[0, np.argsort(-fit.scores[0], kind="stable")[: self.k]] = False
+        rest[0, np.argsort(-found.scores[0], kind="stable")[: self.k]] = False
         yield {
             "kept": True,
             **known,
-            **lime_scores(fit, ids, mask, self.k),
+            **lime_scores(found, ids, mask, self.k),
             "ablated": int(classifier.predictions(item, self.ablator, ids, rest).argmax()),
             "segments_count": count,
         }
@@ -114,13 +114,14 @@ def fit_lime(
 ) -> Fit:
     """Fit LIME's surrogate of a class. The first sample, with all segments, is the whole picture."""
     predictions = classifier.predictions(item, masking, segments, samples.coalitions[1:])[:, [label]]
-    return ridge(samples, np.concatenate([classifier.view(item).whole[None, [label]], predictions]))
+    return fit("lime", samples, np.concatenate([classifier.view(item).whole[None, [label]], predictions]))
 
 
-def lime_scores(fit: Fit, segments: npt.NDArray[np.int64], mask: npt.NDArray[np.float64], k: int) -> Row:
+def lime_scores(found: Fit, segments: npt.NDArray[np.int64], mask: npt.NDArray[np.float64], k: int) -> Row:
     """Alignment and overlap of LIME's scores with the object mask, and the fit of the surrogate."""
     return {
-        "alignment": finite(alignment_score(fit.scores[0], segments, mask)),
-        "jaccard": finite(topk_jaccard(fit.scores[0], segments, mask, k)),
-        "r2": finite(fit.r2[0]),
+        "alignment": finite(alignment_score(found.scores[0], segments, mask)),
+        "jaccard": finite(topk_jaccard(found.scores[0], segments, mask, k)),
+        "r2": finite(found.r2[0]),
+        "reliability": float(found.reliability[0]),
     }
