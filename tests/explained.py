@@ -29,6 +29,8 @@ def explanation(seed=0, **changes):
         "picture": generator.integers(0, 256, (16, 16, 3), dtype=np.uint8),
         "segments": np.arange(16)[:, None] // 8 * 2 + np.arange(16) // 8,
         "scores": generator.normal(size=(2, 4)) * 1e-3,
+        "standard_errors": np.array([[1e-4] * 4, [np.nan] * 4]),
+        "reliability": np.array([0.95, 0.0]),
         "targets": (281, 7),
         "labels": ("tabby & co <b>", "cock"),
         "output": "probability (softmax of the outputs)",
@@ -36,6 +38,7 @@ def explanation(seed=0, **changes):
         "probabilities": np.array([0.75, 0.125]),
         "intercept": generator.normal(size=2),
         "r2": np.array([0.5, np.nan]),
+        "prior": np.array([[0.1, 0.9, 0.5], [np.nan] * 3]),
         "settings": SETTINGS,
     }
     return Explanation(**(parts | changes))

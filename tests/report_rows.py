@@ -60,7 +60,8 @@ def ablation(**changes):
         else:
             rows += [
                 known | {"kept": True, "removed_at": removed, "alignment": float(generator.normal()),
-                         "jaccard": float(generator.random()), "r2": 0.5}
+                         "jaccard": float(generator.random()), "r2": 0.5,
+                         "reliability": 0.5}
                 for removed in (0.3, 0.5, 0.7)
             ]
         yield trial, rows
@@ -71,7 +72,8 @@ def lime(**changes):
         known = {"label": number // 2, "whole": 7, "probability": 0.5}
         found = {
             "alignment": float(generator.normal()), "jaccard": None if number == 4 else float(generator.random()),
-            "ablated": int(generator.choice([number // 2, 7])), "r2": float(generator.random()), "segments_count": 9,
+            "ablated": int(generator.choice([number // 2, 7])), "r2": float(generator.random()),
+            "reliability": float(generator.random()), "segments_count": 9,
         }
         yield trial, [{"kept": False, **known} if number == 3 else {"kept": True, **known, **found}]
 

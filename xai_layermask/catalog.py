@@ -17,9 +17,10 @@ from typing import Any
 from .errors import InputError, choose
 
 __all__ = [
-    "ALIASES", "DEVICES", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "MASKS", "METHODS", "MODELS", "PRECISIONS",
-    "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS", "STYLES", "TORCHVISION", "MaskingEntry",
-    "MethodEntry", "check_model", "check_sampling", "masking_order", "parse_masking", "parse_segmentation", "title",
+    "ALIASES", "DEVICES", "ESTIMATORS", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "MASKS", "METHODS",
+    "MODELS", "PRECISIONS", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS", "STYLES",
+    "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_model", "check_sampling",
+    "masking_order", "parse_masking", "parse_segmentation", "title",
 ]  # fmt: skip
 
 
@@ -50,11 +51,13 @@ class MethodEntry:
         title: What figures call it.
         samplings: How its samples may depend on each other.
         auto: The sampling that "auto" stands for: the one whose scores converge first.
+        estimators: What may be fitted to the predictions; the published one last.
     """
 
     title: str
     samplings: tuple[str, ...]
     auto: str
+    estimators: tuple[str, ...]
 
 
 #: Maskings in the order of tables and legends: baselines first, layer masking last. Colours are mostly Okabe and Ito's,
@@ -85,10 +88,13 @@ SEGMENTATIONS: Mapping[str, str | None] = MappingProxyType({
 })
 
 METHODS: Mapping[str, MethodEntry] = MappingProxyType({
-    "lime": MethodEntry("LIME", ("plain", "paired", "stratified", "orthogonal"), "orthogonal"),
-    "shap": MethodEntry("KernelSHAP", ("plain", "paired", "stratified"), "stratified"),
+    "lime": MethodEntry("LIME", ("plain", "paired", "stratified", "orthogonal"), "orthogonal",
+                        ("spatial", "ridge")),
+    "shap": MethodEntry("KernelSHAP", ("plain", "paired", "stratified"), "stratified",
+                        ("spatial", "least_squares")),
 })
 SAMPLINGS = ("auto", *METHODS["lime"].samplings)
+ESTIMATORS = ("spatial", "ridge", "least_squares")
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 
@@ -217,6 +223,24 @@ def check_sampling(sampling: object, method: str, what: str = "") -> str:
     entry = METHODS[method]
     chosen = choose(sampling, ("auto", *entry.samplings), what or f"sampling of method {method!r}", ALIASES)
     return entry.auto if chosen == "auto" else chosen
+
+
+def check_estimator(estimator: object, method: str, what: str = "") -> str:
+    """Return the estimator if a method has it.
+
+    Args:
+        estimator: "spatial", or the method's published one.
+        method: One of `METHODS`.
+        what: The argument's name for the message; by default that of the method's estimator.
+
+    Raises:
+        InputError: If the method has no such estimator.
+
+    Example:
+        >>> check_estimator("ridge", "lime")
+        'ridge'
+    """
+    return choose(estimator, METHODS[method].estimators, what or f"estimator of method {method!r}")
 
 
 def check_model(name: object, what: str = "model") -> str:

@@ -153,13 +153,14 @@ def test_explain_prints_tables_and_writes_every_kind_of_file(folder, capsys):
     assert all((folder / name).stat().st_size > 500 for name in names)
     loaded = Explanation.load("a.npz")
     lines = out.splitlines()
-    assert lines[0].split() == ["prediction", "index", "probability", "surrogate", "R2"]
+    assert lines[0].split() == ["prediction", "index", "probability", "reliability"]
     assert lines[1].split()[:3] == [
         loaded.labels[0], str(loaded.targets[0]), f"{loaded.probabilities[0]:.3f}"
     ]
     best = loaded.top(1)[0]
     first = lines[lines.index(next(line for line in lines if line.startswith("segment "))) + 1].split()
-    assert first[:3] == [str(best), f"{loaded.scores[0, best]:.3f}", "6.2%"]  # 1 of 4 x 4 patches
+    interval = f"{1.96 * loaded.standard_errors[0, best]:.3f}"
+    assert first[:5] == [str(best), f"{loaded.scores[0, best]:.3f}", "±", interval, "6.2%"]  # 1 of 4 x 4 patches
     assert f"Segments with the highest scores for {loaded.labels[1]}" in out
     assert lines[-6:] == [f"wrote {name}" for name in names]
 
@@ -223,7 +224,7 @@ def test_compare_draws_a_column_for_each_masking(folder, capsys):
     words = ["compare", "photo.png", "--model", "tiny_models:make", *FAST, "--top", "2"]
     code, out, err = run(capsys, *words, "--maskings", "black,(255,0,0),layer")
     assert (code, err) == (0, "")
-    assert out.splitlines()[0].split("  ")[-3:] == ["R2 black", "R2 (255,0,0)", "R2 layer"]
+    assert out.splitlines()[0].split("  ")[-3:] == ["reliability black", "reliability (255,0,0)", "reliability layer"]
     assert len(out.split("\n\n")[0].splitlines()) == 3
     three = Image.open("comparison.png").size
     assert run(capsys, *words, "--maskings", "black,layer", "--out", "two.png")[0] == 0

@@ -91,7 +91,7 @@ def test_lime_derived_again(made):
             assert found["alignment ↑"].value == close(expected["alignment"])
             assert found["top-20 Jaccard ↑"].value == close(expected["jaccard"])
             assert found["top-20 Jaccard ↑"].n == COUNT - 2
-            assert found["surrogate R²"].value == close(expected["r2"])
+            assert found["leave-one-out R²"].value == close(expected["r2"])
     assert f"n = {COUNT - 2} to {COUNT - 1} of {COUNT} pictures" in made["lime"].figures[0].caption
 
 
@@ -379,7 +379,7 @@ def test_only_the_protocols_that_were_asked_for_are_missed():
     ("protocol", "shown", "differences"),
     [
         ("robustness", 4 * 3 * (4 + 4), 2 * 3 * 4),  # series, orders, curves and their areas
-        ("lime", 4 * 4, 2 * 4),  # series, measures
+        ("lime", 4 * 5, 2 * 5),  # series, measures
         ("mask-shape", 2 * 3 * (2 + 4), 3 * 2),  # series, measures, both means and every class
         ("linearity", 2 * 3, 2 * 3),  # series, measures over all sizes
         ("collapse", 2 * 3, 2 * 3),

@@ -89,7 +89,8 @@ def test_the_heatmap_holds_the_score_of_every_pixels_segment(seed):
     generator = np.random.default_rng(seed)
     segments = np.unique(generator.integers(0, 6, (5, 7)), return_inverse=True)[1].reshape(5, 7)
     count = int(segments.max()) + 1
-    one = explanation(picture=np.zeros((5, 7, 3)), segments=segments, scores=generator.normal(size=(2, count)))
+    one = explanation(picture=np.zeros((5, 7, 3)), segments=segments, scores=generator.normal(size=(2, count)),
+                      standard_errors=np.ones((2, count)))
     for row, target in enumerate((281, 7)):
         heat = one.heatmap(target)
         for y in range(5):

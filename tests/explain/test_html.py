@@ -9,11 +9,12 @@ from xai_layermask.explain import render
 
 
 def test_values_are_escaped_everywhere():
-    shown = {"figure": 'x" onerror="run()', "labels": ("<b>",), "rows": [(0, "<script>", "<u>", 0.0, 0.5)]}
-    page = render("explanation_page.html", **shown, output="<q>", settings={"<i>": "'&"})
-    for word in ("<b>", "<script>", "<i>", "<u>", "<q>", 'x" onerror'):
+    shown = {"figure": 'x" onerror="run()', "labels": ("<b>",), "rows": [(0, "<script>", "<u>", 0.0, 0.9, 0.5)]}
+    page = render("explanation_page.html", **shown, output="<q>", advice="<s>", settings={"<i>": "'&"})
+    for word in ("<b>", "<script>", "<i>", "<u>", "<q>", "<s>", 'x" onerror'):
         assert word not in page
-    for word in ("&lt;b&gt;", "&lt;script&gt;", "&lt;i&gt;", "&lt;u&gt;", "&lt;q&gt;", "&#39;&amp;", "x&#34; onerror"):
+    tags = (f"&lt;{tag}&gt;" for tag in ("b", "script", "i", "u", "q", "s"))
+    for word in (*tags, "&#39;&amp;", "x&#34; onerror"):
         assert word in page
 
 

@@ -49,7 +49,9 @@ def test_one_decisive_segment_is_not_smeared():
         assert np.abs(np.delete(scores, 45)).max() < 0.2
 
 
-@pytest.mark.parametrize(("name", "gain"), [("object", 0.5), ("half", 0.6), ("checkerboard", 1.05), ("one segment", 1.05)])
+@pytest.mark.parametrize(
+    ("name", "gain"), [("object", 0.5), ("half", 0.6), ("checkerboard", 1.05), ("one segment", 1.05)]
+)
 def test_errors_are_smaller_where_neighbours_agree_and_no_larger_elsewhere(name, gain):
     errors = []
     for seed in range(6):

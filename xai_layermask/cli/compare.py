@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+from itertools import combinations
+from typing import TYPE_CHECKING
 
 from .explain import make_explainer, predictions, record
 from .inputs import check_outputs, load_model, read_picture
@@ -12,6 +14,9 @@ from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling,
 from .options import check_sampling_options as check_options
 from .output import status, table
 from .types import comma_separated, masking, positive
+
+if TYPE_CHECKING:
+    from ..explain import Explanation
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "run"]
 
@@ -51,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(paths, _SUFFIXES)
     with status("starting", args):
         from ..engine.runtime import find_device
-        from ..explain import Explanation
+        from ..explain import agreement
         from ..plots import comparison
     look = look_options(args)
     picture = read_picture(args.image)
@@ -59,7 +64,8 @@ def run(args: argparse.Namespace) -> int:
     with status(f"loading {args.model}", args):
         classifier = load_model(args.model, args.weights, device)
     # Make them all before the first one runs, so that an invalid option is reported at once.
-    explainers = [make_explainer(args, classifier, name) for name in args.maskings]
+    # Maskings have samples of their own: shared samples share their noise, which looks like agreement.
+    explainers = [make_explainer(args, classifier, name, args.seed + i) for i, name in enumerate(args.maskings)]
     explanations: list[Explanation] = []
     for name, explainer in zip(args.maskings, explainers, strict=True):
         with status(f"{name}: segmenting the picture and capturing the model", args):
@@ -68,15 +74,36 @@ def run(args: argparse.Namespace) -> int:
     with status("drawing", args):
         for path in paths:
             comparison(explanations, **look).savefig(path, dpi=args.dpi)
+    named = list(zip(args.maskings, explanations, strict=True))
+    pairs = list(combinations(named, 2))
     if args.json:
         records = {name: record(one, args.image) for name, one in zip(args.maskings, explanations, strict=True)}
-        print(json.dumps({"maskings": records, "files": paths}, indent=2))
+        agreed = [
+            {"maskings": [name, other], "target": target, **agreement(one, another, target)._asdict()}
+            for (name, one), (other, another) in pairs
+            for target in one.targets
+        ]
+        print(json.dumps({"maskings": records, "agreement": agreed, "files": paths}, indent=2))
     elif not args.quiet:
         first = explanations[0]
         columns = predictions(first)
+        columns |= {f"reliability {name}": one.reliability.tolist() for name, one in named}
         del columns["index"]
-        columns |= {f"R2 {name}": one.r2.tolist() for name, one in zip(args.maskings, explanations, strict=True)}
         print(table(list(columns), zip(*columns.values(), strict=True)))
-        print("", f"explained: {first.output}", "R2: how well the sum of segment scores fits the model's predictions.",
-              *(f"wrote {path}" for path in paths), sep="\n")
+        rows = [
+            (f"{name} and {other}", *("{:.2f} of at most {:.2f}".format(*agreement(one, another, target))
+                                      for target in one.targets))
+            for (name, one), (other, another) in pairs
+        ]
+        if rows:
+            print("", table(("correlation of scores", *first.labels), rows), sep="\n")
+        print(
+            "",
+            f"explained: {first.output}",
+            "reliability: expected correlation of the scores with those of infinitely many samples.",
+            "at most: the correlation if maskings agreed entirely; each masking has samples of its own.",
+            *filter(None, {one.advice for one in explanations}),
+            *(f"wrote {path}" for path in paths),
+            sep="\n",
+        )
     return 0

@@ -77,15 +77,17 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(record(explanation, args.image) | {"files": paths}, indent=2))
     elif not args.quiet:
-        columns = predictions(explanation) | {"surrogate R2": explanation.r2.tolist()}
+        columns = predictions(explanation) | {"reliability": explanation.reliability.tolist()}
         explained = table(list(columns), zip(*columns.values(), strict=True)) + f"\nexplained: {explanation.output}"
-        tables = "\n\n".join([explained, *_top_segments(explanation)])
+        tables = "\n\n".join([explained, *filter(None, [explanation.advice]), *_top_segments(explanation)])
         print(tables, "", *(f"wrote {path}" for path in paths), sep="\n")
     return 0
 
 
-def make_explainer(args: argparse.Namespace, classifier: Classifier, masking: str) -> LayerMaskExplainer:
-    """Build an explainer from the options that `explain` and `compare` share.
+def make_explainer(
+    args: argparse.Namespace, classifier: Classifier, masking: str, seed: int | None = None
+) -> LayerMaskExplainer:
+    """Build an explainer from the options that `explain` and `compare` share, with another seed if one is given.
 
     Raises:
         InputError: If an option is invalid.
@@ -99,9 +101,10 @@ def make_explainer(args: argparse.Namespace, classifier: Classifier, masking: st
         segments=args.segments,
         n_samples=args.samples,
         sampling=args.sampling,
+        estimator=args.estimator,
         batch_size=args.batch_size,
         precision=args.precision,
-        seed=args.seed,
+        seed=args.seed if seed is None else seed,
         progress=shows_progress(args),
     )
 
@@ -124,6 +127,7 @@ def record(explanation: Explanation, image: str | None) -> dict[str, Any]:
             "label": label,
             "prediction": float(explanation.predictions[row]),
             "probability": number(explanation.probabilities[row]),
+            "reliability": float(explanation.reliability[row]),
             "r2": number(explanation.r2[row]),
             "intercept": float(explanation.intercept[row]),
             "segments": _segments(explanation, target, explanation.scores.shape[1]),
@@ -136,12 +140,13 @@ def record(explanation: Explanation, image: str | None) -> dict[str, Any]:
 
 def _segments(explanation: Explanation, target: int, count: int) -> list[dict[str, Any]]:
     """The top segments: score, fraction of the picture's area, and centroid (x, y) in pixels."""
-    found = []
+    found, row = [], explanation.row(target)
     for segment in explanation.top(count, target):
         rows, columns = (explanation.segments == segment).nonzero()
         found.append({
             "segment": int(segment),
-            "score": float(explanation.scores[explanation.row(target), segment]),
+            "score": float(explanation.scores[row, segment]),
+            "standard_error": number(explanation.standard_errors[row, segment]),
             "share": len(rows) / explanation.segments.size,
             "x": round(float(columns.mean())),
             "y": round(float(rows.mean())),
@@ -160,14 +165,19 @@ def predictions(explanation: Explanation) -> dict[str, list[object]]:
     return columns
 
 
+def _interval(standard_error: float | None) -> str:
+    return "(unknown)" if standard_error is None else f"± {1.96 * standard_error:.3f}"
+
+
 def _top_segments(explanation: Explanation) -> list[str]:
     height, width = explanation.segments.shape
     tables = []
     for target, label in zip(explanation.targets, explanation.labels, strict=True):
         rows = [
-            (one["segment"], one["score"], f"{one['share']:.1%}", one["x"], one["y"])
+            (one["segment"], f"{one['score']:.3f} {_interval(one['standard_error'])}", f"{one['share']:.1%}", one["x"],
+             one["y"])
             for one in _segments(explanation, target, _LISTED)
         ]
         title = f"Segments with the highest scores for {label}, with their centroids in the {width} x {height} picture:"
-        tables.append(f"{title}\n" + table(("segment", "score", "area", "x", "y"), rows))
+        tables.append(f"{title}\n" + table(("segment", "score (95 % interval)", "area", "x", "y"), rows))
     return tables

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ..catalog import METHODS, PRECISIONS, SAMPLINGS, check_sampling
+from ..catalog import ESTIMATORS, METHODS, PRECISIONS, SAMPLINGS, check_estimator, check_sampling
 from .types import auto_or_positive, device, model, natural, one_of, samples, segmentation
 
 __all__ = [
@@ -36,11 +36,14 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--method", type=one_of(METHODS), default="lime", metavar="NAME",
                         help="lime or shap (default: lime)")
     parser.add_argument("--samples", type=samples, default=500, metavar="N",
-                        help="how many masked pictures the model predicts, or auto: until the standard error of the "
-                        "scores is a quarter of their spread, at most 2000 (default: 500)")
+                        help="how many masked pictures the model predicts, or auto: until the scores are reliable, "
+                        "at most 1000 (default: 500)")
     parser.add_argument("--sampling", type=one_of(SAMPLINGS), default="auto", metavar="NAME",
                         help="how samples are drawn: plain, paired, stratified, orthogonal (LIME only), or auto, the "
                         "one whose scores converge first (default: auto)")
+    parser.add_argument("--estimator", type=one_of(ESTIMATORS), default="spatial", metavar="NAME",
+                        help="spatial (a prior that nearby segments score alike, as far as the samples bear it out), "
+                        "or as published: ridge (LIME), least_squares (KernelSHAP) (default: spatial)")
     parser.add_argument("--seed", type=natural, default=0, metavar="N",
                         help="seed of the samples; equal seeds give equal results (default: 0)")
     parser.add_argument("--batch-size", type=auto_or_positive, default="auto", metavar="N",
@@ -53,9 +56,10 @@ def check_sampling_options(args: argparse.Namespace) -> None:
     """Check that the options of `add_sampling` fit each other.
 
     Raises:
-        InputError: If the method does not support the sampling scheme.
+        InputError: If the method does not support the sampling scheme or the estimator.
     """
     check_sampling(args.sampling, args.method, f"--sampling of --method {args.method}")
+    check_estimator(args.estimator, args.method, f"--estimator of --method {args.method}")
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:

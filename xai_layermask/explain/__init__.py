@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .agreement import Agreement, agreement
 from .convergence import RELIABLE, ROUNDS, has_converged
 from .explainer import LayerMaskExplainer
 from .explanation import Explanation
@@ -17,6 +18,7 @@ __all__ = [
     "METHODS",
     "RELIABLE",
     "ROUNDS",
+    "Agreement",
     "Coalitions",
     "Explanation",
     "Fit",
@@ -26,6 +28,7 @@ __all__ = [
     "Samples",
     "Settings",
     "Strength",
+    "agreement",
     "cosine_kernel",
     "fit",
     "has_converged",

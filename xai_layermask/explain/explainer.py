@@ -13,24 +13,27 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
-from ..catalog import check_sampling
+from ..catalog import check_estimator, check_sampling
 from ..engine.runtime import auto_batch_size
 from ..errors import InputError, check_integer, choose
 from ..images import Preprocess
 from ..maskings import Masking, make
 from ..models import Classifier, Output, Scale, Target, as_labels, as_output, has_vectors
 from ..segments import segment
-from .convergence import MAX_SAMPLES, ROUNDS, has_converged, standard_errors
+from .convergence import MAX_SAMPLES, ROUNDS, has_converged
 from .explanation import Explanation
 from .predictor import Floats, Predictor, load_model, read, read_probabilities
 from .sampling import Samples
 from .settings import Settings
-from .surrogate import METHODS, Fit
+from .spatial import kernels
+from .surrogate import METHODS, Fit, fit
 
 __all__ = ["LayerMaskExplainer"]
 
 # bfloat16 is tried on this many samples, if there are enough samples for it to pay.
 _TRIAL_SAMPLES, _ENOUGH_SAMPLES = 32, 200
+# Between rounds only every so many kernels of the prior are tried.
+_SKIPPED = 4
 
 
 class LayerMaskExplainer:
@@ -65,6 +68,8 @@ class LayerMaskExplainer:
         sampling: How samples depend on each other: "plain" (independent, as in the papers), "paired" (with
             complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), or "auto", which
             converges fastest: orthogonal for LIME, stratified for KernelSHAP.
+        estimator: "spatial" (a prior that nearby segments score alike, as far as the samples bear it out), or the
+            published one: "ridge" for LIME, "least_squares" for KernelSHAP.
         output: What is explained: "probability", "sigmoid" (independent classes), "logit", "log_probability",
             "log_odds", "value" (the model's number as it is), "auto", which decides by the model's output and says so
             in `explanation.output`; or an [`Output`][], which also selects a tensor of the model's answer.
@@ -97,10 +102,12 @@ class LayerMaskExplainer:
         labels: Sequence[str] | Mapping[Any, str] | None = None,
         progress: bool = True,
         sampling: str = "auto",
+        estimator: str = "spatial",
         output: str | Output = "auto",
     ) -> None:
         self.method = choose(method, METHODS, "method")
         self.sampling = check_sampling(sampling, method)
+        self.estimator = check_estimator(estimator, method)
         self.n_samples = _auto_or_integer(n_samples, "n_samples", 2)
         self.batch_size = _auto_or_integer(batch_size, "batch_size", 1)
         self.seed = check_integer(seed, "seed", 0)
@@ -146,28 +153,37 @@ class LayerMaskExplainer:
             else int(self.batch_size)
         )
         whole = read(chosen, values)[0]
-        fit, n_samples, batch_size = self._fit(predictor, whole, chosen, int(segments.max()) + 1, batch_size)
+        found, n_samples, batch_size = self._fit(predictor, whole, chosen, segments, batch_size)
         return Explanation(
             picture=picture,
             segments=segments,
-            scores=fit.scores,
+            scores=found.scores,
+            standard_errors=np.where(np.isfinite(found.standard_errors), found.standard_errors, np.nan),
+            reliability=found.reliability,
             targets=tuple(target.index for target in chosen),
             labels=tuple(target.label for target in chosen),
             output=scale.sentence,
             predictions=whole,
             probabilities=read_probabilities(chosen, probabilities),
-            intercept=fit.intercept,
-            r2=fit.r2,
+            intercept=found.intercept,
+            r2=found.r2,
+            prior=np.full((len(chosen), 3), np.nan) if found.prior is None else np.array(found.prior),
             settings=self._settings(n_samples, batch_size, predictor.autocast, scale),
         )
 
     def _fit(
-        self, predictor: Predictor, whole: Floats, targets: Sequence[Target], n_segments: int, batch_size: int
+        self,
+        predictor: Predictor,
+        whole: Floats,
+        targets: Sequence[Target],
+        segments: npt.NDArray[np.int64],
+        batch_size: int,
     ) -> tuple[Fit, int, int]:
         """The surrogate, the number of samples that it used, and the batch size that fitted."""
-        method = METHODS[self.method]
         most = MAX_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
-        samples = method.draw(n_segments, most, np.random.default_rng(self.seed), self.sampling)
+        generator = np.random.default_rng(self.seed)
+        samples = METHODS[self.method].draw(int(segments.max()) + 1, most, generator, self.sampling)
+        priors = kernels(segments) if self.estimator == "spatial" else None
         count = len(samples.coalitions)
         # Fewer samples than asked for are all coalitions, and the scores are exact.
         rounds = ROUNDS if self.n_samples == "auto" and count == MAX_SAMPLES else (count,)
@@ -181,12 +197,15 @@ class LayerMaskExplainer:
                 more = predictor.predict(samples.coalitions[len(predictions) : count], targets, batch_size, advance)
                 predictions, batch_size = np.concatenate([predictions, more.values]), more.batch_size
                 used = Samples(samples.coalitions[:count], samples.weights[:count])
-                fit = method.fit(used, predictions)
-                if count == rounds[-1] or has_converged(
-                    fit.scores, standard_errors(method.regression(used, predictions), used.coalitions)
+                # A few kernels tell whether it may be over; all of them decide.
+                if count < rounds[-1] and not has_converged(
+                    fit(self.method, used, predictions, priors and priors[:: _SKIPPED])
                 ):
+                    continue
+                found = fit(self.method, used, predictions, priors)
+                if count == rounds[-1] or has_converged(found):
                     break
-        return fit, count if self.n_samples == "auto" else most, batch_size
+        return found, count if self.n_samples == "auto" else most, batch_size
 
     def _class_names(self, whole: Tensor) -> tuple[str, ...]:
         """The labels, if they fit the output."""
@@ -214,6 +233,7 @@ class LayerMaskExplainer:
             device=str(loaded.device),
             preprocess=self.preprocess,
             sampling=self.sampling,
+            estimator=self.estimator,
             output=scale.name,
             select=_select_name(self.output.select),
             versions=f"xai-layermask {__version__}, torch {torch.__version__}",

@@ -15,7 +15,7 @@ from ..errors import InputError, check_integer, choose
 from ..metrics import alignment_score, topk_jaccard
 from ..models import class_index
 from .html import render
-from .serialization import FORMATS, png_url
+from .serialization import DTYPES, FORMATS, png_url
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -31,6 +31,9 @@ __all__ = ["Explanation"]
 Floats = npt.NDArray[np.float64]
 
 _NAMES = {"logit": "logit", "log_probability": "log-probability", "log_odds": "log-odds"}
+_BY_TARGET = ("reliability", "predictions", "probabilities", "intercept", "r2")
+# Below this reliability an explanation says that it should not be read segment by segment.
+_LOW = 0.8
 _FIGURES = (".png", ".svg", ".pdf")
 
 
@@ -45,13 +48,20 @@ class Explanation:
         picture: uint8 `(H, W, 3)`: the cropped picture, as the model saw it.
         segments: int64 `(H, W)`, ids 0..K-1.
         scores: float64 `(T, K)`: the contribution of each segment to the target's prediction.
+        standard_errors: float64 `(T, K)`: of the scores, since other samples would give others; nan if unknown.
+        reliability: float64 `(T,)` from 0 to 1: expected correlation of the scores with those of infinitely many
+            samples.
         targets: T class indices; -1 for a target that is no class.
         labels: T names.
         output: What is explained, such as "probability (softmax of the outputs)".
         predictions: float64 `(T,)`: the model's prediction for the whole picture, on the scale that is explained.
         probabilities: float64 `(T,)`: the same as probabilities; nan where there are none.
         intercept: float64 `(T,)`: the surrogate's prediction without any segment.
-        r2: float64 `(T,)`: coefficient of determination of the surrogate; nan for constant predictions.
+        r2: float64 `(T,)`: leave-one-out R2, the share of the predictions' variance that the surrogate explains for
+            samples that it has not seen; nan if unknown.
+        prior: float64 `(T, 3)`: what the samples said of the spatial prior: its length as a share of the picture's
+            longer side, the share of the variance that neighbours have in common, and the share of the predictions'
+            variance that the segments explain; nan for other estimators.
         settings: How it was made.
 
     Raises:
@@ -78,6 +88,8 @@ class Explanation:
     picture: npt.NDArray[np.uint8]
     segments: npt.NDArray[np.int64]
     scores: Floats
+    standard_errors: Floats
+    reliability: Floats
     targets: tuple[int, ...]
     labels: tuple[str, ...]
     output: str
@@ -85,12 +97,14 @@ class Explanation:
     probabilities: Floats
     intercept: Floats
     r2: Floats
+    prior: Floats
     settings: Settings
 
     def __post_init__(self) -> None:
-        dtypes = {"picture": np.uint8, "segments": np.int64}
-        for name in ("picture", "segments", "scores", "predictions", "probabilities", "intercept", "r2"):
-            array = np.array(getattr(self, name), dtype=dtypes.get(name, np.float64))
+        for name, dtype in DTYPES.items():
+            if name == "targets":
+                continue
+            array = np.array(getattr(self, name), dtype=dtype)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
         object.__setattr__(self, "targets", tuple(int(target) for target in self.targets))
@@ -102,12 +116,15 @@ class Explanation:
             or self.segments.ndim != 2
             or self.scores.ndim != 2
             or not 0 < len(self.scores) == count == len(self.labels)
-            or any(array.shape != (count,) for array in (self.predictions, self.probabilities, self.intercept, self.r2))
+            or self.standard_errors.shape != self.scores.shape
+            or self.prior.shape != (count, 3)
+            or any(getattr(self, name).shape != (count,) for name in _BY_TARGET)
             or not np.array_equal(np.unique(self.segments), np.arange(self.scores.shape[1]))
         ):
             raise InputError.expected(
-                "picture (H, W, 3), segments (H, W) with ids 0..K-1, scores (T, K), and one label, prediction, "
-                "probability, intercept and R2 per target for an explanation",
+                "picture (H, W, 3), segments (H, W) with ids 0..K-1, scores and standard errors (T, K), "
+                "prior (T, 3), and one label, prediction, probability, reliability, intercept and R2 per target for an "
+                "explanation",
                 f"picture {self.picture.shape}, segments {self.segments.shape}, scores {self.scores.shape} and "
                 f"{count} targets",
             )
@@ -166,6 +183,23 @@ class Explanation:
             InputError: If `k` is less than 1.
         """
         return np.argsort(-self.scores[self.row(target)], kind="stable")[: check_integer(k, "k", 1)]
+
+    def significant(self, target: int | str | None = None) -> npt.NDArray[np.bool_]:
+        """Whether the 95 % interval of each segment's score excludes 0, bool `(K,)`; false where it is unknown."""
+        row = self.row(target)
+        found: npt.NDArray[np.bool_] = np.abs(self.scores[row]) > 1.96 * self.standard_errors[row]
+        return found
+
+    @property
+    def advice(self) -> str:
+        """What to do if scores are too unreliable to be read segment by segment; empty if they are not."""
+        worst = float(self.reliability.min())
+        if worst >= _LOW:
+            return ""
+        return (
+            f"Reliability {worst:.2f} is low: with other samples, single segments would score differently. "
+            "Use more samples or fewer segments."
+        )
 
     def alignment(self, mask: npt.ArrayLike | Tensor, target: int | str | None = None) -> float:
         """The [`alignment_score`][] with an object mask `(H, W)` over the cropped picture.
@@ -283,12 +317,13 @@ class Explanation:
 
     def _html(self, template: str, look: LookOptions) -> str:
         predictions = [self.shown(row) for row in range(len(self.targets))]
-        columns = (self.targets, self.labels, predictions, self.intercept, self.r2)
+        columns = (self.targets, self.labels, predictions, self.intercept, self.reliability, self.r2)
         return render(
             template,
             figure=png_url(self._encoded(".png", look)),
             labels=self.labels,
             output=self.output,
+            advice=self.advice,
             rows=list(zip(*columns, strict=True)),
             settings=self.settings.record(),
         )

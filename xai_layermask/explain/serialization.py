@@ -19,21 +19,25 @@ import numpy.typing as npt
 
 from ..errors import InputError
 
-__all__ = ["FORMATS", "png_bytes", "png_url"]
+__all__ = ["DTYPES", "FORMATS", "png_bytes", "png_url"]
 
 Fields = dict[str, Any]
 Picture = npt.NDArray[np.uint8]
 
 _FORMAT = "xai-layermask explanation 1"
-_DTYPES = {
+#: The arrays of an explanation.
+DTYPES = {
     "picture": np.uint8,
     "segments": np.int64,
     "scores": np.float64,
+    "standard_errors": np.float64,
+    "reliability": np.float64,
     "targets": np.int64,
     "predictions": np.float64,
     "probabilities": np.float64,
     "intercept": np.float64,
     "r2": np.float64,
+    "prior": np.float64,
 }
 
 
@@ -63,7 +67,7 @@ def png_url(png: bytes) -> str:
 
 def _to_npz(fields: Fields) -> bytes:
     words = {"format": _FORMAT, "output": fields["output"], "labels": fields["labels"], "settings": fields["settings"]}
-    arrays = {name: np.asarray(fields[name], dtype) for name, dtype in _DTYPES.items()}
+    arrays = {name: np.asarray(fields[name], dtype) for name, dtype in DTYPES.items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, words=np.array(json.dumps(words)), **arrays)  # type: ignore[arg-type]
     return buffer.getvalue()
@@ -72,11 +76,11 @@ def _to_npz(fields: Fields) -> bytes:
 def _from_npz(data: bytes) -> Fields:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         words = json.loads(arrays["words"].item())
-        return _known(words) | {name: arrays[name].astype(dtype) for name, dtype in _DTYPES.items()}
+        return _known(words) | {name: arrays[name].astype(dtype) for name, dtype in DTYPES.items()}
 
 
 def _to_json(fields: Fields) -> bytes:
-    lists = {name: _nan_to_null(np.asarray(fields[name], dtype).tolist()) for name, dtype in _DTYPES.items()}
+    lists = {name: _nan_to_null(np.asarray(fields[name], dtype).tolist()) for name, dtype in DTYPES.items()}
     content = {
         "format": _FORMAT,
         "settings": fields["settings"],
@@ -96,7 +100,7 @@ def _from_json(data: bytes) -> Fields:
     with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
         content["picture"] = image.convert("RGB")
     # numpy reads None as nan in a float array.
-    return content | {name: np.array(content[name], dtype) for name, dtype in _DTYPES.items()}
+    return content | {name: np.array(content[name], dtype) for name, dtype in DTYPES.items()}
 
 
 def _known(content: Any) -> Fields:

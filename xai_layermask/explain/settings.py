@@ -32,6 +32,7 @@ class Settings:
         preprocess: From the picture to the model's input.
         versions: The versions of this package and of torch.
         sampling: How the samples depend on each other, such as "plain".
+        estimator: What was fitted to the predictions, such as "spatial".
         output: What is explained, such as "probability"; never "auto".
         select: The part of the model's answer that is explained, as [`Output`][] takes it, or a function's name.
 
@@ -55,6 +56,7 @@ class Settings:
     preprocess: Preprocess
     versions: str
     sampling: str = "plain"
+    estimator: str = "spatial"
     output: str = "probability"
     select: str | int | None = None
 

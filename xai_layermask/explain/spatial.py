@@ -108,7 +108,8 @@ def spatial(problem: Regression, priors: Sequence[Kernel]) -> tuple[Estimate, li
     """
     posteriors = [_Posterior(problem, kernel) for kernel in priors]
     targets = [_averaged(problem, posteriors, target) for target in range(problem.values.shape[1])]
-    coefficients, errors, reliability, leverage = (np.stack(parts) for parts in zip(*(one for one, _ in targets), strict=True))
+    columns = zip(*(parts for parts, _ in targets), strict=True)
+    coefficients, errors, reliability, leverage = (np.stack(column) for column in columns)
     return Estimate(coefficients, errors, reliability, leverage.T), [strength for _, strength in targets]
 
 

@@ -31,7 +31,9 @@ def _ablated(series: Series, keys: Sequence[Key], indices: Indices) -> Mean:
 
 
 # Identical functions, so that tables and figures share their estimates.
-_ALIGNMENT, _JACCARD, _R2 = (partial(mean_of, column) for column in ("alignment", "jaccard", "r2"))
+_ALIGNMENT, _JACCARD, _R2, _RELIABILITY = (
+    partial(mean_of, column) for column in ("alignment", "jaccard", "r2", "reliability")
+)
 
 
 def _columns(setups: Sequence[Setup]) -> list[Column]:
@@ -40,7 +42,8 @@ def _columns(setups: Sequence[Setup]) -> list[Column]:
         Column(Measure(f"{top} ablation accuracy", _ablated, "lower")),
         Column(Measure("alignment", _ALIGNMENT, "higher")),
         Column(Measure(f"{top} Jaccard", _JACCARD, "higher")),
-        Column(Measure("surrogate R²", _R2)),
+        Column(Measure("reliability", _RELIABILITY)),
+        Column(Measure("leave-one-out R²", _R2)),
     ]
 
 
@@ -55,7 +58,7 @@ def section(setups: Sequence[Setup]) -> Section:
 def _figure(name: str, setup: Setup) -> ReportFigure:
     """A panel for each metric of the scores, in it a group of bars for each segmentation."""
     maskings = sorted({masking for _, masking in setup.series}, key=masking_order)
-    columns = _columns([setup])[:-1]
+    columns = _columns([setup])[:-2]
     figure, (line,) = panels(1, len(columns), shared=False)
     counts: list[int] = []
     for ax, column in zip(line, columns, strict=True):
@@ -87,5 +90,6 @@ _TEXT = (
 )
 _CAPTION = (
     "Means over the n pictures that were explained, with 95 % bootstrap intervals over pictures. Arrows point to the "
-    "better side; R² says how well the scores add up to the model's predictions."
+    "better side. Reliability is the expected correlation of the scores with those of infinitely many samples; R² is "
+    "the share of the predictions' variance that the scores explain for samples that they have not seen."
 )
