@@ -160,7 +160,8 @@ def test_lines_surround_the_strongest_segments(style):
 
 
 def test_twenty_segments_are_outlined_by_default():
-    one = explanation(segments=np.arange(256).reshape(16, 16), scores=np.arange(1, 513).reshape(2, 256))
+    one = explanation(segments=np.arange(256).reshape(16, 16), scores=np.arange(1, 513).reshape(2, 256),
+                      standard_errors=np.ones((2, 256)))
     shown = draw(one, style="top").images[0].get_array()
     assert (shown == one.picture).all(axis=2).sum() == 20
 
@@ -169,7 +170,8 @@ class Unsure:
     """An explanation with standard errors."""
 
     def __init__(self, one, errors, reliability=None):
-        self._one, self.standard_errors, self.reliability = one, np.asarray(errors), reliability
+        self._one, self.standard_errors = one, np.asarray(errors)
+        self.reliability = np.full(2, np.nan) if reliability is None else reliability
 
     def __getattr__(self, name):
         return getattr(self._one, name)

@@ -50,7 +50,7 @@ class Explanation:
         scores: float64 `(T, K)`: the contribution of each segment to the target's prediction.
         standard_errors: float64 `(T, K)`: of the scores, since other samples would give others; nan if unknown.
         reliability: float64 `(T,)` from 0 to 1: expected correlation of the scores with those of infinitely many
-            samples.
+            samples; nan if unknown.
         targets: T class indices; -1 for a target that is no class.
         labels: T names.
         output: What is explained, such as "probability (softmax of the outputs)".
@@ -194,7 +194,7 @@ class Explanation:
     def advice(self) -> str:
         """What to do if scores are too unreliable to be read segment by segment; empty if they are not."""
         worst = float(self.reliability.min())
-        if worst >= _LOW:
+        if not worst < _LOW:
             return ""
         return (
             f"Reliability {worst:.2f} is low: with other samples, single segments would score differently. "

@@ -34,6 +34,10 @@ class SegmentScores(Protocol):
     @property
     def scores(self) -> npt.NDArray[np.float64]: ...
     @property
+    def standard_errors(self) -> npt.NDArray[np.float64]: ...
+    @property
+    def reliability(self) -> npt.NDArray[np.float64]: ...
+    @property
     def targets(self) -> tuple[int, ...]: ...
     @property
     def labels(self) -> tuple[str, ...]: ...
@@ -212,17 +216,16 @@ def _panel(explanation: SegmentScores, row: int, ax: Axes, look: Look, limit: fl
 
 def _uncertain(explanation: SegmentScores, row: int) -> npt.NDArray[np.bool_] | None:
     """Which scores have a 95 % interval that contains 0; None where standard errors are unknown."""
-    errors = getattr(explanation, "standard_errors", None)
-    return None if errors is None else np.abs(explanation.scores[row]) < 1.96 * errors[row]
+    errors = explanation.standard_errors[row]
+    return None if np.isnan(errors).all() else np.abs(explanation.scores[row]) < 1.96 * errors
 
 
 def _below(explanation: SegmentScores, row: int, look: Look) -> str:
     """The largest score that is drawn, and how reliable the scores are where that is known."""
     shown = look.shown(explanation.scores[row])
     lines = [f"largest score {shown[np.argmax(np.abs(shown))]:.2g}".replace("-", MINUS)]
-    reliability = getattr(explanation, "reliability", None)
-    if reliability is not None and np.isfinite(reliability[row]):
-        lines.append(f"reliability {reliability[row]:.2f}")
+    if np.isfinite(explanation.reliability[row]):
+        lines.append(f"reliability {explanation.reliability[row]:.2f}")
     return "\n".join(lines)
 
 
