@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import pickle
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -270,3 +272,111 @@ def test_the_page_holds_everything_itself(tmp_path):
 @pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")])
 def test_saves_figures(tmp_path, suffix, start):
     assert explanation().save(tmp_path / f"x{suffix}").read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("picture", np.full((16, 16, 3), 256), "expected uint8 for picture, got values from 256 to 256"),
+        ("segments", -np.ones((16, 16)), "segments"),
+        ("segments", np.full((16, 16), 0.5), "expected int64 for segments, got values from 0.5 to 0.5"),
+        ("segments", np.full((16, 16), 2**64 - 1, np.uint64), "segments"),
+        ("scores", np.full((2, 4), np.nan), "expected finite numbers for scores, got NaN or infinity"),
+        ("scores", np.full((2, 4), 1j), "expected real numbers for scores, got complex128"),
+        ("scores", np.full((2, 4), "1"), "expected real numbers for scores, got <U1"),
+        ("targets", np.array([np.nan, 7]), "targets"),
+        ("targets", np.array([281, -7]), "expected different classes of at least 0 for targets"),
+        ("targets", np.array([7, 7]), "expected different classes of at least 0 for targets"),
+        ("probabilities", np.array([0.5, 7]), "expected numbers from 0 to 1, or NaN, for probabilities"),
+        ("predictions", np.array([np.inf, 0]), "expected finite numbers for predictions"),
+        ("labels", "ab", "expected a list or tuple of labels, got str"),
+    ],
+)
+def test_a_file_with_values_that_do_not_fit_is_refused(tmp_path, suffix, name, value, words):
+    path = explanation().save(tmp_path / f"x{suffix}")
+    if suffix == ".npz":
+        with np.load(path) as arrays:
+            parts = dict(arrays)
+        if name == "labels":
+            parts["words"] = np.array(json.dumps(json.loads(parts["words"].item()) | {name: value}))
+        else:
+            parts[name] = value
+        np.savez(path, **parts)
+    else:
+        if name == "picture" or np.iscomplexobj(value):
+            return  # neither is in JSON
+        text = json.dumps(json.loads(path.read_text()) | {name: value if name == "labels" else value.tolist()})
+        path.write_text(text)
+        words = "expected" if "<U1" in words or not np.isfinite(value if name != "labels" else 0).all() else words
+    with pytest.raises(InputError, match=words):
+        Explanation.load(path)
+
+
+def test_a_targets_array_that_is_no_class_is_allowed_twice():
+    assert explanation(targets=(-1, -1)).targets == (-1, -1)
+
+
+def test_a_lone_surrogate_in_a_label_is_written_as_its_number(tmp_path):
+    one = explanation(labels=("\ud800", "cock"))
+    assert one.labels == ("\\ud800", "cock")
+    for suffix in (".npz", ".json", ".html", ".svg"):
+        one.save(tmp_path / f"x{suffix}")
+
+
+def header(shape, dtype="<f8"):
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(file, {"descr": dtype, "fortran_order": False, "shape": shape})
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "member", [header((10**13,)), header((2, 4)), header((-1, 2)), b"", b"\x93NUMPY\x09\x09", b"x" * 99]
+)
+def test_an_archive_that_claims_more_than_it_holds_allocates_nothing(tmp_path, member):
+    path = explanation().save(tmp_path / "x.npz")
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in (parts | {"scores.npy": member}).items():
+            archive.writestr(name, content)
+    with pytest.raises(InputError, match="expected a saved explanation"):
+        Explanation.load(path)
+
+
+def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
+    path = explanation().save(tmp_path / "x.npz")
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    bomb = header((1 << 22, 8)) + bytes(1 << 25)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in (parts | {"scores.npy": bomb}).items():
+            archive.writestr(name, content)
+    assert path.stat().st_size < 1 << 17
+    monkeypatch.setattr("xai_layermask.explain.archive._LARGEST", 1 << 20)
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match="expected a saved explanation"):
+            Explanation.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"a":' * 100_000, b"9" * 5000, b"\xff\xfe", b'"\\ud800"'])
+def test_json_of_any_other_content_is_refused(tmp_path, content):
+    (tmp_path / "x.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"^expected .* in the file, got"):
+        Explanation.load(tmp_path / "x.json")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "n" * 5000])
+def test_names_that_no_file_has_are_refused(tmp_path, name):
+    with pytest.raises(InputError, match="expected an existing file"):
+        Explanation.load(tmp_path / f"{name}.npz")
+
+
+@pytest.mark.parametrize(("name", "value"), [("seed", "x"), ("model", 7), ("n_samples", None), ("device", ["cpu"])])
+def test_settings_of_other_types_are_refused(name, value):
+    with pytest.raises(InputError, match=f"expected (str|int) for {name} in settings, got"):
+        Settings.from_record(SETTINGS.record() | {name: value})

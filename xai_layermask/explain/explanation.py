@@ -15,6 +15,7 @@ from ..errors import InputError, check_integer, choose
 from ..metrics import alignment_score, topk_jaccard
 from ..models import class_index
 from .html import render
+from .parts import as_labels, check_values, exact
 from .serialization import DTYPES, FORMATS, png_url
 from .settings import Settings
 
@@ -104,12 +105,12 @@ class Explanation:
         for name, dtype in DTYPES.items():
             if name == "targets":
                 continue
-            array = np.array(getattr(self, name), dtype=dtype)
+            array = exact(getattr(self, name), dtype, name)
             array.setflags(write=False)
             object.__setattr__(self, name, array)
-        object.__setattr__(self, "targets", tuple(int(target) for target in self.targets))
+        object.__setattr__(self, "targets", tuple(exact(self.targets, np.int64, "targets").tolist()))
         object.__setattr__(self, "output", str(self.output))
-        object.__setattr__(self, "labels", tuple(str(label) for label in self.labels))
+        object.__setattr__(self, "labels", as_labels(self.labels))
         count = len(self.targets)
         if (
             self.picture.shape != (*self.segments.shape, 3)
@@ -128,6 +129,8 @@ class Explanation:
                 f"picture {self.picture.shape}, segments {self.segments.shape}, scores {self.scores.shape} and "
                 f"{count} targets",
             )
+        numbers = {name: getattr(self, name) for name in ("scores", "predictions", "intercept")}
+        check_values(self.targets, numbers, self.probabilities)
 
     def __repr__(self) -> str:
         """Describe targets, segments, method, masking and model in one line."""
@@ -272,7 +275,7 @@ class Explanation:
         """
         path = Path(path)
         suffix = choose(path.suffix.lower(), (*FORMATS, *_FIGURES, ".html"), "the suffix of the file")
-        if not path.parent.is_dir():
+        if not os.path.isdir(path.parent):
             raise InputError.expected("a file in an existing folder", repr(str(path.parent)), "create the folder first")
         path.write_bytes(self._encoded(suffix, look))
         return path
@@ -298,7 +301,7 @@ class Explanation:
         """
         path = Path(path)
         suffix = choose(path.suffix.lower(), FORMATS, "the suffix of the file")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise InputError.expected("an existing file", repr(str(path)))
         content = FORMATS[suffix][1](path.read_bytes())
         settings = Settings.from_record(content.get("settings"))

@@ -10,7 +10,6 @@ import base64
 import io
 import json
 import math
-import zipfile
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..images import open_picture
+from .archive import read_arrays
 
 __all__ = ["DTYPES", "FORMATS", "png_bytes", "png_url"]
 
@@ -74,9 +75,8 @@ def _to_npz(fields: Fields) -> bytes:
 
 
 def _from_npz(data: bytes) -> Fields:
-    with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        words = json.loads(arrays["words"].item())
-        return _known(words) | {name: arrays[name].astype(dtype) for name, dtype in DTYPES.items()}
+    arrays = read_arrays(data, ("words", *DTYPES))
+    return _known(json.loads(arrays.pop("words").item())) | arrays
 
 
 def _to_json(fields: Fields) -> bytes:
@@ -93,14 +93,10 @@ def _to_json(fields: Fields) -> bytes:
 
 
 def _from_json(data: bytes) -> Fields:
-    from PIL import Image
-
     content = _known(json.loads(data))
-    encoded = content["picture"].partition(",")[2]
-    with Image.open(io.BytesIO(base64.b64decode(encoded, validate=True))) as image:
-        content["picture"] = image.convert("RGB")
-    # numpy reads None as nan in a float array.
-    return content | {name: np.array(content[name], dtype) for name, dtype in DTYPES.items()}
+    lists = {name: _null_to_nan(content[name]) for name in DTYPES if name != "picture"}
+    with open_picture(base64.b64decode(content["picture"].partition(",")[2], validate=True), "picture") as image:
+        return content | lists | {"picture": np.array(image.convert("RGB"))}
 
 
 def _known(content: Any) -> Fields:
@@ -117,13 +113,21 @@ def _nan_to_null(value: Any) -> Any:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
+def _null_to_nan(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_null_to_nan(one) for one in value]
+    if type(value) not in (int, float, type(None)):
+        raise TypeError(f"{type(value).__name__} among the numbers")
+    return math.nan if value is None else value
+
+
 def _reader(read: Callable[[bytes], Fields], suffix: str) -> Callable[[bytes], Fields]:
     def checked(data: bytes) -> Fields:
         try:
             return read(data)
         except InputError:
             raise
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        except Exception as error:  # of zipfile, zlib, lzma, json, base64 and numpy: the file may be hostile
             raise InputError.expected(
                 f"a saved explanation ({suffix}) in the file",
                 f"unreadable data ({type(error).__name__})",

@@ -79,6 +79,11 @@ class Settings:
         if isinstance(record, Mapping) and "sampling" not in record:
             record = {**record, "sampling": "paired" if record.get("method") == "shap" else "plain"}
         if isinstance(record, Mapping) and set(record) == names and isinstance(record["preprocess"], Mapping):
+            kinds = {"str": str, "int": int}
+            for one in fields(cls):
+                kind = kinds.get(str(one.type), object)
+                if not isinstance(record[one.name], kind):
+                    raise InputError.expected(f"{one.type} for {one.name} in settings", type(record[one.name]).__name__)
             try:
                 return cls(**{**record, "preprocess": Preprocess(**record["preprocess"])})
             except TypeError:

@@ -1,0 +1,91 @@
+"""The parts of an explanation, checked: they may come from a file, or from anyone's code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import InputError, refuse_masked
+
+__all__ = ["as_labels", "check_values", "exact"]
+
+_NO_CLASS = -1  # the target is a function of the outputs
+_SLACK = 1e-6  # of probabilities, for rounding
+
+
+def exact(value: Any, dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
+    """Convert to a type that can hold every value; returns a copy.
+
+    Args:
+        value: An array, or nested sequences of numbers.
+        dtype: The type.
+        what: The argument's name.
+
+    Raises:
+        InputError: If the values are no real numbers, or the type cannot hold one of them.
+
+    Example:
+        >>> exact([0.0, 255.0], np.uint8, "picture")
+        array([  0, 255], dtype=uint8)
+        >>> exact([0, 256], np.uint8, "picture")
+        Traceback (most recent call last):
+        ...
+        xai_layermask.errors.InputError: expected uint8 for picture, got values from 0 to 256
+    """
+    refuse_masked(value, what)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, OverflowError) as error:  # ragged, or a class that cannot be converted
+        raise InputError.expected(f"an array of numbers for {what}", type(value).__name__) from error
+    if array.dtype.kind not in "biuf":
+        raise InputError.expected(f"real numbers for {what}", str(array.dtype))
+    with np.errstate(invalid="ignore", over="ignore"):  # of casts whose result is compared below
+        found = array.astype(dtype)
+        back = found.astype(array.dtype)
+    same = np.array_equal(back, array, equal_nan=True) and np.array_equal(found < 0, array < 0)
+    if not same:
+        raise InputError.expected(f"{np.dtype(dtype)} for {what}", f"values from {array.min()} to {array.max()}")
+    return found
+
+
+def as_labels(labels: object) -> tuple[str, ...]:
+    r"""Labels as text that every file and terminal takes: a lone surrogate becomes its number.
+
+    Raises:
+        InputError: If they are not in a list or tuple.
+
+    Example:
+        >>> as_labels(["cat", "\ud800"])
+        ('cat', '\\ud800')
+    """
+    if not isinstance(labels, (list, tuple)):
+        raise InputError.expected("a list or tuple of labels", type(labels).__name__)
+    return tuple(str(label).encode("utf-8", "backslashreplace").decode() for label in labels)
+
+
+def check_values(
+    targets: Sequence[int], numbers: Mapping[str, npt.NDArray[np.float64]], probabilities: npt.NDArray[np.float64]
+) -> None:
+    """Check the range of values.
+
+    Args:
+        targets: Class indices, each once; -1 for a target that is no class.
+        numbers: By name, arrays of finite numbers.
+        probabilities: From 0 to 1, or nan.
+
+    Raises:
+        InputError: If one is out of range.
+    """
+    classes = [target for target in targets if target != _NO_CLASS]
+    if min(classes, default=0) < 0 or len(set(classes)) < len(classes):
+        raise InputError.expected("different classes of at least 0 for targets", str(tuple(targets)))
+    for name, array in numbers.items():
+        if not np.isfinite(array).all():
+            raise InputError.expected(f"finite numbers for {name}", "NaN or infinity")
+    known = probabilities[~np.isnan(probabilities)]
+    if known.size and not (known.min() >= -_SLACK and known.max() <= 1 + _SLACK):
+        got = f"values from {known.min():g} to {known.max():g}"
+        raise InputError.expected("numbers from 0 to 1, or NaN, for probabilities", got)
