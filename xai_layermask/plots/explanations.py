@@ -83,7 +83,7 @@ def draw(
     chosen = Look(**look)
     ax = single_axes(ax, 1.4 * PANEL, 1.4 * PANEL + 0.5)
     row = explanation.row(target)
-    limit = chosen.limit(explanation.scores if chosen.scale == "shared" else [explanation.scores[row]])
+    limit = chosen.limit(list(explanation.scores) if chosen.scale == "shared" else [explanation.scores[row]])
     _panel(explanation, row, ax, chosen, limit)
     ax.set_title(_heading(explanation, row))
     ax.set_xlabel(_below(explanation, row, chosen))
