@@ -7,7 +7,7 @@ help:
 	@echo "make oldest     the tests with the oldest supported versions, in a new virtual environment (PYTHON=python3.10)"
 	@echo "make lint       ruff and the order of imports"
 	@echo "make types      mypy"
-	@echo "make docs       the documentation, into docs/_build"
+	@echo "make docs       the documentation, into docs/_build (NOTEBOOKS=off leaves out the results of notebooks)"
 	@echo "make notebooks  run the notebooks, keeping nothing"
 	@echo "make strip      take the outputs out of the notebooks"
 	@echo "make ci         everything that CI runs, in a new virtual environment"
@@ -30,7 +30,7 @@ types:
 	mypy
 
 docs:
-	sphinx-build --fail-on-warning --quiet docs docs/_build
+	sphinx-build --fail-on-warning --quiet -D nb_execution_mode=$(or $(NOTEBOOKS),cache) docs docs/_build
 
 notebooks:
 	jupyter execute notebooks/*.ipynb
@@ -42,4 +42,4 @@ ci:
 	bash .ci/run
 
 clean:
-	rm -rf build dist docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf build dist docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,10 +1,15 @@
-"""Configuration of Sphinx; build with `sphinx-build --fail-on-warning docs docs/_build`."""
+"""Configuration of Sphinx; build with `sphinx-build --fail-on-warning docs docs/_build`.
+
+Notebooks are committed without outputs. The build runs them, keeps the results below the output folder, and runs a
+notebook again when its code changes. `-D nb_execution_mode=off` leaves them without pictures.
+"""
 
 from __future__ import annotations
 
 import ast
 import functools
 import importlib.metadata
+import os
 import pydoc
 import re
 from pathlib import Path
@@ -17,8 +22,11 @@ author = "the xai-layermask authors"
 copyright = f"2026, {author}"  # noqa: A001
 release = importlib.metadata.version("xai-layermask")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon"]
-exclude_patterns = ["_build"]
+extensions = [
+    "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.mathjax", "sphinx.ext.napoleon", "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+]  # fmt: skip
+exclude_patterns = ["_build", "jupyter_execute"]
 html_theme = "furo"
 html_title = f"xai-layermask {release}"
 html_static_path = ["static"]
@@ -27,6 +35,16 @@ maximum_signature_line_length = 100
 
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+
+nb_execution_mode = "cache"
+nb_execution_in_temp = True
+nb_execution_raise_on_error = True
+nb_execution_timeout = 900  # seconds for a cell
+nb_output_stderr = "remove"
+
+# Prompts are not copied.
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -43,6 +61,20 @@ nitpick_ignore_regex = [
     ("py:class", r"(xai_layermask\.[\w.]+\.)?(_Key|Graph|P|Section|Statistic|T)"),
     ("py:class", r"(xai_layermask\.[\w.]+\.)?(LostTask|ReportFigure|Task|TrialResult|View)"),
 ]
+
+
+NOTEBOOKS = Path(__file__).parent / "notebooks"
+
+
+def _copy_notebooks() -> None:
+    """Copy the notebooks to where Sphinx looks for pages; links to pages become relative to that folder."""
+    os.environ.pop("MPLBACKEND", None)  # their figures are shown inline
+    NOTEBOOKS.mkdir(exist_ok=True)
+    for path in (NOTEBOOKS.parents[1] / "notebooks").glob("*.ipynb"):
+        text = path.read_text("utf-8").replace("(../docs/", "(../")
+        target = NOTEBOOKS / path.name
+        if not target.exists() or target.read_text("utf-8") != text:
+            target.write_text(text, "utf-8")
 
 
 # A reference, reStructuredText code, code, a formula, and a bar, which would start a substitution.
@@ -133,6 +165,7 @@ def _public_name(app: Any, env: Any, node: Any, content: Any) -> Any:
 
 def setup(app: Any) -> None:
     """Called by Sphinx."""
+    _copy_notebooks()
     app.connect("missing-reference", _public_name)
     app.connect("autodoc-process-docstring", _as_rst, priority=400)
     app.connect("autodoc-process-signature", _short_types)

@@ -35,9 +35,15 @@ def test_writes_pages_tables_and_figures(folder, capsys):
     out = capsys.readouterr().out
     files = [path for path in (folder / "report").rglob("*") if path.is_file()]
     assert out.splitlines()[0] == f"wrote report/index.md and {len(files) - 1} other files"
-    assert "  Not in the store: robustness: measure it with xai-layermask evaluate robustness." in out
+    assert "robustness" not in out
     for name in ("index.html", "tables/mask-shape.csv", "tables/linearity-differences.md", "figures/linearity-1.svg"):
         assert (folder / "report" / name).is_file()
+
+
+def test_a_protocol_that_was_asked_for_is_missed(folder, capsys):
+    assert report("results.db", "--protocol", "linearity,robustness") == 0
+    out = capsys.readouterr().out
+    assert "  Not in the store: robustness: measure it with xai-layermask evaluate robustness." in out
 
 
 def test_json_lists_the_files_and_what_is_missing(folder, capsys):

@@ -99,7 +99,7 @@ def test_the_same_measurements_give_the_same_report(tmp_path):
 
 def test_the_report_says_what_is_missing_and_of_what(tmp_path):
     measured = [pair for pair in EVERY["colours"](count=2) if pair[0].picture != "1.jpg" or pair[0].masking == "grey"]
-    report = write_report(measured, tmp_path, "results.db")
+    report = write_report(measured, tmp_path, "results.db", protocols=["robustness", "colours"])
     assert report.missing[0] == "Colours: lite0: layer lacks 1 of 2 pictures."
     assert "- robustness: measure it with xai-layermask evaluate robustness." in (tmp_path / "index.md").read_text()
     assert "From results.db, by xai-layermask " in (tmp_path / "index.md").read_text()

@@ -241,12 +241,11 @@ def test_classes_beyond_imagenet_have_no_wordnet_similarity():
     assert found["accuracy ↑"].n == 2
 
 
-def test_orders_that_nobody_measured_are_missing():
-    section = sections([accurate("grey", "a", 1, 1, 0)])[0]
-    assert section.missing == (
-        "No trial removes segments in this order: most salient first.",
-        "No trial removes segments in this order: least salient first.",
-    )
+def test_orders_that_were_asked_for_and_not_measured_are_missing():
+    trial, rows = accurate("grey", "a", 1, 1, 0)
+    asked = replace(trial, settings='{"orders":["random","salient"]}')
+    assert sections([(asked, rows)])[0].missing == ("No trial removes segments in this order: most salient first.",)
+    assert sections([(trial, rows)])[0].missing == ()
 
 
 def test_a_single_fraction_has_points_but_no_area_and_no_curve():
@@ -264,12 +263,17 @@ def test_models_and_settings_have_rows_and_figures_of_their_own():
     assert len(section.figures) == 3
 
 
-def test_unknown_protocols_and_those_not_measured_are_named():
+def test_unknown_protocols_and_those_asked_for_and_not_measured_are_named():
     strange = replace(TRIAL, protocol="mine", picture="a")
-    *_, last = sections([(strange, []), (strange, [])])
-    assert last.missing[0] == "robustness: measure it with xai-layermask evaluate robustness."
-    assert last.missing[-1] == "mine: no report knows this protocol, which has 2 trials."
-    assert len(last.missing) == len(SECTIONS) + 1
+    (last,) = sections([(strange, []), (strange, [])], protocols=["robustness"])
+    assert last.missing == (
+        "robustness: measure it with xai-layermask evaluate robustness.",
+        "mine: no report knows this protocol, which has 2 trials.",
+    )
+
+
+def test_nothing_is_said_of_experiments_that_nobody_asked_for():
+    assert not any(section.missing for section in sections([accurate("grey", "a", 1, 1, 0)]))
 
 
 def test_a_store_with_everything_lacks_nothing():

@@ -24,13 +24,21 @@ def test_markdown_shows_intervals_and_pictures_where_they_differ_from_the_row():
         "| --- | ---: | ---: | ---: |",
         "| grey \\| <b> | 40 | 0.250 [0.125, 0.500] | 0.000 [-0.200, 0.200] |",
         "| layer | 40 | 0.500 (n = 1) | **0.300 [0.100, 0.500] (n = 39)** |",
-        "| black | 2 | - | **-0.500 [-0.700, -0.300]** |",
+        "| black | 2 | - | -0.500 |",
     ]
 
 
 def test_what_looks_like_0_is_not_bold():
-    table = Table("t", "", ("gap",), ((Interval(1e-7, 1e-9, 2e-7, 9),), (Interval(0.02, 0.001, 0.03, 9),)), bold_from=0)
+    rows = ((Interval(1e-7, 1e-9, 2e-7, 10),), (Interval(0.02, 0.001, 0.03, 10),))
+    table = Table("t", "", ("gap",), rows, bold_from=0)
     assert table.markdown().splitlines()[2:] == ["| 0.000 [0.000, 0.000] |", "| **0.020 [0.001, 0.030]** |"]
+
+
+def test_fewer_than_ten_pictures_are_too_few_for_an_interval():
+    rows = [(Interval(0.02, 0.01, 0.03, n),) for n in (3, 9, 10)]
+    table = Table("t", "", ("gap",), tuple(rows), bold_from=0)
+    assert table.markdown().splitlines()[2:] == ["| 0.020 |", "| 0.020 |", "| **0.020 [0.010, 0.030]** |"]
+    assert [cell.bold for (cell,) in table.cells()] == [False, False, True]
 
 
 def test_csv_has_every_digit_and_four_columns_for_an_interval():

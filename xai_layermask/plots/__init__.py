@@ -8,7 +8,7 @@ maps are pixels.
 from __future__ import annotations
 
 from .activations import activations
-from .bars import bars, error_lengths, mask_shape_bars
+from .bars import bars, dodged, error_lengths, mask_shape_bars
 from .curves import curve, curves
 from .explanations import SegmentScores, comparison, draw, overview
 from .figure import escape_mathtext, figure_bytes, new_figure, single_axes
@@ -29,6 +29,7 @@ __all__ = [
     "comparison",
     "curve",
     "curves",
+    "dodged",
     "draw",
     "error_lengths",
     "escape_mathtext",

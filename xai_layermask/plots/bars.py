@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from .style import Style, styles_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["bars", "error_lengths", "mask_shape_bars"]
+__all__ = ["bars", "dodged", "error_lengths", "mask_shape_bars"]
 
 _WIDTH, _HEIGHT = 4.2, 3.0  # inches
 _WIDE = 3.1  # inches from which two legend entries fit beside each other
@@ -97,19 +97,34 @@ def bars(
     """
     ax = single_axes(ax, _WIDTH, _HEIGHT)
     styles = styles_of(estimates) if styles is None else styles
-    width = 0.8 / max(1, len(estimates))
-    for number, (name, series) in enumerate(estimates.items()):
-        at = np.arange(len(groups)) + (number - (len(estimates) - 1) / 2) * width
-        known = np.isfinite(series.value)
-        if not known.any():
-            continue  # it would only add an entry to the legend
-        ax.bar(at[known], series.value[known], 0.92 * width, color=styles[name].colour, label=title(name))
-        ax.errorbar(
-            at[known], series.value[known], yerr=error_lengths(series)[:, known], fmt="none", capsize=2, linewidth=1,
-            ecolor=_line_colour(ax), zorder=3,
-        )
+    for name, at, value, lengths in dodged(estimates, 0.8):
+        ax.bar(at, value, 0.92 * 0.8 / len(estimates), color=styles[name].colour, label=title(name))
+        ax.errorbar(at, value, yerr=lengths, fmt="none", capsize=2, linewidth=1, ecolor=_line_colour(ax), zorder=3)
     ax.set_xticks(range(len(groups)), groups)
     return ax
+
+
+def dodged(estimates: Mapping[str, Estimate], width: float) -> Iterator[tuple[str, Floats, Floats, Floats]]:
+    """Place series beside each other in groups that are this wide, at 0, 1, 2 ...
+
+    Args:
+        estimates: By series, a value for each group.
+        width: Of a group.
+
+    Yields:
+        The series with their positions, values and error lengths `(2, n)`. Undefined values are left out, and series
+        without any, which would only add entries to the legend.
+
+    Example:
+        >>> [(name, at.tolist()) for name, at, _, _ in dodged({"grey": estimate(Mean([[0.5, 1.0]]))}, 0.8)]
+        [('grey', [0.0, 1.0])]
+    """
+    step = width / max(1, len(estimates))
+    for number, (name, series) in enumerate(estimates.items()):
+        known = np.isfinite(series.value)
+        if known.any():
+            at = np.arange(len(known)) + (number - (len(estimates) - 1) / 2) * step
+            yield name, at[known], series.value[known], error_lengths(series)[:, known]
 
 
 def error_lengths(series: Estimate) -> Floats:

@@ -13,7 +13,7 @@ from . import ablation, collapse, colours, lime, linearity, mask_shape, robustne
 from .pages import write
 from .section import Section
 from .series import Setup, group_results
-from .tables import Entry, Table
+from .tables import FEW, Entry, Table
 
 if TYPE_CHECKING:
     from ..protocols import Row
@@ -57,7 +57,7 @@ def sections(
         results: Trials with their rows, as [`Store.rows`][xai_layermask.experiments.store.Store.rows] yields them. A
             trial that appears twice counts once.
         advance: Called with the name of each step.
-        protocols: The protocols that are expected; all if empty.
+        protocols: The protocols that are expected, if any.
 
     Returns:
         A section for each protocol in the order of the paper, one with the setups, and one with the protocols that are
@@ -82,7 +82,7 @@ def sections(
     lacking = [
         f"{name}: measure it with xai-layermask evaluate {name}."
         for name in SECTIONS
-        if name not in found and name in (protocols or SECTIONS)
+        if name in protocols and name not in found
     ]
     lacking += [f"{name}: no report knows this protocol, which has {count} trials." for name, count in unknown.items()]
     if found:
@@ -104,7 +104,7 @@ def write_report(
         out: The folder, which is created if it does not exist.
         source: The origin of the results, for the page.
         advance: Called with the name of each step.
-        protocols: The protocols that are expected; all if empty.
+        protocols: The protocols that are expected, if any.
 
     Raises:
         InputError: If the folder cannot be written.
@@ -116,7 +116,8 @@ def write_report(
             "Numbers in brackets are 95 % bootstrap intervals over pictures: pictures are drawn with replacement, and "
             "everything is computed again. They say how much other pictures of this kind could change a number, not "
             "how much other kinds of pictures or another training of the model could. With few pictures they are too "
-            "narrow, and where all pictures agree they have no width."
+            f"narrow: fewer than {FEW} are too few for an interval, and tables have the value only. Where all pictures "
+            "agree, intervals have no width."
         ),
     )
     advance("writing tables and figures")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...catalog import title
-from ...plots import Style, error_lengths, escape_mathtext, new_figure, single_axes, styles_of
+from ...plots import Style, dodged, error_lengths, escape_mathtext, new_figure, single_axes, styles_of
 from ...stats import Estimate, Interval, joined
 
 if TYPE_CHECKING:
@@ -73,14 +73,10 @@ def dots(
     """
     ax = single_axes(ax, 1.6 * _WIDTH, 0.7 + 0.25 * len(groups))
     styles = styles_of(estimates) if styles is None else styles
-    for number, (name, found) in enumerate(estimates.items()):
-        at = np.arange(len(groups)) + (number - (len(estimates) - 1) / 2) * 0.6 / max(1, len(estimates))
-        known = np.isfinite(found.value)
-        if not known.any():
-            continue
+    for name, at, value, lengths in dodged(estimates, 0.6):
         ax.errorbar(
-            found.value[known], at[known], xerr=error_lengths(found)[:, known], linestyle="none",
-            marker=styles[name].marker, color=styles[name].colour, markersize=4, linewidth=1.2, label=title(name),
+            value, at, xerr=lengths, linestyle="none", marker=styles[name].marker, color=styles[name].colour,
+            markersize=4, linewidth=1.2, label=title(name),
         )  # fmt: skip
     ax.set_yticks(range(len(groups)), groups)
     ax.set_ylim(len(groups) - 0.5, -0.5)

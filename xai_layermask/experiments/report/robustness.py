@@ -23,5 +23,10 @@ def section(setups: Sequence[Setup]) -> Section:
     found = {key[0] for setup in setups for key in setup.keys}
     starts = [((order,), title) for order, title in _ORDERS.items() if order in found]
     tables, figures = removal_parts("robustness", setups, starts)
-    lacking = [f"No trial removes segments in this order: {_ORDERS[order]}." for order in _ORDERS if order not in found]
+    asked = {order for setup in setups for order in setup.identity.setting("orders") or ()}
+    lacking = [
+        f"No trial removes segments in this order: {title}."
+        for order, title in _ORDERS.items()
+        if order in asked - found
+    ]
     return Section("Robustness", _TEXT, tables, figures, (*missing(setups), *lacking))

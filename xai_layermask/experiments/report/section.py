@@ -29,7 +29,7 @@ __all__ = [
 
 DIFFERENCES = (
     "The same for every two maskings: the first minus the second, on the n pictures that both have. Bold: the interval "
-    "does not contain 0."
+    "does not contain 0. Fewer than 10 pictures are too few for an interval."
 )
 
 

@@ -11,13 +11,15 @@ from typing import NamedTuple, TypeAlias
 
 from ...stats import Interval
 
-__all__ = ["Cell", "Entry", "Table"]
+__all__ = ["FEW", "Cell", "Entry", "Table"]
 
 #: An entry of a table. An interval is one column in Markdown and HTML, and four in CSV.
 Entry: TypeAlias = str | int | float | Interval
 
 _NOTHING = "-"
 _DIGITS = 3
+#: With fewer pictures an interval is too narrow to be shown.
+FEW = 10
 
 
 class Cell(NamedTuple):
@@ -37,7 +39,8 @@ class Table:
         caption: What it shows.
         header: Titles of the columns. The column "n" is the number of pictures of a row; intervals of fewer say so.
         rows: Entries, as many in each row as in the header.
-        bold_from: From this column on, intervals that do not contain 0 are bold; None for never.
+        bold_from: From this column on, intervals that do not contain 0 are bold; None for never. Values of fewer than
+            ten pictures have no interval, but in CSV.
         shown: Whether the page shows the table, or only links to it.
     """
 
@@ -117,7 +120,7 @@ def _text(entry: Entry, n: Entry | None) -> str:
     if isinstance(entry, Interval):
         if math.isnan(entry.value):
             return _NOTHING
-        ends = "" if math.isnan(entry.low) else f" [{_number(entry.low)}, {_number(entry.high)}]"
+        ends = "" if math.isnan(entry.low) or entry.n < FEW else f" [{_number(entry.low)}, {_number(entry.high)}]"
         few = "" if n is None or entry.n == n else f" (n = {entry.n})"
         return f"{_number(entry.value)}{ends}{few}"
     if isinstance(entry, float):
@@ -131,7 +134,7 @@ def _escape(text: str) -> str:
 
 def _excludes_0(entry: Interval) -> bool:
     """Whether the interval does not contain 0, to the digits that are shown."""
-    return round(entry.low, _DIGITS) > 0 or round(entry.high, _DIGITS) < 0
+    return entry.n >= FEW and (round(entry.low, _DIGITS) > 0 or round(entry.high, _DIGITS) < 0)
 
 
 def _number(value: float) -> str:
