@@ -8,7 +8,7 @@ import pytest
 from xai_layermask.explain.regression import lime_regression, shap_regression
 from xai_layermask.explain.sampling import lime_samples, shap_samples
 from xai_layermask.explain.spatial import MAX_SEGMENTS, kernels, spatial
-from xai_layermask.explain.surrogate import fit
+from xai_layermask.explain.surrogate import METHODS, fit
 
 SIDE = 10
 SEGMENTS = np.kron(np.arange(SIDE * SIDE).reshape(SIDE, SIDE), np.ones((4, 4), np.int64))
@@ -158,3 +158,37 @@ def test_equal_predictions_have_no_scores_and_no_errors():
 def test_too_many_segments_are_independent():
     assert [one.length for one in kernels(np.arange(MAX_SEGMENTS + 1)[None])] == [0.0]
     assert len(kernels(np.arange(64)[None])) > 1
+
+
+@pytest.mark.parametrize(("method", "sampling"), [("lime", "paired"), ("lime", "orthogonal"), ("shap", "paired")])
+def test_what_complements_share_is_no_noise(method, sampling):
+    # Products of two signs are equal for a coalition and its complement.
+    segments = np.arange(36).reshape(6, 6)
+    samples = METHODS[method].draw(36, 258, np.random.default_rng(0), sampling)
+    signs = 2.0 * samples.coalitions - 1
+    truth = np.linspace(-1, 1, 36)
+    answers = (samples.coalitions @ truth + 3 * (signs[:, :-1] * signs[:, 1:]) @ np.cos(np.arange(35)))[:, None]
+    shared = fit(method, samples, answers, kernels(segments))
+    expected = truth if method == "lime" else truth - truth.mean() + shared.scores[0].mean()
+    # Only the grand coalition is without its complement in LIME's samples.
+    assert np.corrcoef(shared.scores[0], expected)[0, 1] > 0.99
+    assert np.sqrt(((shared.scores[0] - expected) ** 2).mean()) < 0.1 * truth.std()
+    assert shared.reliability[0] > 0.97
+    # The surrogate explains none of it, and says so.
+    assert shared.r2[0] < 0.2
+
+
+def test_differences_of_complements_are_what_the_rows_say():
+    samples = lime_samples(9, 41, np.random.default_rng(0), "paired")
+    answers = np.random.default_rng(1).normal(size=(41, 2))
+    problem = lime_regression(samples, answers, paired=True)
+    assert problem.features.shape == (21, 9)
+    pairs = [(row, row + 1) for row in range(1, 41, 2)]
+    weight = [np.sqrt((samples.weights[a] + samples.weights[b]) / 2) for a, b in pairs]
+    expected = [w * (answers[a] - answers[b]) / np.sqrt(2) for w, (a, b) in zip(weight, pairs, strict=True)]
+    # A pair's difference has two solutions by sign, with features of the same sign.
+    found = sorted(np.abs(problem.values[:, 0]).tolist())
+    np.testing.assert_allclose(found, sorted([0.0, *(abs(one[0]) for one in expected)]), atol=1e-12)
+    sums = np.array([(answers[a] + answers[b]) / np.sqrt(2) for a, b in pairs])
+    mean = (np.square(weight) @ sums) / np.square(weight).sum()
+    np.testing.assert_allclose(problem.even, np.square(weight) @ (sums - mean) ** 2)

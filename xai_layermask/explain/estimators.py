@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .regression import Regression
+from .regression import Regression, complements
 
 __all__ = ["Estimate", "cross_validated", "least_squares", "standard_errors"]
 
@@ -88,13 +88,13 @@ def cross_validated(problem: Regression, estimate: Estimate) -> Floats:
     """
     residuals = problem.values - problem.features @ estimate.coefficients.T
     fixed = (problem.nuisance**2).sum(axis=1)
-    counted = fixed > 1e-24
+    counted = problem.features.any(axis=1) | (fixed > 1e-24)
     left_out = 1 - estimate.leverage[counted]
     missed = (residuals[counted] / np.maximum(left_out, 1e-12)) ** 2
     without = (problem.values[counted] / np.maximum(1 - fixed[counted], 1e-12)[:, None]) ** 2
-    total = without.sum(axis=0)
+    rest, total = missed.sum(axis=0) + problem.even, without.sum(axis=0) + problem.even
     known = (total > 0) & (left_out > 1e-9).all(axis=0)
-    return np.where(known, 1 - missed.sum(axis=0) / np.where(total > 0, total, 1.0), np.nan)
+    return np.where(known, 1 - rest / np.where(total > 0, total, 1.0), np.nan)
 
 
 def standard_errors(problem: Regression, coalitions: npt.NDArray[np.bool_], inverse: Floats) -> Floats:
@@ -124,7 +124,7 @@ def standard_errors(problem: Regression, coalitions: npt.NDArray[np.bool_], inve
         array([[0.1, 0.1, 0.1, 0.1]])
     """
     features, values, nuisance = problem.features, problem.values, problem.nuisance
-    first, second = _pairs(coalitions)
+    first, second = complements(coalitions)
     # A pair is one equation for the segments, and samples of weight 0 are none.
     equations = np.count_nonzero(np.abs(nuisance[first]).max(axis=1, initial=0.0) > 1e-12)
     rank = np.linalg.matrix_rank(inverse, tol=_RANK**2 * np.abs(inverse).max(initial=0.0), hermitian=True)
@@ -148,23 +148,3 @@ def standard_errors(problem: Regression, coalitions: npt.NDArray[np.bool_], inve
         effects = influence[first] * one[:, None] + influence[second] * other[:, None]
         errors.append(np.sqrt((effects**2).sum(axis=0)))
     return np.array(errors)
-
-
-def _pairs(coalitions: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Each row with its complement, or with index M if there is none; every row is in exactly one pair."""
-    flipped = coalitions ^ coalitions[:, :1]  # equal for a row and its complement
-    _, kind = np.unique(np.packbits(flipped, axis=1), axis=0, return_inverse=True)
-    side = coalitions[:, 0].astype(np.int64)
-    order = np.lexsort((np.arange(len(coalitions)), side, kind))
-    # Repeated rows are numbered: the n-th occurrence is paired with the n-th of its complement.
-    starts = np.flatnonzero(np.diff(np.stack([kind[order], side[order]]), axis=1, prepend=-1).any(axis=0))
-    lengths = np.diff(starts, append=len(coalitions))
-    occurrence = np.empty(len(coalitions), dtype=np.int64)
-    occurrence[order] = np.arange(len(coalitions)) - np.repeat(starts, lengths)
-    order = np.lexsort((side, occurrence, kind))
-    keys = np.stack([kind[order], occurrence[order]])
-    same = (keys[:, 1:] == keys[:, :-1]).all(axis=0)
-    first = order[np.flatnonzero(~np.concatenate([[False], same]))]
-    partner = np.full(len(coalitions), len(coalitions))
-    partner[order[:-1][same]] = order[1:][same]
-    return first, partner[first]

@@ -9,12 +9,15 @@ import numpy.typing as npt
 
 from .sampling import Samples
 
-__all__ = ["Regression", "lime_regression", "shap_regression"]
+__all__ = ["Regression", "complements", "lime_regression", "shap_regression"]
 
 Floats = npt.NDArray[np.float64]
 
 # Degree of the polynomial in the coalition size that KernelSHAP projects out, and the samples it takes per degree.
 _DEGREE, _SAMPLES_PER_DEGREE = 7, 16
+# Variance of the interactions that complements share over that of the others, as measured on three networks
+# (docs/sampling.md). It sets the weight of a sample without its complement.
+_EVEN = 2.0
 
 
 class Regression(NamedTuple):
@@ -28,6 +31,7 @@ class Regression(NamedTuple):
         nuisance: float64 `(M, R)`: orthonormal basis of the terms that were projected out, such as the intercept.
         base: float64 `(T,)`: the score of every segment if the coefficients are 0.
         centred: Whether the coefficients sum to 0, so that the scores add up to the grand coalition's prediction.
+        even: float64 `(T,)`: squared values of the sums of complements, which say nothing about single segments.
     """
 
     features: Floats
@@ -35,14 +39,17 @@ class Regression(NamedTuple):
     nuisance: Floats
     base: Floats
     centred: bool
+    even: Floats | float = 0.0
 
 
-def lime_regression(samples: Samples, predictions: Floats) -> Regression:
+def lime_regression(samples: Samples, predictions: Floats, paired: bool = False) -> Regression:
     """LIME's problem: predictions on presence, weighted by the cosine kernel; the intercept is projected out.
 
     Args:
         samples: M samples of K segments.
         predictions: float64 `(M, T)`: the network's predictions for T targets.
+        paired: Whether a sample and its complement become one row, their difference. Interactions of an even number
+            of segments are equal in both and cancel, which leaves less noise than a row each.
 
     Example:
         >>> samples = Samples(np.array([[True, True], [True, False]]), np.ones(2))
@@ -51,11 +58,12 @@ def lime_regression(samples: Samples, predictions: Floats) -> Regression:
                [ 0. , -0.5]])
     """
     intercept = np.ones((len(predictions), 1))
-    parts = _projected(samples.coalitions.astype(np.float64), predictions, intercept, samples.weights)
-    return Regression(*parts, np.zeros(predictions.shape[1]), centred=False)
+    terms = samples.coalitions.astype(np.float64), predictions, intercept
+    terms, weights, even = _differences(terms, samples) if paired else (terms, samples.weights, 0.0)
+    return Regression(*_projected(*terms, weights), np.zeros(predictions.shape[1]), False, even)
 
 
-def shap_regression(samples: Samples, predictions: Floats) -> Regression:
+def shap_regression(samples: Samples, predictions: Floats, paired: bool = False) -> Regression:
     """KernelSHAP's problem for the difference of each score from an even share.
 
     The part of the predictions that depends on the coalition size alone says nothing about one segment against
@@ -65,6 +73,7 @@ def shap_regression(samples: Samples, predictions: Floats) -> Regression:
     Args:
         samples: M samples of K segments, among them the empty and the grand coalition.
         predictions: float64 `(M, T)`: the network's predictions for T targets.
+        paired: As for [`lime_regression`][].
 
     Example:
         >>> from .sampling import shap_samples
@@ -83,20 +92,69 @@ def shap_regression(samples: Samples, predictions: Floats) -> Regression:
     weights = samples.weights / (samples.weights.max() or 1.0)
     degree = min(_DEGREE, int((weights > 0).sum()) // _SAMPLES_PER_DEGREE)
     polynomials = np.polynomial.legendre.legvander(2 * sizes[:, 0] / count - 1, degree)
-    features, values = samples.coalitions - sizes / count, predictions - empty - sizes * even
-    return Regression(*_projected(features, values, polynomials, weights), even, centred=True)
+    terms = samples.coalitions - sizes / count, predictions - empty - sizes * even, polynomials
+    rest: Floats | float = 0.0
+    if paired:
+        terms, weights, rest = _differences(terms, Samples(samples.coalitions, weights))
+    return Regression(*_projected(*terms, weights), even, True, rest)
 
 
-def _projected(
-    features: Floats, values: Floats, nuisance: Floats, weights: Floats
-) -> tuple[Floats, Floats, Floats]:
+def _differences(
+    terms: tuple[Floats, Floats, Floats], samples: Samples
+) -> tuple[tuple[Floats, Floats, Floats], Floats, Floats]:
+    """Features, values and nuisance of differences of complements, their weights, and the energy of the sums."""
+    first, second = complements(samples.coalitions)
+    alone = first[second == len(samples.coalitions)]
+    first, second = (rows[second < len(samples.coalitions)] for rows in (first, second))
+    weights = (samples.weights[first] + samples.weights[second]) / 2
+    apart = [np.concatenate([(part[first] - part[second]) / np.sqrt(2), part[alone]]) for part in terms]
+    _, values, nuisance = ((part[first] + part[second]) / np.sqrt(2) for part in terms)
+    _, sums, _ = _projected(np.zeros((len(first), 1)), values, nuisance, weights)
+    both = np.concatenate([weights, samples.weights[alone] * 2 / (1 + _EVEN)])
+    return (apart[0], apart[1], apart[2]), both, (sums**2).sum(axis=0)
+
+
+def _projected(features: Floats, values: Floats, nuisance: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:
     """Apply the weights, and project the nuisance terms out of features and values."""
     root = np.sqrt(weights)[:, None]
     basis, size, _ = np.linalg.svd(root * nuisance, full_matrices=False)
-    basis = basis[:, size > 1e-10 * (size[0] or 1.0)]  # with few sizes the polynomials are linearly dependent
+    # With few sizes the polynomials are linearly dependent, and some cancel in differences.
+    basis = basis[:, size > 1e-10 * np.sqrt(weights.sum())]
     left, right = root * features, root * values
     remaining, rest = (part - basis @ (basis.T @ part) for part in (left, right))
     # If all rows are equal, only rounding errors remain: do not fit those.
-    remaining[np.abs(remaining) <= 1e-12 * np.abs(left).max()] = 0.0
-    rest[:, np.abs(rest).max(axis=0) <= 1e-12 * np.abs(right).max(axis=0)] = 0.0
+    remaining[np.abs(remaining) <= 1e-12 * np.abs(left).max(initial=0.0)] = 0.0
+    rest[:, np.abs(rest).max(axis=0, initial=0.0) <= 1e-12 * np.abs(right).max(axis=0, initial=0.0)] = 0.0
     return remaining, rest, basis
+
+
+def complements(coalitions: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Pair each row with its complement.
+
+    Args:
+        coalitions: Bool `(M, K)`.
+
+    Returns:
+        Two int64 arrays of row indices, every row in exactly one pair; the second index is M where a row has no
+        complement.
+
+    Example:
+        >>> complements(np.array([[True, False], [True, True], [False, True]]))
+        (array([1, 2]), array([3, 0]))
+    """
+    flipped = coalitions ^ coalitions[:, :1]  # equal for a row and its complement
+    _, kind = np.unique(np.packbits(flipped, axis=1), axis=0, return_inverse=True)
+    side = coalitions[:, 0].astype(np.int64)
+    order = np.lexsort((np.arange(len(coalitions)), side, kind))
+    # Repeated rows are numbered: the n-th occurrence is paired with the n-th of its complement.
+    starts = np.flatnonzero(np.diff(np.stack([kind[order], side[order]]), axis=1, prepend=-1).any(axis=0))
+    lengths = np.diff(starts, append=len(coalitions))
+    occurrence = np.empty(len(coalitions), dtype=np.int64)
+    occurrence[order] = np.arange(len(coalitions)) - np.repeat(starts, lengths)
+    order = np.lexsort((side, occurrence, kind))
+    keys = np.stack([kind[order], occurrence[order]])
+    same = (keys[:, 1:] == keys[:, :-1]).all(axis=0)
+    first = order[np.flatnonzero(~np.concatenate([[False], same]))]
+    partner = np.full(len(coalitions), len(coalitions))
+    partner[order[:-1][same]] = order[1:][same]
+    return first, partner[first]

@@ -160,7 +160,8 @@ def _averaged(
     energy = float(problem.values[:, target] @ problem.values[:, target])
     if energy == 0:
         return (none, none, np.float64(0), fixed), Strength(0.0, 0.0, 0.0)
-    freedom = max(np.count_nonzero(fixed > 1e-24) - nuisance.shape[1], 1)
+    rows = np.count_nonzero(problem.features.any(axis=1) | (fixed > 1e-24))
+    freedom = max(rows - nuisance.shape[1], 1)
     found = [one.evidence(energy, target, freedom) for one in posteriors]
     best = max(logarithm.max() for logarithm, _ in found)
     likelihood = np.exp(np.stack([logarithm for logarithm, _ in found]) - best)

@@ -44,12 +44,12 @@ class Method(NamedTuple):
 
     Attributes:
         draw: From the number of segments, the number of samples, a generator and the name of a scheme to samples.
-        regression: From samples and predictions `(M, T)` to the least squares problem.
+        regression: From samples, predictions `(M, T)` and whether complements are one row to the regression.
         alpha: Strength of the published ridge penalty; 0 for none.
     """
 
     draw: Callable[[int, int, np.random.Generator, str], Samples]
-    regression: Callable[[Samples, Floats], Regression]
+    regression: Callable[[Samples, Floats, bool], Regression]
     alpha: float
 
 
@@ -80,9 +80,10 @@ def fit(method: str, samples: Samples, predictions: Floats, priors: Sequence[Ker
         array([[0.5, 0.5, 0. ]])
     """
     chosen = METHODS[method]
-    problem = chosen.regression(samples, predictions)
     coalitions = samples.coalitions
-    exact = problem.centred and len(coalitions) == 2 ** coalitions.shape[1]
+    exact = method == "shap" and len(coalitions) == 2 ** coalitions.shape[1]
+    published = priors is None or exact
+    problem = chosen.regression(samples, predictions, not published)
     strength = None
     if priors is None or exact:
         estimate = least_squares(problem, coalitions, chosen.alpha)
