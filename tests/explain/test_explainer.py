@@ -62,7 +62,8 @@ def picture(seed=0):
 
 
 def explainer(model=None, **options):
-    known = {"segments": "patches:8", "n_samples": 40, "preprocess": PLAIN, "progress": False, "precision": "float32"}
+    known = {"segments": "patches:8", "n_samples": 40, "preprocess": PLAIN, "progress": False, "precision": "float32",
+             "output": "probability"}
     return LayerMaskExplainer(network() if model is None else model, **(known | options))
 
 
@@ -366,6 +367,8 @@ def test_the_settings_say_what_it_takes_to_repeat_it():
         device=said.device,
         seed=said.seed,
         sampling=said.sampling,
+        estimator=said.estimator,
+        output=said.output,
         preprocess=said.preprocess,
         progress=False,
     ).explain(one.picture, targets=one.targets)

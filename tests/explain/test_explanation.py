@@ -236,7 +236,7 @@ def on_the_scale(output, predictions, probabilities):
     [
         ("probability", 0.75, 0.75, "75.0%"),
         ("sigmoid", 0.75, 0.75, "75.0%"),
-        ("log_odds", 1.0986, 0.75, "log-odds 1.1 (75.0%)"),
+        ("log_odds", 1.0986, 0.75, "75.0%"),
         ("logit", -3.25, 0.0312, "logit -3.25 (3.1%)"),
         ("log_probability", -0.288, 0.75, "log-probability -0.288 (75.0%)"),
         ("value", 37.21, np.nan, "37.21"),

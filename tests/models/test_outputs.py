@@ -68,7 +68,9 @@ def test_what_is_no_output(select, answer, message):
 
 
 def test_several_logits_are_a_softmax():
-    scale = decided()
+    assert decided() == decided("log_odds")
+    assert decided().sentence == "log-odds (softmax of the outputs)"
+    scale = decided("probability")
     assert (scale.name, scale.given, scale.independent) == ("probability", "logits", False)
     assert scale.sentence == "probability (softmax of the outputs)"
     torch.testing.assert_close(scale(LOGITS), LOGITS.double().softmax(1))
@@ -76,7 +78,9 @@ def test_several_logits_are_a_softmax():
 
 def test_a_softmax_is_not_taken_twice():
     probabilities = torch.tensor([[0.99, 0.01]])
-    scale = decided(whole=probabilities)
+    assert decided(whole=probabilities) == decided("log_odds", probabilities)
+    assert decided(whole=probabilities).sentence == "log-odds of the model's probability"
+    scale = decided("probability", probabilities)
     assert scale(probabilities).tolist() == probabilities.double().tolist()  # a second softmax gives 0.727
     assert scale.sentence == "probability, as the model returns it"
     torch.testing.assert_close(decided("log_odds", probabilities)(probabilities), torch.logit(probabilities.double()))
@@ -97,7 +101,7 @@ def test_a_saturated_softmax_has_finite_log_odds():
 
 def test_independent_probabilities_stay_as_they_are():
     labels = torch.tensor([[0.9, 0.8, 0.1]])
-    for scale in ("auto", "probability", "sigmoid", "value"):
+    for scale in ("probability", "sigmoid", "value"):
         assert decided(scale, labels, made=True)(labels).tolist() == labels.double().tolist()
     assert decided(whole=labels, made=True).independent
     assert not decided(whole=labels).independent  # logits, as far as one can see
@@ -122,7 +126,8 @@ def test_the_end_of_the_model_tells_what_its_numbers_are(last, expected):
 
 @pytest.mark.parametrize("one", [torch.tensor([[0.4]]), torch.tensor([0.4])])
 def test_one_output_is_a_logit(one):
-    scale = decided(whole=one)
+    assert decided(whole=one) == decided("log_odds", one)
+    scale = decided("probability", one)
     assert (scale.name, scale.independent) == ("probability", True)
     assert scale.sentence == "probability (sigmoid of the output)"
     torch.testing.assert_close(scale(one), torch.sigmoid(one.double()))

@@ -158,7 +158,7 @@ def predictions(explanation: Explanation) -> dict[str, list[object]]:
     """The columns of a table of predictions: names, indices, what is explained, and probabilities."""
     columns: dict[str, list[object]] = {"prediction": [*explanation.labels], "index": [*explanation.targets]}
     scale, probabilities = explanation.settings.output, explanation.probabilities.tolist()
-    if scale not in ("probability", "sigmoid") or any(map(math.isnan, probabilities)):
+    if scale not in ("probability", "sigmoid", "log_odds") or any(map(math.isnan, probabilities)):
         columns[scale.replace("_", "-")] = explanation.predictions.tolist()
     if not all(map(math.isnan, probabilities)):
         columns["probability"] = probabilities

@@ -141,11 +141,11 @@ class Explanation:
         )
 
     def shown(self, row: int) -> str:
-        """The prediction of a row as text, such as "97.2%" or "log-odds 3.55 (97.2%)"."""
+        """The prediction of a row as text, such as "97.2%" or "logit 3.55 (97.2%)"."""
         value, probability = float(self.predictions[row]), float(self.probabilities[row])
         share = "" if np.isnan(probability) else f"{probability:.1%}"
         name = self.settings.output
-        if name in ("probability", "sigmoid", "value"):
+        if name not in _NAMES or (name == "log_odds" and share):
             return share or f"{value:.4g}"
         return f"{_NAMES[name]} {value:.3g}" + (f" ({share})" if share else "")
 

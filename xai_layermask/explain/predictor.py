@@ -169,8 +169,8 @@ class Predictor:
         >>> model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
         >>> predictor = Predictor(LayerMask(model), torch.ones(1, 3, 4, 4), np.array([[0, 0, 1, 1]] * 4))
         >>> predictor.predict(np.array([[True, False], [False, True]]), predictor.targets(0), 16).values.round(3)
-        array([[0.333],
-               [0.333]])
+        array([[-0.693],
+               [-0.693]])
     """
 
     def __init__(

@@ -72,12 +72,12 @@ class Output:
     Args:
         scale: "probability" (softmax over the classes; sigmoid of a single logit), "sigmoid" (each output on its own,
             for independent classes), "logit" (as the model returns it), "log_probability", "log_odds"
-            (log p / (1 - p)), "value" (as it is, for regressions), or "auto": the model's own probabilities if it ends
-            in a softmax or sigmoid, or if they are at least 0 and sum to 1; otherwise "probability".
+            (log p / (1 - p)), "value" (as it is, for regressions), or "auto": "log_odds", whose scores converge with
+            fewer samples than those of probabilities, and "value" for values.
         select: A key, an index, an attribute's name, or a function of the answer. None takes the answer itself if it is
             a tensor, else `.logits`, `["logits"]`, `["out"]`, the only entry of a dictionary, or the first of a tuple.
-        given: What the model's numbers are: "logits", "probabilities" or "values"; "auto" looks at its answer for the
-            whole picture.
+        given: What the model's numbers are: "logits", "probabilities" or "values"; "auto" takes them for
+            probabilities if the model ends in a softmax or sigmoid, or if they are at least 0 and sum to 1.
 
     Raises:
         InputError: If an option is unknown.
@@ -85,8 +85,8 @@ class Output:
     Example:
         >>> whole = torch.tensor([[0.75, 0.25]])
         >>> scale = Output().decide(whole)
-        >>> scale.sentence, scale(whole).tolist()
-        ('probability, as the model returns it', [[0.75, 0.25]])
+        >>> scale.sentence, scale(whole).round(decimals=3).tolist()
+        ("log-odds of the model's probability", [[1.099, -1.099]])
         >>> Output("log_odds").decide(torch.zeros(1, 2))(torch.tensor([[2.0, 0.0]])).tolist()
         [[2.0, -2.0]]
     """
@@ -144,7 +144,7 @@ class Output:
         elif given == "auto":
             given = "probabilities" if ends_in_probabilities or _sums_to_one(whole) else "logits"
         single = whole.dim() < 2 or whole.shape[1] == 1
-        name = {"values": "value"}.get(given, "probability") if self.scale == "auto" else self.scale
+        name = {"values": "value"}.get(given, "log_odds") if self.scale == "auto" else self.scale
         if self.scale == "auto" and given == "logits" and single and float(whole.abs().max()) > _LOGIT_LIMIT:
             raise InputError.expected(
                 "output='value' or output='sigmoid' for a model with one output",
@@ -228,7 +228,9 @@ class Scale:
             return "logit, as the model returns it"
         what = {"log_probability": "logarithm of the probability", "log_odds": "log-odds"}.get(self.name, "probability")
         if self.given == "probabilities":
-            return f"{what}, as the model returns it" if what == "probability" else f"{what} that the model returns"
+            if what == "probability":
+                return "probability, as the model returns it"
+            return f"{what} of the model's probability" if what == "log-odds" else f"{what} that the model returns"
         return f"{what} (sigmoid of the output)" if self.independent else f"{what} (softmax of the outputs)"
 
 
