@@ -27,17 +27,17 @@ def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=model, default="lite0", metavar="NAME", help=f"{MODEL} (default: lite0)")
     parser.add_argument("--weights", metavar="FILE",
                         help="a state dict (.pt or .safetensors) to load instead of the model's own weights")
-    parser.add_argument("--segments", type=segmentation, default="slic", metavar="NAME[:N]",
-                        help=f"{SEGMENTS} (default: slic)")
+    parser.add_argument("--segments", type=segmentation, default="slic:64", metavar="NAME[:N]",
+                        help=f"{SEGMENTS} (default: slic:64, which needs fewer samples than more segments)")
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Add the method, its samples, and how they are predicted."""
     parser.add_argument("--method", type=one_of(METHODS), default="lime", metavar="NAME",
                         help="lime or shap (default: lime)")
-    parser.add_argument("--samples", type=samples, default=500, metavar="N",
+    parser.add_argument("--samples", type=samples, default="auto", metavar="N",
                         help="how many masked pictures the model predicts, or auto: until the scores are reliable, "
-                        "at most 1000 (default: 500)")
+                        "at most 1000 (default: auto)")
     parser.add_argument("--sampling", type=one_of(SAMPLINGS), default="auto", metavar="NAME",
                         help="how samples are drawn: plain, paired, stratified, orthogonal (LIME only), or auto, the "
                         "one whose scores converge first (default: auto)")

@@ -51,8 +51,8 @@ class LayerMaskExplainer:
             `model`; or a function from the network to a masking.
         segments: How the picture is segmented: a name such as "slic", "slic:100" or "patches:16"; an integer map
             `(H, W)` over the cropped picture; or a function from the cropped picture to such a map.
-        n_samples: Number of coalitions to evaluate; "auto" stops when the standard error of the scores is a quarter
-            of their spread, at 2000 at the latest.
+        n_samples: Number of coalitions to evaluate; "auto" stops when the scores are reliable: when they are expected
+            to correlate by 0.95 with those of infinitely many samples; at 1000 at the latest.
         batch_size: Coalitions per forward pass; "auto" depends on the picture's size. It is halved when memory runs
             out, and changes scores by rounding only.
         precision: "float32", "float64" (a network in another precision is copied), "bfloat16" (autocast), or "auto":
@@ -92,8 +92,8 @@ class LayerMaskExplainer:
         model: str | nn.Module | Classifier = "lite0",
         method: str = "lime",
         masking: str | Masking | Callable[[nn.Module], Masking] = "layer",
-        segments: str | npt.ArrayLike | Callable[[npt.NDArray[np.uint8]], object] = "slic",
-        n_samples: int | str = 500,
+        segments: str | npt.ArrayLike | Callable[[npt.NDArray[np.uint8]], object] = "slic:64",
+        n_samples: int | str = "auto",
         batch_size: int | str = "auto",
         precision: str = "auto",
         device: str | torch.device = "auto",
