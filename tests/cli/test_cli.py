@@ -333,7 +333,7 @@ def test_interruption_and_mistakes_leave_no_traceback(folder, capsys, monkeypatc
 
 
 def test_a_file_that_cannot_be_written_is_one_sentence(folder, capsys, monkeypatch):
-    def full(self, path):
+    def full(self, path, **options):
         raise OSError(28, "No space left on device", str(path))
 
     monkeypatch.setattr(Explanation, "save", full)
