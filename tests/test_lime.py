@@ -231,7 +231,7 @@ def test_bad_explainers(masked, picture):
         LayerMaskImageExplainer(feature_selection="lasso")
     with pytest.raises(InputError, match=r"for random_seed, got"):
         LayerMaskImageExplainer(random_state=1.5)
-    with pytest.raises(InputError, match=r"^expected no preprocess for a function of pictures"):
+    with pytest.raises(InputError, match=r"^expected no preprocess and no output for a function of pictures"):
         explain(picture, lambda x: masked.predict_proba(x), explainer=LayerMaskImageExplainer(preprocess=OURS))
     with pytest.raises(InputError, match=r"^expected presence of the picture's size \(16, 16\), got \(4, 4\)"):
         as_rgba(picture, np.ones((4, 4)))
@@ -293,5 +293,36 @@ def test_bad_pictures_are_one_sentence(images, message, masked):
 
 
 def test_models_without_logits_are_one_sentence(picture):
-    with pytest.raises(InputError, match=r"^expected logits \(N, K\) .* from the model, got \(1, 3, 16, 16\): wrap"):
+    with pytest.raises(InputError, match=r"^expected an output \(N, K\) of the model, got \(1, 3, 16, 16\): pass"):
         LayerMask(nn.Conv2d(3, 3, 1)).predict_proba(picture[None])
+
+
+@pytest.mark.parametrize(
+    ("last", "output", "scale"),
+    [
+        (nn.Softmax(1), "auto", lambda x: x.softmax(1)),
+        (nn.Sigmoid(), "auto", torch.sigmoid),
+        (nn.Identity(), "value", lambda x: x),
+        (nn.Identity(), "log_probability", lambda x: x.log_softmax(1)),
+    ],
+)
+def test_explains_what_the_model_returns(picture, last, output, scale):
+    torch.manual_seed(0)
+    logits = nn.Sequential(nn.Conv2d(3, 4, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    explainer = LayerMaskImageExplainer(output=output)
+    options = {"segmentation_fn": QUARTERS, "num_samples": 100, "top_labels": 4, **QUIET}
+    explanation = explainer.explain_instance(picture, nn.Sequential(*logits, last), **options)
+    # Stock lime gets the numbers from a function.
+    def known(rgba):
+        image = torch.cat([Preprocess().normalize(one) for one in rgba[..., :3]])
+        with torch.no_grad():
+            return scale(LayerMask(logits)(image, torch.from_numpy(rgba[..., 3:] > 0).permute(0, 3, 1, 2))).numpy()
+
+    expected = LayerMaskImageExplainer().explain_instance(picture, known, **options)
+    assert explanation.top_labels == expected.top_labels
+    for label in expected.top_labels:
+        np.testing.assert_allclose(
+            sorted(explanation.local_exp[label]), sorted(expected.local_exp[label]), atol=1e-5
+        )
+    with pytest.raises(InputError, match="expected no preprocess and no output for a function of pictures"):
+        LayerMaskImageExplainer(output="value").explain_instance(picture, known, **options)

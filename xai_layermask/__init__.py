@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .maskings import Fill as Fill
     from .maskings import LayerMask as LayerMask
     from .maskings import with_presence as with_presence
+    from .models import Output as Output
 
 _HOMES = {
     "CaptureError": "errors",
@@ -34,6 +35,7 @@ _HOMES = {
     "InputError": "errors",
     "LayerMask": "maskings",
     "LayerMaskExplainer": "explain",
+    "Output": "models",
     "Preprocess": "images",
     "UnsupportedOperator": "errors",
     "rule": "engine.rules",

@@ -18,7 +18,7 @@ from .errors import InputError, choose
 
 __all__ = [
     "ALIASES", "DEVICES", "ESTIMATORS", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "MASKS", "METHODS",
-    "MODELS", "PRECISIONS", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS", "STYLES",
+    "MODELS", "OUTPUTS", "PRECISIONS", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS", "STYLES",
     "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_model", "check_sampling",
     "masking_order", "parse_masking", "parse_segmentation", "title",
 ]  # fmt: skip
@@ -94,6 +94,7 @@ METHODS: Mapping[str, MethodEntry] = MappingProxyType({
                         ("spatial", "least_squares")),
 })
 SAMPLINGS = ("auto", *METHODS["lime"].samplings)
+OUTPUTS = ("auto", "probability", "sigmoid", "logit", "log_probability", "log_odds", "value")
 ESTIMATORS = ("spatial", "ridge", "least_squares")
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")

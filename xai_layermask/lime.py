@@ -20,6 +20,7 @@ from .engine.runtime import batched_predict
 from .errors import InputError, check_integer, choose
 from .images import Preprocess
 from .maskings import LayerMask, Masking, as_pictures
+from .models import Output, as_output
 from .segments import Segments, presence_of, quickshift, segment
 
 __all__ = ["LayerMaskImageExplainer", "as_rgba", "segmentation"]
@@ -95,9 +96,10 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
             for other samples in each call. The global random state is left alone.
         preprocess: From pictures to the model's inputs, of which only the normalisation is used; by default the
             masking's own, or ImageNet's.
+        output: What is explained of a masking or a network, as [`Output`][] takes it; "value" for a regression.
 
     Raises:
-        InputError: If `feature_selection` or `random_state` is invalid.
+        InputError: If `feature_selection`, `random_state` or `output` is invalid.
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
@@ -118,11 +120,13 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
         feature_selection: str = "auto",
         random_state: int | np.random.RandomState | None = 0,
         preprocess: Preprocess | None = None,
+        output: str | Output = "auto",
     ) -> None:
         choose(feature_selection, _SELECTIONS, "feature_selection")
         self._seed = random_state
         super().__init__(kernel_width, kernel, verbose, feature_selection, _random_state(random_state))
         self.preprocess = preprocess
+        self.output = as_output(output)
 
     def explain_instance(
         self,
@@ -215,14 +219,14 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
         if isinstance(classifier_fn, nn.Module):
             masking = classifier_fn if isinstance(classifier_fn, Masking) else LayerMask(classifier_fn)
             picture = as_rgba(colours, present)[None]
-            return lambda presence: masking.predict_proba(picture, presence, preprocess)
+            return lambda presence: masking.predict_proba(picture, presence, preprocess, output=self.output)
         if not callable(classifier_fn):
             raise InputError.expected(
                 "a masking, a network or a function for classifier_fn", type(classifier_fn).__name__
             )
-        if preprocess is not None:
+        if preprocess is not None or self.output != Output():
             raise InputError.expected(
-                "no preprocess for a function of pictures", "one", "pass the masking itself as classifier_fn"
+                "no preprocess and no output for a function of pictures", "one", "pass the masking as classifier_fn"
             )
         return lambda presence: classifier_fn(
             np.stack([as_rgba(colours, present & mask[0]) for mask in presence.numpy()])

@@ -21,7 +21,7 @@ from captum.attr import (
 )
 from torch import nn
 
-from xai_layermask import Fill, InputError, LayerMask, Preprocess, with_presence
+from xai_layermask import Fill, InputError, LayerMask, Output, Preprocess, with_presence
 from xai_layermask.captum import LayerMaskKernelShap, LayerMaskLime, LayerMaskPerturbation
 from xai_layermask.explain.sampling import lime_samples, shap_samples
 
@@ -517,7 +517,37 @@ def test_bad_arguments_are_one_sentence(kind, settings, message, model, images):
 def test_bad_models_and_functions_are_one_sentence(model, images):
     with pytest.raises(InputError, match=r"^expected a network, a masking or a function for forward_func, got int"):
         LayerMaskLime(3)
-    with pytest.raises(InputError, match=r"^expected a tensor \(9, \.\.\.\) from the model for 9 samples, got \(\)"):
+    with pytest.raises(InputError, match=r"^expected a floating-point tensor \(9, \.\.\.\) .*, got torch.float32 \(\)"):
         LayerMaskLime(lambda carrier: carrier.sum()).attribute(images[:1], None, None, MASK, 9)
     with pytest.raises(InputError, match=r"^expected a tensor .* \(1, 4\) from perturb_func, got shape \(4,\)"):
         LayerMaskLime(model, perturb_func=lambda image, **_: torch.ones(4)).attribute(images[:1], 1, None, MASK, 9)
+
+
+class Answers(nn.Module):
+    """A network that returns a dictionary."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"logits": self.net(image), "other": -self.net(image)}
+
+
+@pytest.mark.parametrize("kind", [LayerMaskLime, LayerMaskKernelShap])
+@pytest.mark.parametrize(
+    ("wrap", "output", "scale"),
+    [
+        (Answers, "value", lambda x: x),
+        (Answers, Output("value", select="other"), lambda x: -x),
+        (Answers, "probability", lambda x: x.softmax(1)),
+        (lambda net: nn.Sequential(net, nn.Softmax(1)), "log_odds", lambda x: torch.logit(x.softmax(1))),
+        (lambda net: nn.Sequential(net, nn.Sigmoid()), "probability", torch.sigmoid),
+        (Answers, Output("probability", select=lambda answer: answer["other"]), lambda x: (-x).softmax(1)),
+    ],
+)
+def test_the_output_is_found_and_scaled(kind, wrap, output, scale, model, masked, images):
+    options = {"target": 2, "feature_mask": SEGMENTS, "n_samples": 16}
+    found = kind(wrap(model), output=output).attribute(images[:1], **options)
+    expected = kind(lambda carried: scale(masked(carried))).attribute(images[:1], **options)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 import xai_layermask
-from xai_layermask import Explanation
+from xai_layermask import Explanation, Preprocess
 from xai_layermask.catalog import DEVICES, LAYOUTS, MASKINGS, METHODS, PRECISIONS, PROTOCOL_SETTINGS, SAMPLINGS
 from xai_layermask.cli import main
 from xai_layermask.cli.output import table
@@ -42,6 +42,17 @@ class Running(nn.Module):
 
 def sequence():
     return nn.Sequential(nn.Conv2d(3, 4, 3), Running(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = make().model
+
+    def forward(self, x):
+        return {"species": self.net(x), "age": self.net(x)[:, :1] + 30}
+
+def heads():
+    return Classifier(Heads(), Preprocess(32, 32), (), "heads")
 
 def buggy():
     raise KeyboardInterrupt
@@ -171,6 +182,29 @@ def test_centres_of_segments_are_in_pixels_from_the_top_left(folder, capsys):
     where = {one["segment"]: (one["x"], one["y"]) for one in segments}
     assert where[1] == (12, 4)  # the second patch of the first row: columns 8 to 15, rows 0 to 7
     assert where[4] == (4, 12)
+
+
+def test_output_and_select_say_what_is_explained(folder, capsys):
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST, "--target", "bee", "--output", "logit"]
+    code, out, _ = run(capsys, *words)
+    assert code == 0
+    header, row = (line.split() for line in out.splitlines()[:2])
+    assert header[:4] == ["prediction", "index", "logit", "probability"]
+    image = Preprocess(32, 32)("photo.png").tensor
+    with torch.no_grad():
+        logits = sys.modules["tiny_models"].make().model.eval()(image)[0]
+    assert row[:4] == ["bee", "1", f"{logits[1]:.3f}", f"{logits.softmax(0)[1]:.3f}"]
+    assert "explained: logit, as the model returns it" in out
+    heads = ["explain", "photo.png", "--model", "tiny_models:heads", *FAST, "--json", "--select"]
+    record = json.loads(run(capsys, *heads, "age", "--output", "value")[1])
+    assert (record["output"], record["settings"]["select"]) == ("the model's output as it is", "age")
+    assert 25 < record["targets"][0]["prediction"] < 35
+    assert record["targets"][0]["probability"] is None
+    code, out, _ = run(capsys, "compare", "photo.png", "--model", "tiny_models:heads", *FAST, "--top", "1",
+                       "--maskings", "grey,layer", "--select", "species", "--output", "probability")  # fmt: skip
+    assert code == 0 and "explained: probability (softmax of the outputs)" in out
+    assert "choose select of Output(...) from its keys 'species', 'age'" in refused(capsys, *heads[:-1])
+    assert "did you mean 'log_odds'?" in refused(capsys, *words[:-1], "logodds")
 
 
 def test_default_output_is_a_picture(folder, capsys):

@@ -15,7 +15,7 @@ from xai_layermask.cli.parser import build
 # What a shell may know nothing of: numbers, classes, addresses, and words with a value of the user's own.
 FREE = {
     "batch", "batch_size", "best", "cmap", "dpi", "evaluate weights", "explanations", "jobs", "json", "limit",
-    "preprocess", "rounds", "samples", "scheduler", "seed", "shape", "shuffle_seed", "target", "top",
+    "preprocess", "rounds", "samples", "scheduler", "seed", "select", "shape", "shuffle_seed", "target", "top",
 }  # fmt: skip
 
 HARNESS = """

@@ -6,9 +6,12 @@ import json
 import pickle
 import subprocess
 import sys
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from tiny import SIDE, classifier, item
+from torch import nn
 
 from xai_layermask.errors import InputError
 from xai_layermask.experiments.protocols import (
@@ -127,3 +130,36 @@ def test_labels_and_masks_that_are_missing_are_named(tmp_path):
         list(MaskShape().rows(masked, item(tmp_path, masked=False), "grey", "", 0))
     with pytest.raises(InputError, match=r"expected an object mask of 'a.png', got none"):
         list(Robustness(orders=("least",)).rows(masked, item(tmp_path, masked=False), "grey", "patches:8", 0))
+
+
+@pytest.mark.parametrize("masking", ["grey", "layer"])
+def test_a_network_that_ends_in_a_softmax_gives_the_same_numbers(masking, tmp_path):
+    logits = classifier()
+    softmaxed = replace(logits, model=nn.Sequential(*logits.model, nn.Softmax(1)))
+    halves = np.arange(SIDE)[:, None] * 2 // SIDE + np.zeros(SIDE, int)
+    keep = np.array([[True, False], [True, True]])
+    one = item(tmp_path)
+    for order in ("view first", "predict first"):
+        masked, known = MaskedClassifier(softmaxed), MaskedClassifier(logits)
+        if order == "view first":
+            np.testing.assert_allclose(masked.view(one).whole, known.view(one).whole, atol=1e-6)
+        image = known.view(one).image
+        expected = known.predict(image, masking, halves, keep)
+        np.testing.assert_allclose(masked.predict(image, masking, halves, keep), expected, atol=1e-6)
+    np.testing.assert_allclose(expected.sum(1), 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "got"),
+    [
+        (nn.Sequential(nn.Linear(6, 6), nn.Sigmoid()), r"independent probabilities \(1, 6\)"),
+        (nn.Linear(6, 1), r"an output \(1, 1\)"),
+        (nn.Unflatten(1, (6, 1, 1)), r"an output \(1, 6, 1, 1\)"),
+    ],
+)
+def test_what_is_no_classifier_is_refused_in_one_sentence(end, got, tmp_path):
+    made = classifier()
+    made = replace(made, model=nn.Sequential(*made.model, end))
+    message = f"classes that exclude each other from the model, got {got}: experiments count right answers"
+    with pytest.raises(InputError, match=message):
+        MaskedClassifier(made).view(item(tmp_path))

@@ -13,6 +13,7 @@ from torch import nn
 from xai_layermask import Fill, LayerMask, Preprocess
 from xai_layermask.errors import InputError
 from xai_layermask.maskings import Masking, as_pictures
+from xai_layermask.models import Output
 
 
 def test_probabilities_of_pictures():
@@ -42,14 +43,72 @@ def test_pictures_that_are_none(images, message):
         as_pictures(images)
 
 
-def test_a_model_that_gives_no_logits():
-    pictures = np.zeros((1, 8, 8, 3), np.uint8)
-    message = "expected logits (N, K) with K >= 2 from the model, got {}"
-    with pytest.raises(InputError, match=re.escape(message.format("(1, 4, 6, 6)"))):
-        LayerMask(nn.Conv2d(3, 4, 3)).predict_proba(pictures)
-    one = nn.Sequential(nn.Conv2d(3, 1, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(InputError, match=re.escape(message.format("(1, 1)"))):
-        LayerMask(one).predict_proba(pictures)
+PICTURES = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), dtype=np.uint8)
+HALF = np.arange(8)[:, None] < 4 + np.zeros(8)
+
+
+def ending_in(*last, outputs=4):
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, outputs, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *last).eval()
+
+
+def logits(model, masked=True):
+    """Of a model's first three layers."""
+    image = torch.cat([Preprocess().normalize(picture) for picture in PICTURES])
+    with torch.no_grad():
+        return LayerMask(model[:3])(image, torch.from_numpy(HALF)[None, None] if masked else None)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ((), lambda x: x.softmax(1)),
+        ((nn.Softmax(1),), lambda x: x.softmax(1)),
+        ((nn.Sigmoid(),), torch.sigmoid),
+        ((nn.LogSoftmax(1),), lambda x: x.softmax(1)),
+    ],
+)
+def test_probabilities_are_taken_as_they_are(last, expected, masked):
+    model = ending_in(*last)
+    found = LayerMask(model).predict_proba(PICTURES, HALF if masked else None)
+    np.testing.assert_allclose(found, expected(logits(model, masked)), atol=1e-6)
+
+
+def test_one_logit_has_two_columns_and_a_value_has_one():
+    model = ending_in(outputs=1)
+    p = torch.sigmoid(logits(model))
+    np.testing.assert_allclose(LayerMask(model).predict_proba(PICTURES, HALF), torch.cat([1 - p, p], 1), atol=1e-6)
+    squeezed = ending_in(nn.Flatten(0), outputs=1)
+    np.testing.assert_allclose(LayerMask(squeezed).predict_proba(PICTURES, HALF), torch.cat([1 - p, p], 1), atol=1e-6)
+    values = LayerMask(model).predict_proba(PICTURES, HALF, output="value")
+    np.testing.assert_allclose(values, logits(model), atol=1e-6)
+
+
+class Two(nn.Module):
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, x):
+        return {"a": -self.model(x), "b": self.model(x)}
+
+
+def test_a_part_of_the_answer_is_selected():
+    model = ending_in()
+    output = Output("logit", select="b")
+    found = LayerMask(Two(model)).predict_proba(PICTURES, HALF, output=output)
+    np.testing.assert_allclose(found, logits(model), atol=1e-6)
+    with pytest.raises(InputError, match="choose select of Output"):
+        LayerMask(Two(model)).predict_proba(PICTURES)
+
+
+def test_a_model_that_gives_no_row_of_numbers():
+    message = "expected an output (N, K) of the model, got (3, 4, 6, 6): pass output=Output(select=...)"
+    with pytest.raises(InputError, match=re.escape(message)):
+        LayerMask(nn.Conv2d(3, 4, 3)).predict_proba(PICTURES)
+    mean = Output("logit", select=lambda maps: maps.mean((2, 3)))
+    assert LayerMask(nn.Conv2d(3, 4, 3)).predict_proba(PICTURES, output=mean).shape == (3, 4)
 
 
 class Counted(Masking):

@@ -126,7 +126,7 @@ class Wrong:
         ({"masking": nameless}, r"^expected a callable .* for masking, got function"),
         (
             {"masking": Wrong({})},
-            r"^expected logits \(1, classes\) from masking, got dict: wrap the model",
+            r"^expected a floating-point tensor \(1, ...\) from the model for 1 images, got dict: choose select",
         ),
         (
             {"masking": Wrong(torch.zeros(1, 3, 2, 2))},
@@ -134,7 +134,7 @@ class Wrong:
         ),
         (
             {"masking": Wrong(torch.zeros(2, 3))},
-            r"^expected logits \(1, classes\) from masking, got 2x3",
+            r"^expected a floating-point tensor \(1, ...\) from the model for 1 images, got torch.float32 \(2, 3\)",
         ),
         (
             {"image": picture(1, 2, 3)},

@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from xai_layermask import Fill
 from xai_layermask.errors import InputError
 from xai_layermask.metrics import auc, deletion_curve, insertion_curve, symmetric_relevance_gain
 
@@ -201,3 +202,18 @@ def test_unknown_order():
         InputError, match=r"^expected one of most, least for first, got 'mosst': did you mean 'most'\?"
     ):
         deletion_curve(Toy(), picture(), range(5), SEGMENTS, first="mosst")
+
+
+@pytest.mark.parametrize(("last", "independent"), [(torch.nn.Softmax(1), False), (torch.nn.Sigmoid(), True)])
+def test_curves_follow_the_probabilities_that_a_network_returns(last, independent):
+    torch.manual_seed(0)
+    logits = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 3))
+    image, scores = picture(), [3.0, 1.0, 2.0, 0.0, -1.0]
+    found = deletion_curve(Fill(torch.nn.Sequential(*logits, last), "black"), image, scores, SEGMENTS, 1).values
+    expected = []
+    for count in range(6):
+        present = torch.from_numpy(~np.isin(SEGMENTS, [0, 2, 1, 3, 4][:count]))
+        with torch.no_grad():
+            x = Fill(logits, "black")(image, present[None, None])[0]
+        expected.append(float(torch.sigmoid(x)[1] if independent else x.softmax(0)[1]))
+    np.testing.assert_allclose(found, expected, atol=1e-6)

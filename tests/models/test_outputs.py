@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from xai_layermask.errors import InputError
-from xai_layermask.models import as_labels
-from xai_layermask.models.outputs import Ending, Output, as_output
+from xai_layermask.models import Ending, Output, as_labels, as_output
 
 LOGITS = torch.tensor([[1.0, 3.0, 0.0], [0.5, 0.2, 0.1]])
 
@@ -153,6 +152,12 @@ def test_log_odds_and_log_probabilities_are_those_of_the_softmax(logits):
     torch.testing.assert_close(decided("log_probability", x, given="logits")(x), x.log_softmax(1))
     assert torch.equal(decided("logit", x, given="logits")(x), x)
     torch.testing.assert_close(decided("sigmoid", x, given="logits")(x), torch.sigmoid(x))
+
+
+def test_what_auto_stands_for_depends_on_who_asks():
+    assert Output().decide(LOGITS, auto="probability") == Output("probability").decide(LOGITS)
+    assert Output().decide(LOGITS) == Output("log_odds").decide(LOGITS)
+    assert Output(given="values").decide(LOGITS, auto="probability").name == "value"
 
 
 def test_unknown_options():

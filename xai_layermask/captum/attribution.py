@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from ..engine.runtime import batched_predict
 from ..errors import InputError, check_integer
 from ..explain import METHODS, Coalitions, Samples
 from ..maskings import LayerMask, Masking, as_image, as_presence, split_presence, with_presence
+from ..models import Output, Scale
 from ..segments import Segments, presence_of
 from .inputs import OneTarget, Target, as_extras, as_segments, as_targets, select_target
 
@@ -32,6 +34,7 @@ class Game:
         segments: int64 `(H, W)`, ids 0..K-1.
         target: The explained output.
         extras: Additional arguments of the function.
+        output: Which tensor of the model's answer is explained, and on which scale.
         batch_size: Coalitions per forward pass.
         advance: Called after each batch with the number of coalitions in it.
     """
@@ -42,6 +45,7 @@ class Game:
     segments: Segments
     target: OneTarget
     extras: tuple[Any, ...]
+    output: Output
     batch_size: int
     advance: Callable[[int], object]
 
@@ -54,20 +58,30 @@ class Game:
         """The explained output for coalitions `(M, K)`: `(M,)`."""
         return batched_predict(self._values, coalitions, self.batch_size, self.advance)[0]
 
+    @cached_property
+    def scale(self) -> Scale:
+        """The scale that is explained, decided by the output for the whole image."""
+        if self.output.scale == "value":
+            return Scale("value", "values")
+        ends = isinstance(self.forward, Masking) and self.forward.ends_in_probabilities(self.image, self.output)
+        whole = self._tensor(np.ones((1, self.players), bool))
+        return self.output.decide(whole, ends)
+
     def _values(self, coalitions: Coalitions) -> Tensor:
+        return select_target(self.scale(self._tensor(coalitions)), self.target, len(coalitions))
+
+    def _tensor(self, coalitions: Coalitions) -> Tensor:
         presence = presence_of(self.segments, coalitions).to(self.image.device)
         if self.present is not None:
             presence = presence & self.present
         rows = len(presence)
         if isinstance(self.forward, Masking):
-            output = self.forward(self.image, presence)
-        else:
-            extras = (
-                value.expand(rows, *value.shape[1:]) if isinstance(value, Tensor) and value.dim() else value
-                for value in self.extras
-            )
-            output = self.forward(with_presence(self.image, presence), *extras)
-        return select_target(output, self.target, rows)
+            return self.output.tensor(self.forward(self.image, presence), rows)
+        extras = (
+            value.expand(rows, *value.shape[1:]) if isinstance(value, Tensor) and value.dim() else value
+            for value in self.extras
+        )
+        return self.output.tensor(self.forward(with_presence(self.image, presence), *extras), rows)
 
 
 class ImageAttribution:
@@ -77,6 +91,7 @@ class ImageAttribution:
     get_name: Callable[[], str]
     seed: int
     sampling: str
+    output: Output
     #: The method of `explain.surrogate` that draws the samples.
     method: str
 
@@ -136,7 +151,8 @@ class ImageAttribution:
             for i, segments in enumerate(maps):
                 here = None if present is None else present[i : i + 1]
                 game = Game(
-                    self.forward_func, image[i : i + 1], here, segments, targets[i], extras[i], batch_size, bar.update
+                    self.forward_func, image[i : i + 1], here, segments, targets[i], extras[i], self.output, batch_size,
+                    bar.update,
                 )
                 attributions.append(self._scores(game, count).float().reshape(1, -1).to(image.device))
         if not return_input_shape:

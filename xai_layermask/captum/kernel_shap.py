@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..catalog import check_sampling
 from ..explain import METHODS
+from ..models import Output, as_output
 from .attribution import Game, ImageAttribution, masked_function
 
 __all__ = ["LayerMaskKernelShap"]
@@ -26,6 +27,7 @@ class LayerMaskKernelShap(ImageAttribution, KernelShap):  # type: ignore[misc]
         forward_func: As in [`LayerMaskLime`][].
         seed: As in [`LayerMaskLime`][].
         sampling: A scheme of [`shap_samples`][], or "auto", which converges fastest.
+        output: As in [`LayerMaskLime`][].
 
     Raises:
         InputError: If `forward_func` cannot be called, or the scheme is unknown.
@@ -43,8 +45,15 @@ class LayerMaskKernelShap(ImageAttribution, KernelShap):  # type: ignore[misc]
 
     method = "shap"
 
-    def __init__(self, forward_func: Callable[..., Any], seed: int = 0, sampling: str = "auto") -> None:
+    def __init__(
+        self,
+        forward_func: Callable[..., Any],
+        seed: int = 0,
+        sampling: str = "auto",
+        output: str | Output = "value",
+    ) -> None:
         KernelShap.__init__(self, masked_function(forward_func))
+        self.output = as_output(output)
         self.seed = seed
         self.sampling = check_sampling(sampling, self.method, f"sampling of {type(self).__name__}")
 

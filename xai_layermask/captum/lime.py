@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from ..catalog import check_sampling
 from ..errors import InputError
 from ..explain import Samples, cosine_kernel
+from ..models import Output, as_output
 from .attribution import Game, ImageAttribution, masked_function
 from .callbacks import draw_coalitions, weigh_coalitions
 
@@ -38,6 +39,7 @@ class LayerMaskLime(ImageAttribution, Lime):  # type: ignore[misc]
             `sampling` says.
         seed: Seed of the samples of each call. The global random state is neither read nor changed.
         sampling: A scheme of [`lime_samples`][], or "auto", which converges fastest.
+        output: What is explained, as [`Output`][] takes it: by default the model's output as it is, as in Captum.
 
     Raises:
         InputError: If `forward_func` cannot be called, or the scheme is unknown or given together with a
@@ -60,11 +62,13 @@ class LayerMaskLime(ImageAttribution, Lime):  # type: ignore[misc]
         perturb_func: Callable[..., Any] | None = None,
         seed: int = 0,
         sampling: str = "auto",
+        output: str | Output = "value",
     ) -> None:
         if perturb_func is not None and sampling != "auto":
             raise InputError.expected("'auto' for sampling, since perturb_func draws the samples", repr(sampling))
         surrogate = SkLearnRidge(alpha=1.0) if interpretable_model is None else interpretable_model
         Lime.__init__(self, masked_function(forward_func), surrogate, similarity_func, perturb_func)
+        self.output = as_output(output)
         self._similarity, self._perturb, self.seed = similarity_func, perturb_func, seed
         self.sampling = check_sampling(sampling, self.method, f"sampling of {type(self).__name__}")
 

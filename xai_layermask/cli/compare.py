@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from .explain import make_explainer, predictions, record
 from .inputs import check_outputs, load_model, read_picture
 from .look import add_look, look_options
-from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options
+from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
 from .output import status, table
 from .types import comma_separated, masking, positive
@@ -38,6 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help=f"the columns of the figure: {MASKINGS} (default: black,grey,layer)")
     parser.add_argument("--top", type=positive, default=3, metavar="K",
                         help="the rows of the figure: the K top predictions (default: 3)")
+    add_output(parser)
     add_sampling(parser)
     add_outputs(parser, "the figure to write: .png, .svg or .pdf (default: comparison.png, or none with --json)")
     parser.add_argument("--dpi", type=positive, default=150, metavar="N",

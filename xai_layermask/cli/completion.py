@@ -7,11 +7,13 @@ from typing import Any
 
 from ..catalog import (
     DEVICES,
+    ESTIMATORS,
     LAYOUTS,
     LITE,
     MASKINGS,
     MASKS,
     METHODS,
+    OUTPUTS,
     PRECISIONS,
     PROTOCOL_SETTINGS,
     SAMPLINGS,
@@ -41,6 +43,7 @@ _SHELLS = ("bash", "zsh", "tcsh", "fish")
 _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "data": "DIRECTORY",
     "device": DEVICES,
+    "estimator": ESTIMATORS,
     "evaluate weights": None,
     "image": "FILE",
     "layout": LAYOUTS,
@@ -50,6 +53,7 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "method": tuple(METHODS),
     "model": LITE,
     "out": "FILE",
+    "output": OUTPUTS,
     "precision": PRECISIONS,
     "protocol": tuple(PROTOCOL_SETTINGS),
     "report out": "DIRECTORY",

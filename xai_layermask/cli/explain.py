@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .inputs import check_outputs, load_model, read_picture
 from .look import add_look, look_options
-from .options import MASKINGS, add_outputs, add_picture_and_model, add_sampling, add_script_options
+from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
 from .output import number, shows_progress, status, table
 from .types import masking, positive
@@ -43,6 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="a class to explain, by name or index, instead of the top predictions; can be repeated")
     parser.add_argument("--top", type=positive, default=1, metavar="K",
                         help="explain the K top predictions (default: 1)")
+    add_output(parser)
     add_sampling(parser)
     add_outputs(parser, "files to write, by suffix: .png .svg .pdf (figure), .html (report), .npz .json (data, for "
                 "Explanation.load); default: explanation.png, or none with --json")
@@ -93,7 +94,9 @@ def make_explainer(
         InputError: If an option is invalid.
     """
     from ..explain import LayerMaskExplainer
+    from ..models import Output
 
+    select = int(args.select) if args.select and args.select.isdecimal() else args.select
     return LayerMaskExplainer(
         classifier,
         method=args.method,
@@ -106,6 +109,7 @@ def make_explainer(
         precision=args.precision,
         seed=args.seed if seed is None else seed,
         progress=shows_progress(args),
+        output=Output(args.output, select),
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from ..catalog import ESTIMATORS, METHODS, PRECISIONS, SAMPLINGS, check_estimator, check_sampling
+from ..catalog import ESTIMATORS, METHODS, OUTPUTS, PRECISIONS, SAMPLINGS, check_estimator, check_sampling
 from .types import auto_or_positive, device, model, natural, one_of, samples, segmentation
 
 __all__ = [
-    "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_outputs", "add_picture_and_model", "add_precision",
-    "add_sampling", "add_script_options", "check_sampling_options",
+    "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_output", "add_outputs", "add_picture_and_model",
+    "add_precision", "add_sampling", "add_script_options", "check_sampling_options",
 ]  # fmt: skip
 
 MODEL = ("lite0, lite1, lite2, torchvision:NAME, timm:NAME, or package.module:factory, a function that returns "
@@ -29,6 +29,17 @@ def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
                         help="a state dict (.pt or .safetensors) to load instead of the model's own weights")
     parser.add_argument("--segments", type=segmentation, default="slic:64", metavar="NAME[:N]",
                         help=f"{SEGMENTS} (default: slic:64, which needs fewer samples than more segments)")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add `--output` and `--select`."""
+    parser.add_argument("--output", type=one_of(OUTPUTS), default="auto", metavar="NAME",
+                        help="what is explained: probability (softmax of the outputs), sigmoid (independent classes), "
+                        "logit, log_probability, log_odds, value (a regression), or auto, by what the model returns "
+                        "(default: auto)")
+    parser.add_argument("--select", metavar="NAME",
+                        help="the part that is explained of a model that returns several: a key, an attribute or an "
+                        "index (default: logits, out or the first)")
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:

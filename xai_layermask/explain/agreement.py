@@ -62,7 +62,7 @@ def agreement(one: Explanation, other: Explanation, target: int | str | None = N
             "their samples share noise, which looks like agreement: explain again with another seed",
         )
     first = one.row(target)
-    second = other.row(one.targets[first] if one.targets[first] >= 0 else target)
+    second = other.row(one.key(first))
     scores = one.scores[first], other.scores[second]
     varies = all(np.ptp(part) > 0 for part in scores)
     correlation = float(np.corrcoef(*scores)[0, 1]) if varies else float("nan")

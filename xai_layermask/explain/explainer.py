@@ -63,7 +63,7 @@ class LayerMaskExplainer:
         seed: Seed of the samples. The global random state is neither read nor changed.
         preprocess: From pictures to inputs; by default that of the named model, or ImageNet's.
         labels: A name for each class in order, or a mapping from their indices, such as `model.config.id2label`; by
-            default those of the named model, or numbers.
+            default those of the named model, or numbers. A single logit is that of the second of two labels.
         progress: Whether to show a progress bar on stderr.
         sampling: How samples depend on each other: "plain" (independent, as in the papers), "paired" (with
             complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), or "auto", which
@@ -113,11 +113,11 @@ class LayerMaskExplainer:
         self.seed = check_integer(seed, "seed", 0)
         self.progress = bool(progress)
         self.segments = segments
-        self.output = as_output(output)
         if preprocess is not None and not isinstance(preprocess, Preprocess):
             raise InputError.expected("a Preprocess for preprocess", type(preprocess).__name__)
         own = masking if isinstance(masking, Masking) else None
         self._loaded = load_model(model, own, precision, device)
+        self.output = as_output(output).for_model(self._loaded.classifier.model)
         self.preprocess = preprocess or self._loaded.classifier.preprocess
         self.labels = as_labels(labels) if labels is not None else self._loaded.classifier.labels
         self.masking = own or _masking(masking, self._loaded.network, self.preprocess)
@@ -141,12 +141,11 @@ class LayerMaskExplainer:
         tensor, picture = self.preprocess(img)
         segments = segment(picture, self.segments)
         loaded = self._loaded
-        output = self.output
-        if output.scale == "auto" and has_vectors(targets):
-            output = replace(output, scale="value")
+        compares = has_vectors(targets)
+        output = replace(self.output, scale="value") if compares and self.output.scale == "auto" else self.output
         predictor = Predictor(self.masking, loaded.input(tensor), segments, loaded.arithmetic.autocast, output)
         scale, values, probabilities, _ = predictor.whole
-        chosen = predictor.targets(targets, self._class_names(values), top)
+        chosen = predictor.targets(targets, self.labels if compares else self._class_names(values), top)
         batch_size = (
             auto_batch_size(picture.shape[0], picture.shape[1], loaded.device)
             if self.batch_size == "auto"
@@ -210,6 +209,8 @@ class LayerMaskExplainer:
     def _class_names(self, whole: Tensor) -> tuple[str, ...]:
         """The labels, if they fit the output."""
         outputs = whole.shape[1] if whole.dim() > 1 else 1
+        if outputs == 1 and len(self.labels) == 2:
+            return self.labels[1:]  # of a binary classifier, whose output is the second class's
         if self.labels and len(self.labels) != outputs:
             raise InputError.expected(
                 f"one label for each of the model's {outputs} outputs for labels",

@@ -52,7 +52,7 @@ class Explanation:
         standard_errors: float64 `(T, K)`: of the scores, since other samples would give others; nan if unknown.
         reliability: float64 `(T,)` from 0 to 1: expected correlation of the scores with those of infinitely many
             samples; nan if unknown.
-        targets: T class indices; -1 for a target that is no class.
+        targets: T class indices; -1 for a target that is no class, such as a position in a map.
         labels: T names.
         output: What is explained, such as "probability (softmax of the outputs)".
         predictions: float64 `(T,)`: the model's prediction for the whole picture, on the scale that is explained.
@@ -166,6 +166,10 @@ class Explanation:
         raise InputError.expected(
             f"one of the explained classes {known} for target", repr(target), "or explain it with targets=[...]"
         )
+
+    def key(self, row: int) -> int | str:
+        """What finds the target of a row: its class, or the label of a target that is no class."""
+        return self.targets[row] if self.targets[row] >= 0 else self.labels[row]
 
     def heatmap(self, target: int | str | None = None) -> Floats:
         """The score of each pixel's segment, float64 `(H, W)`."""

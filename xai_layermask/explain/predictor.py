@@ -33,7 +33,6 @@ __all__ = [
     "Predictions",
     "Predictor",
     "Whole",
-    "as_probabilities",
     "load_model",
     "read",
     "read_probabilities",
@@ -294,27 +293,3 @@ def _finite(output: Tensor) -> Tensor:
             "check its weights, and that the preprocessing is the model's own",
         )
     return output
-
-
-def as_probabilities(logits: Any, count: int) -> Floats:
-    """Softmax of a model's output for `count` images, float64 `(count, classes)`.
-
-    Raises:
-        InputError: If the output is not finite logits `(count, classes)`.
-    """
-    if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != count or logits.shape[1] < 2:
-        got = f"shape {tuple(logits.shape)}" if isinstance(logits, Tensor) else type(logits).__name__
-        raise InputError.expected(
-            f"logits ({count}, classes) of at least 2 classes from the model for {count} images",
-            got,
-            "wrap it in a module that returns them",
-        )
-    # On the CPU, since not every accelerator has float64.
-    values: Floats = logits.cpu().double().softmax(1).numpy()
-    if not np.isfinite(values).all():
-        raise InputError.expected(
-            "finite logits from the model",
-            "NaN or infinity",
-            "check its weights, and that the preprocessing is the model's own",
-        )
-    return values

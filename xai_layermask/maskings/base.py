@@ -13,9 +13,9 @@ from ..engine.additional import NONE, Additional, check_inputs
 from ..engine.capture import evaluating
 from ..engine.exclusion import EXCLUSION
 from ..engine.graph import same, tensors
-from ..engine.runtime import first_parameter
 from ..errors import InputError
 from ..images import Preprocess
+from ..models import Ending, Output, as_output
 from .bound import Bound, as_extras
 from .predict import predict_proba
 from .presence import as_image, as_presence, present_part, split_presence
@@ -58,6 +58,7 @@ class Masking(nn.Module):
         self.name = name
         self.training = False
         self._twin: tuple[list[object], nn.Module] | None = None
+        self._endings: dict[Output, bool] = {}
 
     def train(self, mode: bool = True) -> Masking:
         """Do nothing: a masking has no training mode, and must not switch the model's."""
@@ -134,6 +135,7 @@ class Masking(nn.Module):
         presence: npt.ArrayLike | Tensor | None = None,
         preprocess: Preprocess | None = None,
         additional_forward_args: Any = None,
+        output: str | Output = "auto",
     ) -> npt.NDArray[np.floating[Any]]:
         """Classify pictures as scikit-learn's classifiers do: the `classifier_fn` of lime and shap.
 
@@ -144,12 +146,14 @@ class Masking(nn.Module):
             preprocess: How pictures become inputs of the model, of which only the normalisation is used. If None, the
                 masking's own, or ImageNet's.
             additional_forward_args: Further inputs of the model, a tuple or a single one, as `forward` takes them.
+            output: What to return, as [`Output`][] takes it; "value" for a regression.
 
         Returns:
-            Probabilities `(N, K)`: the softmax of the logits.
+            Probabilities `(N, K)`: the softmax of the logits, or what `output` says. A model with a single logit has
+            two columns: 1 - p and p, its sigmoid.
 
         Raises:
-            InputError: If pictures or presence do not fit, or the model does not return logits `(N, K)`.
+            InputError: If pictures or presence do not fit, or the model does not return such an output `(N, K)`.
 
         Example:
             >>> from xai_layermask import LayerMask
@@ -159,7 +163,21 @@ class Masking(nn.Module):
         """
         chosen = preprocess or self.preprocess or Preprocess()
         extras = as_extras(additional_forward_args)
-        return predict_proba(self, images, presence, chosen, first_parameter(self.model), extras)
+        return predict_proba(self, images, presence, chosen, extras, as_output(output).for_model(self.model))
+
+    def ends_in_probabilities(self, image: Tensor, output: Output, additional: tuple[Any, ...] = ()) -> bool:
+        """Whether the model's output comes from a softmax or sigmoid; found in a run of the model, once per output.
+
+        Args:
+            image: `(1, C, H, W)`.
+            output: Which tensor of the model's answer is meant.
+            additional: Further inputs of the model.
+        """
+        if output not in self._endings:
+            with torch.no_grad(), Ending() as ending:
+                tensor = output.tensor(self.answer(image, Additional.of(additional, 1, 1)), 1)
+            self._endings[output] = ending.made(tensor)
+        return self._endings[output]
 
     def answer(self, image: Tensor, additional: Additional = NONE) -> Any:
         """The model's own output in evaluation mode for images `(N, C, H, W)`; its mode is not switched.
@@ -190,7 +208,7 @@ class Masking(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be recomputed when the masking is copied or pickled."""
-        return {**self.__dict__, "_twin": None}
+        return {**self.__dict__, "_twin": None, "_endings": {}}
 
     def _masked(self, image: Tensor, presence: Tensor | None, additional: Additional = NONE) -> Any:
         """Predict from checked arguments.

@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..engine.runtime import batched_predict
+from ..engine.runtime import batched_predict, first_parameter
 from ..errors import InputError
 from ..images import Picture, Preprocess
+from ..models import Output, Scale
 from .presence import as_presence
+
+if TYPE_CHECKING:
+    from .base import Masking
 
 __all__ = ["as_pictures", "predict_proba"]
 
 
 def predict_proba(
-    masking: Callable[..., Any],
+    masking: Masking,
     images: npt.ArrayLike | Tensor,
     presence: npt.ArrayLike | Tensor | None,
     preprocess: Preprocess,
-    like: Tensor,
     additional: tuple[Any, ...] = (),
+    output: Output = Output(),  # noqa: B008, frozen
 ) -> npt.NDArray[np.floating[Any]]:
     """The method [`predict_proba`][xai_layermask.maskings.base.Masking.predict_proba] of maskings.
 
     Args:
-        masking: From images, presence and further inputs to logits.
+        masking: The masking.
         images: As [`as_pictures`][] takes them.
         presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`, or None.
         preprocess: Normalises the pictures.
-        like: A tensor of the dtype, and on the device, that the model's inputs need.
         additional: Further inputs of the model. A tensor with as many rows as there are images is cut with them.
+        output: Which tensor of the model's answer is returned, and on which scale.
     """
+    like = first_parameter(masking.model)
     pictures, shown = as_pictures(images)
     image = torch.cat([preprocess.normalize(picture) for picture in pictures])
     if presence is not None:
@@ -44,24 +48,37 @@ def predict_proba(
     whole = bool(shown.all())
     image, shown = image.to(like), shown.to(like.device)
 
+    def inputs(rows: Tensor) -> list[Any]:
+        return [_cut(one, rows, len(image)) for one in additional]
+
     def predict(rows: Tensor) -> Tensor:
         part = image if len(image) == 1 else image[rows]
-        logits = masking(part, None if whole else shown[rows], *(_cut(one, rows, len(image)) for one in additional))
-        if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[1] < 2:
-            got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-            raise InputError.expected(
-                "logits (N, K) with K >= 2 from the model", got, "wrap it in a module that returns them"
-            )
-        return logits
+        return output.tensor(masking(part, None if whole else shown[rows], *inputs(rows)), len(rows))
 
     with torch.no_grad():
         # Where everything is present, a single picture is predicted once for all presences.
         rows = torch.arange(len(image) if whole else len(shown), device=like.device)
-        logits = batched_predict(predict, rows, len(rows))[0]
+        found = batched_predict(predict, rows, len(rows))[0]
+        first = rows[:1]
+        ends = masking.ends_in_probabilities(image[:1], output, tuple(inputs(first)))
+    values = _columns(output.decide(found, ends, auto="probability"), found)
     if len(image) == 1:
-        logits = logits.expand(len(shown), -1)
-    probabilities: npt.NDArray[np.floating[Any]] = logits.float().softmax(1).cpu().numpy()
-    return probabilities
+        values = values.expand(len(shown), -1)
+    numbers: npt.NDArray[np.floating[Any]] = values.float().numpy()
+    return numbers
+
+
+def _columns(scale: Scale, output: Tensor) -> Tensor:
+    """Numbers `(N, K)`; of one probability that of the other class, too."""
+    values = scale(output)
+    if values.dim() == 1:
+        values = values[:, None]
+    if values.dim() != 2:
+        raise InputError.expected(
+            "an output (N, K) of the model", tuple(output.shape), "pass output=Output(select=...), a function to one"
+        )
+    single = values.shape[1] == 1 and scale.name in ("probability", "sigmoid")
+    return torch.cat([1 - values, values], dim=1) if single else values
 
 
 def _cut(one: Any, rows: Tensor, images: int) -> Any:

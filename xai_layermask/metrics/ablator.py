@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ..engine.runtime import batched_predict
 from ..errors import InputError
-from ..maskings import as_image
+from ..maskings import Masking, as_image
+from ..models import Output
 from .inputs import Floats
 
 __all__ = ["Ablator", "as_ablator", "as_picture", "probabilities"]
@@ -85,19 +86,23 @@ def probabilities(
         float64 `(count, classes)`.
 
     Raises:
-        InputError: If the masking does not return logits `(N, classes)`.
+        InputError: If the masking does not return logits or probabilities `(N, classes)`.
     """
+    output = Output("probability")
 
-    def predict(places: npt.NDArray[np.int64]) -> Floats:
+    def predict(places: npt.NDArray[np.int64]) -> Tensor:
         shown = image if image.shape[0] == 1 else image[torch.from_numpy(places).to(image.device)]
-        logits = masking(shown, presence_of(places).to(image.device))
-        if not isinstance(logits, Tensor) or logits.dim() != 2 or logits.shape[0] != len(places):
-            got = "x".join(map(str, logits.shape)) if isinstance(logits, Tensor) else type(logits).__name__
+        found = output.tensor(masking(shown, presence_of(places).to(image.device)), len(places))
+        if found.dim() != 2:
             raise InputError.expected(
-                f"logits ({len(places)}, classes) from masking", got, "wrap the model so that it returns its logits"
+                f"logits ({len(places)}, classes) from masking",
+                "x".join(map(str, found.shape)),
+                "wrap the model so that it returns its logits",
             )
-        found: Floats = logits.cpu().double().softmax(-1).numpy()  # not every accelerator has float64
-        return found
+        return found.cpu()
 
     with torch.no_grad():
-        return batched_predict(predict, np.arange(count), batch_size)[0]
+        found = batched_predict(predict, np.arange(count), batch_size)[0]
+        ends = isinstance(masking, Masking) and masking.ends_in_probabilities(image[:1], output)
+    values: Floats = output.decide(found, ends)(found).numpy()
+    return values

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from ..images import Prepared, Preprocess
 from .checkpoints import load_weights, read_state
+from .ending import Ending
 from .labels import as_labels, class_index, imagenet_labels
 from .loading import Classifier, load
-from .outputs import Ending, Output, Scale, as_output
+from .outputs import Output, as_output
+from .scale import Scale
 from .targets import Target, as_targets, has_vectors
 
 __all__ = [

@@ -8,61 +8,24 @@ one number per image.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn.functional import logsigmoid
-from torch.overrides import TorchFunctionMode
+from torch import Tensor, nn
 
+from ..catalog import OUTPUTS
 from ..errors import InputError, choose
+from .scale import Scale, sums_to_one
 
-__all__ = ["GIVEN", "SCALES", "Ending", "Output", "Scale", "as_output"]
+__all__ = ["GIVEN", "Output", "as_output"]
 
-#: What may be explained.
-SCALES = ("auto", "probability", "sigmoid", "logit", "log_probability", "log_odds", "value")
 #: What the model's numbers are.
 GIVEN = ("auto", "logits", "probabilities", "values")
 # What can be computed from probabilities.
 _OF_PROBABILITIES = ("probability", "sigmoid", "log_probability", "log_odds", "value")
 _NAMES = ("logits", "out")
-_ENDINGS = ("softmax", "sigmoid", "sigmoid_", "special_expit")
-_SAME_NUMBERS = "__getitem__ clone contiguous detach double flatten float reshape squeeze to unsqueeze view".split()
 #: A single output beyond this is hardly a logit: its sigmoid differs from 0 or 1 by less than 1e-8.
 _LOGIT_LIMIT = 20.0
-
-
-class Ending(TorchFunctionMode):
-    """Watches a model run, to tell which tensors are the output of a softmax or a sigmoid.
-
-    Example:
-        >>> model = torch.nn.Sequential(torch.nn.Linear(2, 3), torch.nn.Softmax(1))
-        >>> with Ending() as ending:
-        ...     answer = model(torch.zeros(1, 2))
-        >>> ending.made(answer)
-        True
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        # Tensors are kept alive, so that no other one takes their identity.
-        self._made: dict[int, Tensor] = {}
-
-    def __torch_function__(
-        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        out = func(*args, **(kwargs or {}))
-        name = getattr(func, "__name__", "")
-        if isinstance(out, Tensor) and (
-            name in _ENDINGS or (name in _SAME_NUMBERS and args and isinstance(args[0], Tensor) and self.made(args[0]))
-        ):
-            self._made[id(out)] = out
-        return out
-
-    def made(self, tensor: Tensor) -> bool:
-        """Whether a tensor holds probabilities that a softmax or a sigmoid returned."""
-        return id(tensor) in self._made
 
 
 @dataclass(frozen=True)
@@ -83,6 +46,7 @@ class Output:
         InputError: If an option is unknown.
 
     Example:
+        >>> import torch
         >>> whole = torch.tensor([[0.75, 0.25]])
         >>> scale = Output().decide(whole)
         >>> scale.sentence, scale(whole).round(decimals=3).tolist()
@@ -96,8 +60,15 @@ class Output:
     given: str = "auto"
 
     def __post_init__(self) -> None:
-        choose(self.scale, SCALES, "output")
+        choose(self.scale, OUTPUTS, "output")
         choose(self.given, GIVEN, "given")
+
+    def for_model(self, model: nn.Module) -> Output:
+        """This output; if it is "auto", what the configuration of a model of transformers says (`problem_type`)."""
+        config = getattr(model, "config", None) or getattr(getattr(model, "model", None), "config", None)
+        problem = getattr(config, "problem_type", None)
+        known = {"multi_label_classification": "sigmoid", "regression": "value"}.get(str(problem))
+        return self if known is None or self.scale != "auto" else replace(self, scale=known)
 
     def tensor(self, answer: Any, count: int) -> Tensor:
         """Find the explained tensor in a model's answer for `count` images.
@@ -128,12 +99,14 @@ class Output:
                 "a part of the model's answer for select", repr(self.select), _remedy(answer)
             ) from None
 
-    def decide(self, whole: Tensor, ends_in_probabilities: bool = False) -> Scale:
+    def decide(self, whole: Tensor, ends_in_probabilities: bool = False, auto: str = "log_odds") -> Scale:
         """Decide on the scale, from the model's output for the whole picture.
 
         Args:
             whole: `(1, K)` or `(1, K, ...)`, from [`tensor`][xai_layermask.models.outputs.Output.tensor].
-            ends_in_probabilities: Whether they are known to come from a softmax or sigmoid, as [`Ending`][] tells.
+            ends_in_probabilities: Whether they are known to come from a softmax or sigmoid, by
+                [`Ending`][xai_layermask.models.ending.Ending].
+            auto: What "auto" stands for, unless the numbers are values.
 
         Raises:
             InputError: If the scale cannot be computed from such numbers, or a single output may be a logit or a value.
@@ -142,96 +115,24 @@ class Output:
         if self.scale == "value":
             given = "values"
         elif given == "auto":
-            given = "probabilities" if ends_in_probabilities or _sums_to_one(whole) else "logits"
+            given = "probabilities" if ends_in_probabilities or sums_to_one(whole) else "logits"
         single = whole.dim() < 2 or whole.shape[1] == 1
-        name = {"values": "value"}.get(given, "log_odds") if self.scale == "auto" else self.scale
+        name = {"values": "value"}.get(given, auto) if self.scale == "auto" else self.scale
         if self.scale == "auto" and given == "logits" and single and float(whole.abs().max()) > _LOGIT_LIMIT:
             raise InputError.expected(
                 "output='value' or output='sigmoid' for a model with one output",
                 f"'auto' and an output of {float(whole.flatten()[0]):.4g}",
                 "say whether it is a value or a logit",
             )
-        possible = {"values": ("value",), "probabilities": _OF_PROBABILITIES}.get(given, SCALES)
+        possible = {"values": ("value",), "probabilities": _OF_PROBABILITIES}.get(given, OUTPUTS)
         if name not in possible:
             raise InputError.expected(
                 f"one of {', '.join(possible)} for output, since the model returns {given}",
                 repr(name),
                 "pass Output(..., given='logits') if its numbers are logits",
             )
-        shared = _sums_to_one(whole) if given == "probabilities" else not single
+        shared = sums_to_one(whole) if given == "probabilities" else not single
         return Scale(name, given, name == "sigmoid" or not shared)
-
-
-@dataclass(frozen=True)
-class Scale:
-    """From a model's numbers to those that are explained.
-
-    Attributes:
-        name: One of `SCALES`, but not "auto".
-        given: What the model's numbers are, one of `GIVEN`, but not "auto".
-        independent: Whether each output has a probability of its own, a sigmoid; otherwise they share a softmax.
-    """
-
-    name: str
-    given: str
-    independent: bool = False
-
-    def __call__(self, tensor: Tensor) -> Tensor:
-        """Bring the model's numbers to the scale that is explained.
-
-        Args:
-            tensor: `(N, K)` or `(N, K, ...)`; classes along the second dimension.
-
-        Returns:
-            The same shape, float64 on the CPU.
-        """
-        x = _exact(tensor)
-        if self.name in ("value", "logit"):
-            return x
-        if self.name in ("probability", "sigmoid"):
-            return x if self.given == "probabilities" else self._probabilities(x)
-        if self.given == "probabilities":
-            # 0 and 1 stand for what the model's precision cannot tell from them.
-            limits = torch.finfo(tensor.dtype)
-            x = x.clamp(limits.tiny, 1 - limits.eps / 2)
-            return x.log() if self.name == "log_probability" else torch.logit(x)
-        if self.name == "log_probability":
-            return logsigmoid(x) if self.independent else x.log_softmax(1)
-        return x if self.independent else x - _log_others(x)
-
-    def probabilities(self, tensor: Tensor) -> Tensor | None:
-        """The probabilities that belong to the model's numbers, as [`__call__`][] returns them; None for values."""
-        if self.given == "values":
-            return None
-        x = _exact(tensor)
-        return x if self.given == "probabilities" else self._probabilities(x)
-
-    def regions(self, tensor: Tensor) -> Tensor | None:
-        """Where a map `(1, K, H, W)` predicts each class, bool `(K, H, W)`; None for other outputs."""
-        if tensor.dim() != 4:
-            return None
-        probabilities = self.probabilities(tensor)
-        if probabilities is not None and self.independent:
-            return probabilities[0] > 0.5
-        likeliest = tensor[0].argmax(0).cpu()
-        return torch.nn.functional.one_hot(likeliest, tensor.shape[1]).movedim(2, 0).bool()
-
-    def _probabilities(self, x: Tensor) -> Tensor:
-        return x.sigmoid() if self.independent else x.softmax(1)
-
-    @property
-    def sentence(self) -> str:
-        """What is explained, as a figure or a table says it."""
-        if self.name == "value":
-            return "the model's output as it is"
-        if self.name == "logit":
-            return "logit, as the model returns it"
-        what = {"log_probability": "logarithm of the probability", "log_odds": "log-odds"}.get(self.name, "probability")
-        if self.given == "probabilities":
-            if what == "probability":
-                return "probability, as the model returns it"
-            return f"{what} of the model's probability" if what == "log-odds" else f"{what} that the model returns"
-        return f"{what} (sigmoid of the output)" if self.independent else f"{what} (softmax of the outputs)"
 
 
 def as_output(output: str | Output) -> Output:
@@ -247,11 +148,6 @@ def as_output(output: str | Output) -> Output:
     return output if isinstance(output, Output) else Output(output)
 
 
-def _exact(tensor: Tensor) -> Tensor:
-    """In float64; on the CPU, since not every accelerator has float64."""
-    return tensor.detach().cpu().double()
-
-
 def _obvious(answer: Any) -> Any:
     """The part of an answer that is explained where nothing was selected; the answer itself if no part is obvious."""
     if isinstance(answer, Tensor):
@@ -264,21 +160,6 @@ def _obvious(answer: Any) -> Any:
     if isinstance(getattr(answer, "logits", None), Tensor):
         return answer.logits
     return answer[0] if isinstance(answer, tuple | list) and answer else answer
-
-
-def _sums_to_one(whole: Tensor) -> bool:
-    if whole.dim() < 2 or whole.shape[1] < 2:
-        return False
-    x = _exact(whole)
-    return bool((x >= 0).all()) and bool(((x.sum(1) - 1).abs() < 1e-3).all())
-
-
-def _log_others(x: Tensor) -> Tensor:
-    """For each class the logarithm of the summed exponentials of all others, exact also for a class near 1."""
-    likeliest = x.argmax(1, keepdim=True)
-    others = x.logsumexp(1, keepdim=True) + torch.log1p(-x.softmax(1).scatter(1, likeliest, 0.0))
-    rest = x.scatter(1, likeliest, float("-inf")).logsumexp(1, keepdim=True)
-    return others.scatter(1, likeliest, rest)
 
 
 def _remedy(answer: Any) -> str:

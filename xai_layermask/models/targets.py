@@ -26,7 +26,7 @@ class Target:
     """One number per image.
 
     Attributes:
-        index: The class; -1 where the target is not a class.
+        index: The class; -1 for any other target.
         label: Its name in tables and figures.
         read: From an output `(N, ...)` to `(N,)`.
         is_probability: Whether the number is a probability if the outputs are.
@@ -86,7 +86,7 @@ def as_targets(
             predicted in the whole picture; a floating-point vector `(K,)`, to which embeddings are compared by their
             cosine; or a function from the output `(N, ...)` to `(N,)`. None for the `top` classes.
         whole: The output for the whole picture on the explained scale, `(1,)`, `(1, K)` or `(1, K, H, W)`.
-        labels: Names of the classes.
+        labels: Names of the classes; or of the vectors, if they are as many.
         top: Number of classes if `targets` is None: those with the largest outputs, or the largest regions in a map.
         regions: Bool `(K, H, W)`, where a map predicts each class; by default where its output is the largest.
 
@@ -110,9 +110,11 @@ def as_targets(
     found = [_target(target, whole, labels, regions) for target in asked]
     if not found:
         raise _no_targets(targets)
-    classes = [one.label for one, target in zip(found, asked, strict=True) if one.index >= 0 and not _is_region(target)]
+    classes = [one.index for one in found if one.index >= 0]
     if len(set(classes)) < len(classes):
         raise InputError.expected("different classes for targets", repr(targets))
+    if all(map(_is_vector, asked)) and len(labels) == len(asked):
+        found = [replace(one, label=label) for one, label in zip(found, labels, strict=True)]
     return tuple(_numbered(found))
 
 
@@ -158,7 +160,7 @@ def _class(target: Any, whole: Tensor, labels: Sequence[str], regions: Tensor | 
             "none of its pixels",
             "name a region as (class, mask) or a position as (class, y, x)",
         )
-    return _over(index, label, regions[index])
+    return _over(index, label, index, regions[index])
 
 
 def _place(target: tuple[Any, ...], whole: Tensor, labels: Sequence[str]) -> Target:
@@ -172,22 +174,22 @@ def _place(target: tuple[Any, ...], whole: Tensor, labels: Sequence[str]) -> Tar
     if len(target) == 3:
         y, x = (check_integer(at, f"{of} of the target", 0, whole.shape[dim] - 1)
                 for at, of, dim in ((target[1], "y", 2), (target[2], "x", 3)))  # fmt: skip
-        return Target(index, f"{names[index]} at ({y}, {x})", lambda output: output[:, index, y, x])
+        return Target(-1, f"{names[index]} at ({y}, {x})", lambda output: output[:, index, y, x])
     mask = torch.as_tensor(np.asarray(target[1]))
     if mask.shape != whole.shape[2:] or mask.dtype != torch.bool or not mask.any():
         raise InputError.expected(
             f"a boolean mask {tuple(whole.shape[2:])} with a True cell for target (class, mask)",
             f"{mask.dtype} {tuple(mask.shape)} with {int(mask.count_nonzero())} cells",
         )
-    return _over(index, f"{names[index]} in a region", mask)
+    return _over(-1, f"{names[index]} in a region", index, mask)
 
 
 def _is_region(target: Any) -> bool:
     return isinstance(target, tuple) and len(target) == 2 and isinstance(target[1], np.ndarray | Tensor)
 
 
-def _over(index: int, label: str, region: Tensor) -> Target:
-    return Target(index, label, lambda output: output[:, index][:, region.to(output.device)].mean(1))
+def _over(index: int, label: str, channel: int, region: Tensor) -> Target:
+    return Target(index, label, lambda output: output[:, channel][:, region.to(output.device)].mean(1))
 
 
 def _similarity(vector: Tensor, whole: Tensor) -> Target:

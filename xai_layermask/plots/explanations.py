@@ -47,6 +47,7 @@ class SegmentScores(Protocol):
     def settings(self) -> HasMethod: ...
     def row(self, target: int | str | None = None) -> int: ...
     def shown(self, row: int) -> str: ...
+    def key(self, row: int) -> int | str: ...
 
 
 def draw(
@@ -176,7 +177,8 @@ def comparison(
         raise InputError.expected(
             "explanations of the same picture", "different pictures", "draw a comparison for each"
         )
-    grid = [[(one, one.row(target)) for one in explanations] for target in first.targets]
+    targets = map(first.key, range(len(first.targets)))
+    grid = [[(one, one.row(target)) for one in explanations] for target in targets]
     picture, panels = _grid(len(grid), len(explanations), figure, axes)
     picture.imshow(first.picture)
     picture.set_title("picture")

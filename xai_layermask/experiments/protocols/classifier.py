@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,10 +15,9 @@ from ...dataset import Item, OpenItem
 from ...engine.capture import evaluating
 from ...engine.runtime import auto_batch_size, batched_predict, convert, first_parameter, forward_mode
 from ...errors import InputError
-from ...explain.predictor import as_probabilities
 from ...maskings.base import Masking
 from ...maskings.registry import make
-from ...models import Classifier
+from ...models import Classifier, Ending, Output, Scale
 from ...segments import presence_of, segment
 from .features import feature_extractor, flatten_features
 
@@ -26,6 +26,8 @@ __all__ = ["MaskedClassifier", "View"]
 Floats = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 Coalitions = npt.NDArray[np.bool_]
+
+_OUTPUT = Output("probability")
 
 
 class View(NamedTuple):
@@ -73,6 +75,7 @@ class MaskedClassifier:
         self._extractors: dict[tuple[int, int], nn.Module] = {}
         self._open: OpenItem | None = None
         self._view: View | None = None
+        self._scale: Scale | None = None
         self._mask: Floats | None = None
         self._segments: dict[str, Ids] = {}
 
@@ -106,9 +109,10 @@ class MaskedClassifier:
         if self._view is None:
             prepared = self.preprocess(opened.picture)
             image = prepared.tensor.to(self._device, self._arithmetic.dtype)
-            with forward_mode(self._device, self._arithmetic.autocast):
-                whole = as_probabilities(self._network(image), 1)[0]
-            self._view = View(prepared.picture, image, whole)
+            with forward_mode(self._device, self._arithmetic.autocast), Ending() as ending:
+                answer = self._network(image)
+            self._scale = self._scale or class_scale(answer, ending)
+            self._view = View(prepared.picture, image, class_probabilities(self._scale, answer, 1)[0])
         return self._view
 
     def label(self, item: Item) -> int | None:
@@ -183,7 +187,11 @@ class MaskedClassifier:
 
     def predict(self, image: Tensor, masking: str, segments: Ids, coalitions: Coalitions) -> Floats:
         """Probabilities of an input `(1, 3, h, w)`; see [`predictions`][]."""
-        return self._batched(self.masking(masking), as_probabilities, image, segments, coalitions)
+        if self._scale is None:
+            with forward_mode(self._device, self._arithmetic.autocast), Ending() as ending:
+                self._scale = class_scale(self._network(image), ending)
+        check = partial(class_probabilities, self._scale)
+        return self._batched(self.masking(masking), check, image, segments, coalitions)
 
     def features(self, image: Tensor, masking: str, segments: Ids, coalitions: Coalitions | None) -> Floats:
         """Features before the model's last layer when only some segments are present.
@@ -231,3 +239,46 @@ class MaskedClassifier:
 
     def _opened(self, item: Item) -> OpenItem:
         return self._open if self._open is not None and self._open.item == item else self.open(item)
+
+
+def class_scale(answer: Any, ending: Ending) -> Scale:
+    """How a model's answer for one image becomes class probabilities.
+
+    Args:
+        answer: What the model returned.
+        ending: What watched it.
+
+    Raises:
+        InputError: If its outputs are no classes of which one is right.
+
+    Example:
+        >>> class_scale(torch.tensor([[0.9, 0.1]]), Ending()).sentence
+        'probability, as the model returns it'
+    """
+    tensor = _OUTPUT.tensor(answer, 1)
+    ends = ending.made(tensor)
+    if tensor.dim() == 2 and tensor.shape[1] > 1:
+        scale = _OUTPUT.decide(tensor, ends)
+        if not scale.independent:
+            return scale
+    raise InputError.expected(
+        "logits or probabilities (N, classes) of at least 2 classes that exclude each other from the model",
+        f"{'independent probabilities' if ends else 'an output'} {tuple(tensor.shape)}",
+        "experiments count right answers, so explain this model with LayerMaskExplainer",
+    )
+
+
+def class_probabilities(scale: Scale, answer: Any, count: int) -> Floats:
+    """Class probabilities of a model's answer for `count` images, float64 `(count, classes)`.
+
+    Raises:
+        InputError: If the answer is of another kind, or not finite.
+    """
+    values: Floats = scale(_OUTPUT.tensor(answer, count)).numpy()
+    if not np.isfinite(values).all():
+        raise InputError.expected(
+            "finite numbers from the model",
+            "NaN or infinity",
+            "check its weights, and that the preprocessing is the model's own",
+        )
+    return values
