@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentScores", "comparison", "draw", "overview"]
 
+_LETTERS = 11  # that fit into an inch of a caption
+
 
 class SegmentScores(Protocol):
     """What these figures draw, such as an [`Explanation`][]: its attributes of the same names, and their settings."""
@@ -82,7 +84,7 @@ def draw(
         ['1', '2']
     """
     chosen = Look(**look)
-    ax = single_axes(ax, 1.4 * PANEL, 1.4 * PANEL + 0.5)
+    ax = single_axes(ax, 1.4 * PANEL, 1.4 * PANEL + 0.7)
     row = explanation.row(target)
     limit = chosen.limit(list(explanation.scores) if chosen.scale == "shared" else [explanation.scores[row]])
     _panel(explanation, row, ax, chosen, limit)
@@ -113,7 +115,7 @@ def overview(
     chosen, count = Look(**look), len(explanation.targets)
     given = axes is not None
     if axes is None:
-        figure = new_figure(PANEL * (1 + count), 1.45 * PANEL, "compressed") if figure is None else figure
+        figure = new_figure(PANEL * (1 + count), 1.6 * PANEL, "compressed") if figure is None else figure
         axes = figure.subplots(1, 1 + count)
     else:
         _check_no_figure(figure)
@@ -245,7 +247,9 @@ def _add_caption(ax: Axes, explanations: Sequence[SegmentScores], look: Look, be
     if below:
         ax.set_xlabel(escape_mathtext(textwrap.fill(text, 30)))
     else:
-        ax.figure.supxlabel(escape_mathtext(text), fontsize="medium")
+        figure = ax.figure
+        lines = textwrap.fill(text, max(30, int(_LETTERS * figure.get_figwidth())))
+        figure.supxlabel(escape_mathtext(lines), fontsize="medium")
 
 
 def _grid(rows: int, columns: int, figure: Figure | None, axes: Any) -> tuple[Axes, npt.NDArray[Any]]:
@@ -256,7 +260,7 @@ def _grid(rows: int, columns: int, figure: Figure | None, axes: Any) -> tuple[Ax
         for ax in grid[1:, 0]:
             ax.set_axis_off()
         return grid[0, 0], grid[:, 1:]
-    figure = new_figure(PANEL * (1.1 + columns), (PANEL + 0.2) * rows + 1.1, "compressed") if figure is None else figure
+    figure = new_figure(PANEL * (1.1 + columns), (PANEL + 0.4) * rows + 1.2, "compressed") if figure is None else figure
     places = figure.add_gridspec(rows, 1 + columns)
     picture = figure.add_subplot(places[0, 0])
     panels = [[figure.add_subplot(places[row, 1 + column]) for column in range(columns)] for row in range(rows)]

@@ -93,7 +93,7 @@ def add_colorbar(axes: Sequence[Axes], look: Look, limit: float, scores: Sequenc
     beyond = (not lines and every.min() < -limit) + 2 * (not lines and every.max() > limit)
     bar = axes[0].figure.colorbar(
         ScalarMappable(Normalize(-limit, limit), colours if lines else colormap(look.cmap)), ax=list(axes),
-        location="bottom", fraction=0.06, pad=0.03, aspect=24, shrink=0.9 if len(axes) == 1 else 0.5,
+        location="bottom", fraction=0.06, pad=0.06, aspect=24, shrink=0.9 if len(axes) == 1 else 0.5,
         extend=("neither", "min", "max", "both")[beyond],
     )  # fmt: skip
     bar.ax.set_xlim(*ends)
