@@ -115,7 +115,7 @@ def overview(
     chosen, count = Look(**look), len(explanation.targets)
     given = axes is not None
     if axes is None:
-        figure = new_figure(PANEL * (1 + count), 1.6 * PANEL, "compressed") if figure is None else figure
+        figure = new_figure(PANEL * (1 + count), 1.8 * PANEL, "compressed") if figure is None else figure
         axes = figure.subplots(1, 1 + count)
     else:
         _check_no_figure(figure)
@@ -126,8 +126,9 @@ def overview(
     for row, ax in enumerate(others):
         ax.set_title(_heading(explanation, row))
     _panels(np.array([others]).T, [[(explanation, row)] for row in range(count)], chosen)
-    for ax in every:
-        ax.set_anchor("N")
+    if given:
+        for ax in every:
+            ax.set_anchor("N")
     _add_caption(first, [explanation], chosen, below=given)
     drawn: Figure = first.figure.figure  # the root of a subfigure
     return drawn
