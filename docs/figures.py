@@ -1,6 +1,6 @@
 """Draw the figures of `README.md` and `docs/method.md`: `python docs/figures.py [NAME ...]`.
 
-Needs the extra `demo` only.
+The name `draws` prints in how many draws each masking keeps the answer. Needs the extra `demo` only.
 """
 
 from __future__ import annotations
@@ -164,13 +164,14 @@ def main() -> None:
         "method/rings-picture.png": partial(large, classifier),
     }  # fmt: skip
     with mpl.style.context("default"):
-        for name in sys.argv[1:] or every:
+        for name in sys.argv[1:] or (*every, "draws"):
+            if name == "draws":
+                draws(classifier)
+                continue
             figure, vector = every[name](), name.endswith(".svg")
             with mpl.rc_context({"svg.hashsalt": name}):
                 figure.savefig(OUT / name, dpi=110, metadata={"Date": None} if vector else {"Software": None})
             print(name, (OUT / name).stat().st_size // 1000, "kB")
-            if name == "answers.png":
-                draws(classifier)
 
 
 if __name__ == "__main__":
