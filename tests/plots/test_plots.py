@@ -166,6 +166,11 @@ def test_twenty_segments_are_outlined_by_default():
     assert (shown == one.picture).all(axis=2).sum() == 20
 
 
+def below(figure):
+    """The caption, whatever its line breaks."""
+    return " ".join(figure.get_supxlabel().split())
+
+
 class Unsure:
     """An explanation with standard errors."""
 
@@ -182,8 +187,8 @@ def test_scores_whose_interval_contains_0_are_pale():
     ax = draw(one)
     assert [heat(ax).get_alpha()[one.segments == segment].max() for segment in range(4)] == [1, 0.25, 0.25, 1]
     assert (heat(draw(explanation(scores=SCORES))).get_alpha() == 1).all()
-    assert "pale: the 95 % interval contains 0" in overview(one).get_supxlabel()
-    assert "interval" not in overview(explanation()).get_supxlabel()
+    assert "pale: the 95 % interval contains 0" in below(overview(one))
+    assert "interval" not in below(overview(explanation()))
 
 
 def test_scores_whose_interval_contains_0_are_hatched_in_a_heatmap():
@@ -193,15 +198,23 @@ def test_scores_whose_interval_contains_0_are_hatched_in_a_heatmap():
     (path,) = [path for path in hatched.get_paths() if len(path.vertices)]
     assert [path.contains_point(point) for point in [(3, 3), (12, 3), (3, 12), (12, 12)]] == [False, True, False, False]
     assert (heat(ax).get_alpha() == 1).all()
-    assert "hatched: the 95 % interval contains 0" in comparison([one], style="heatmap").get_supxlabel()
+    assert "hatched: the 95 % interval contains 0" in below(comparison([one], style="heatmap"))
 
 
 def test_the_caption_says_how_scores_were_computed():
-    assert overview(explanation()).get_supxlabel() == (
+    assert below(overview(explanation())) == (
         "LIME, layer masking; 4 segments; 50 samples; probability (softmax of the outputs)"
     )
     both = comparison([named("grey", 1), named("layer", 2)])
-    assert both.get_supxlabel() == "LIME; 4 segments; 50 samples; probability (softmax of the outputs)"
+    assert below(both) == "LIME; 4 segments; 50 samples; probability (softmax of the outputs)"
+
+
+def test_the_caption_fits_the_figure():
+    figure = overview(explanation(output="a long text about what is explained, " * 5))
+    figure.draw_without_rendering()
+    extent = figure._supxlabel.get_window_extent()
+    assert figure._supxlabel.get_text().count("\n") >= 2
+    assert 0 <= extent.x0 < extent.x1 <= figure.bbox.width
 
 
 def test_draws_on_the_axes_that_it_is_given_and_returns_them():
