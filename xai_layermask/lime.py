@@ -174,7 +174,7 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
         if hide_color is not None and (np.ndim(hide_color) or hide_color != 0):
             raise InputError.expected(
                 "None or 0 for hide_color, since layer masking removes segments",
-                f"an array {np.shape(hide_color)}" if np.ndim(hide_color) else repr(hide_color),
+                f"an array {np.shape(hide_color)}" if np.size(hide_color) > 3 else repr(hide_color),
                 "pass Fill(model, (r, g, b)) as classifier_fn to paint them",
             )
         check_integer(num_samples, "num_samples", 2)
