@@ -1,266 +1,229 @@
-"""Convergence of the scores by sampling scheme: `python docs/sampling.py CACHE [--ask IMAGE ...] [--model ...]`.
+"""How far LIME's scores can be trusted: `python docs/sampling.py CACHE [--ask IMAGE ...] [--model ...]`.
 
-`--ask` runs the network on each image for each method: a long run of 8,000 samples (4,000 independent ones, each with
-its complement) and 2,048 samples of every other scheme. The predictions are saved in the folder CACHE. From all files
-in CACHE, the script computes the error of shorter runs relative to the long run, prints it as JSON lines, and draws
-it with `--figure FILE`. The reference excludes the samples of the run compared with it, and its own error, estimated
-from its two halves, is subtracted.
+`--ask` runs the network on each image and saves its logits in the folder CACHE: a long run of independent samples, each
+with its complement, and a short one of orthogonal blocks. From all files in CACHE, the script computes the scores of
+short runs for every estimator, scale and sampling, and compares them with those of the long run. The reference excludes
+the samples of the run compared with it, and its own error, estimated from its two halves, is subtracted. Means over
+files are printed as tables; `--figure FILE` draws them.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Iterator
+import warnings
+from collections import defaultdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from scipy.stats import rankdata
 
-from xai_layermask import LayerMask, Preprocess, catalog, models
-from xai_layermask.explain.convergence import ROUNDS, has_converged, standard_errors
-from xai_layermask.explain.predictor import Predictor
-from xai_layermask.explain.sampling import Samples, cosine_kernel
-from xai_layermask.explain.surrogate import METHODS
-from xai_layermask.segments import segment
+from xai_layermask import LayerMask, Preprocess, metrics, models
+from xai_layermask.explain import METHODS, Samples, cosine_kernel, fit, kernels
+from xai_layermask.models import Scale
+from xai_layermask.segments import presence_of, segment
 
 #: Caffe's preprocessing, which SqueezeNet's converted weights expect.
 CAFFE = Preprocess(crop=227, mean=(104, 117, 123), std=(1, 1, 1), channels="BGR", scale=255.0)
-LONG, OTHERS = 8000, 2048
-COUNTS = (250, 500, 1000, 2000)
-MOST_RUNS = 8
+COUNTS = (100, 200, 256, 300, 500)
+#: A reference that correlates less than this with the truth says little.
+TRUSTED = 0.8
+SCALES = {"probability": Scale("probability", "logits"), "log-odds": Scale("log_odds", "logits")}
 Array = np.ndarray
 
 
-def ask(cache: Path, image: Path, args: argparse.Namespace) -> None:
-    """Predict all samples of one image, and save the predictions."""
+def ask(image: Path, args: argparse.Namespace) -> dict[str, Array]:
+    """Logits of all samples of one image."""
     classifier = models.load(args.model, weights=args.weights)
     preprocess = CAFFE if args.preprocess == "caffe" else classifier.preprocess
     prepared, picture = preprocess(image)
     segments = segment(picture, args.segments)
     count = int(segments.max()) + 1
-    predictor = Predictor(LayerMask(classifier.model), prepared, segments, args.bfloat16)
-    targets = predictor.targets()
-    for name, method in METHODS.items():
-        ends = 1 if name == "lime" else 2
-        found: dict[str, Array] = {"ends": np.ones((1, count), bool)}
-        if name == "shap":
-            found["ends"] = np.array([[True], [False]]).repeat(count, axis=1)
-        for scheme in ("paired", *(one for one in catalog.METHODS[name].samplings if one not in ("plain", "paired"))):
-            rows = (LONG if scheme == "paired" else OTHERS) + ends
-            found[scheme] = method.draw(count, rows, np.random.default_rng(0), scheme).coalitions[ends:]
-        asked = {f"{key} answers": predictor.predict(keep, targets, 8).values for key, keep in found.items()}
-        np.savez(cache / f"{args.model.split(':')[-1]}-{image.stem}-{name}.npz", **found, **asked)
+    half = np.random.default_rng(1).random((args.samples // 2, count)) < 0.5
+    short = METHODS["lime"].draw(count, args.orthogonal + 1, np.random.default_rng(0), "orthogonal").coalitions[1:]
+    drawn = {"paired": np.stack([half, ~half], axis=1).reshape(-1, count), "orth": short}
+    bound = LayerMask(classifier.model).bind(prepared)
+    found = {"seg": segments, "pic": picture, "image": np.array(image.name), **drawn}
+    with torch.no_grad():
+        found["whole"] = classifier.model(prepared)[0].numpy()
+        for name, rows in drawn.items():
+            batches = (presence_of(segments, torch.from_numpy(rows[i : i + 8])) for i in range(0, len(rows), 8))
+            found[f"{name}_logits"] = np.concatenate([bound(presence).numpy() for presence in batches])
+    return found
 
 
-def samples_of(name: str, scheme: str, ends: Array, keep: Array) -> Samples:
-    """Coalitions with the weights of the library."""
-    rows = np.concatenate([ends, keep])
-    if name == "lime":
-        return Samples(rows, cosine_kernel(rows))
-    sizes, count = keep.sum(axis=1), keep.shape[1]
-    weights = 1.0 / (sizes * (count - sizes)) if scheme == "stratified" else np.ones(len(keep))
-    return Samples(rows, np.concatenate([[0, 0], weights / weights.mean()]))
+class Run(NamedTuple):
+    """A short run: coalitions and predictions, and those of the long run that it does not share."""
+
+    coalitions: Array
+    predictions: Array
+    rest: Array
+    rest_predictions: Array
 
 
-def published(samples: Samples, answers: Array) -> Array:
-    """KernelSHAP as published, without removing the effect of the coalition size."""
-    keep, count = samples.coalitions.astype(float), samples.coalitions.shape[1]
-    even = (answers[0] - answers[1]) / count
-    rest = answers - answers[1] - keep.sum(axis=1, keepdims=True) * even
-    root = np.sqrt(samples.weights)[:, None]
-    uneven = np.linalg.lstsq(root * (keep - keep.mean(axis=1, keepdims=True)), root * rest, rcond=1e-10)[0]
-    return (even + uneven - uneven.mean(axis=0))[:, 0]
+def runs(found: dict[str, Array], scale: Scale, target: int) -> dict[tuple[str, int], Run]:
+    """The short runs of a file, by sampling and number of samples."""
+    answers = {
+        name: scale(torch.from_numpy(found[f"{name}_logits"]))[:, target].numpy()
+        for name in ("paired", "orth")
+        if name in found
+    }
+    made = {}
+    for count in COUNTS:
+        long, all_of_it = found["paired"], answers["paired"]
+        if 4 * count <= len(long):
+            used = slice(0, 2 * count)
+            made["plain", count] = Run(long[used][::2], all_of_it[used][::2], long[2 * count :], all_of_it[2 * count :])
+        if "orth" in answers and count <= len(found["orth"]):
+            made["orthogonal", count] = Run(found["orth"][:count], answers["orth"][:count], long, all_of_it)
+    return made
 
 
-def ranks(values: Array) -> Array:
-    """Ranks from 0, for values without ties."""
-    return values.argsort().argsort()
+def published(coalitions: Array, predictions: Array) -> Array:
+    """LIME's scores from many samples."""
+    return fit("lime", Samples(coalitions, cosine_kernel(coalitions)), predictions[:, None]).scores[0]
 
 
-class Answered:
-    """The saved predictions for one image and method.
-
-    Args:
-        path: A file written by `ask`.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.name = path.stem.rsplit("-", 1)[1]
-        self.method = METHODS[self.name]
-        found = dict(np.load(path))
-        self.ends, self.end_answers = found["ends"], found["ends answers"]
-        self.long, self.answers = found["paired"], found["paired answers"]
-        # A row without its complement is an independent sample.
-        self.sequences = {"plain": (self.long[::2], self.answers[::2]), "paired": (self.long, self.answers)}
-        for scheme in catalog.METHODS[self.name].samplings:
-            if scheme in found:
-                self.sequences[scheme] = found[scheme], found[f"{scheme} answers"]
-        half = len(self.long) // 2
-        parts = (slice(None), slice(half), slice(half, None))
-        self.best, first, second = (self.scores("paired", part) for part in parts)
-        self.doubt = ((first - second) ** 2).mean() / 4
-
-    def scores(self, scheme: str, part: slice | Array) -> Array:
-        """Scores `(K,)` from some samples of a scheme."""
-        return self.method.fit(*self.some(scheme, part)).scores[0]
-
-    def errors(self, scheme: str, part: slice | Array) -> Array:
-        """Their standard errors `(K,)`."""
-        samples, answers = self.some(scheme, part)
-        return standard_errors(self.method.regression(samples, answers), samples.coalitions)[0]
-
-    def some(self, scheme: str, part: slice | Array) -> tuple[Samples, Array]:
-        """Some samples of a scheme, and their predictions."""
-        keep, answers = (one[part] for one in self.sequences[scheme])
-        return samples_of(self.name, scheme, self.ends, keep), np.concatenate([self.end_answers, answers])
-
-    def others(self, scheme: str, part: slice) -> Array:
-        """Bool: the samples of the long run that are not in a part of one of its schemes."""
-        others = np.ones(len(self.long), bool)
-        if scheme in ("plain", "paired"):
-            each = 2 if scheme == "plain" else 1
-            others[each * part.start : each * part.stop] = False
-        return others
-
-    def held_against(self, scheme: str, part: slice) -> tuple[Array, float]:
-        """Scores of the long run without these samples, and their squared error."""
-        if scheme not in ("plain", "paired"):
-            return self.best, self.doubt
-        others = self.others(scheme, part)
-        return self.scores("paired", others), self.doubt * len(self.long) / others.sum()
-
-    def row(self, label: str, count: int) -> dict[str, object]:
-        """Error, rank correlation and standard error for a scheme and a number of samples, over disjoint runs."""
-        scheme = label.removeprefix("published ")
-        wrong, ranked, predicted = [], [], []
-        # Blocks of a power of two keep stratified sizes balanced and orthogonal blocks complete.
-        starts = range(0, len(self.sequences[scheme][0]) - count + 1, 1 << (count - 1).bit_length())
-        for start in starts[:MOST_RUNS]:
-            part = slice(start, start + count)
-            if self.others(scheme, part).sum() < 2 * count:
-                break
-            errors = self.errors(scheme, part)
-            scores = self.scores(scheme, part) if label == scheme else published(*self.some(scheme, part))
-            reference, doubt = self.held_against(scheme, part)
-            wrong.append(((scores - reference) ** 2).mean() - doubt)
-            ranked.append(np.corrcoef(ranks(scores), ranks(reference))[0, 1])
-            predicted.append((errors**2).mean())
-        row = {"method": self.name, "scheme": label, "samples": count, "runs": len(wrong)}
-        if wrong:
-            row |= {"error": self.relative(np.mean(wrong)), "rank correlation": float(np.mean(ranked))}
-            row["standard error"] = self.relative(np.mean(predicted)) if label == scheme else float("nan")
-        return row
-
-    def relative(self, squared: float) -> float:
-        """Root of a squared error, relative to the standard deviation of the scores."""
-        return float(np.sqrt(max(squared, 0)) / self.best.std())
-
-    def stopped(self) -> dict[str, object]:
-        """The number of samples at which `n_samples="auto"` stops, and the error there."""
-        most = len(self.sequences[catalog.METHODS[self.name].auto][0]) + len(self.ends)
-        for count in (one for one in ROUNDS if one <= most):
-            part = slice(count - len(self.ends))
-            scheme = catalog.METHODS[self.name].auto
-            scores, errors = self.scores(scheme, part), self.errors(scheme, part)
-            if has_converged(scores[None], errors[None]):
-                break
-        error = self.relative(((scores - self.best) ** 2).mean() - self.doubt)
-        return {"auto": count, "settled": has_converged(scores[None], errors[None]), "error": error}
+def compared(run: Run, priors: object) -> dict[str, float] | None:
+    """A short run's scores beside those of the long run; None if the long run is too short to tell."""
+    half = len(run.rest) // 4 * 2
+    reference = published(run.rest, run.rest_predictions)
+    halves = (published(run.rest[part], run.rest_predictions[part]) for part in (slice(half), slice(half, None)))
+    doubt = (np.subtract(*halves) ** 2).mean() / 4
+    spread = np.sqrt(max(reference.var() - doubt, 0))
+    trusted = spread / reference.std()
+    if trusted < TRUSTED:
+        return None
+    samples = Samples(run.coalitions, cosine_kernel(run.coalitions))
+    one = fit("lime", samples, run.predictions[:, None], priors)
+    scores, errors = one.scores[0], one.standard_errors[0]
+    ranks = np.corrcoef(rankdata(scores), rankdata(reference))[0, 1]
+    return {
+        "error": np.sqrt(max(((scores - reference) ** 2).mean() - doubt, 0)) / spread,
+        "correlation": min(np.corrcoef(scores, reference)[0, 1] / trusted, 1),
+        "rank correlation": min(ranks / trusted, 1),
+        "standard error": np.sqrt((errors**2).mean()) / spread,
+        "reliability": one.reliability[0],
+        "leave-one-out R2": one.r2[0],
+    }
 
 
-def runs(path: Path) -> Iterator[dict[str, object]]:
-    """A row on the long run, one per scheme and number of samples, and one on the stopping rule."""
-    one = Answered(path)
-    yield {
-        "segments": len(one.best), "spread": float(one.best.std()), "long": len(one.long),
-        "reference error": one.relative(one.doubt),
-    }  # fmt: skip
-    before = [] if one.name == "lime" else ["published plain", "published paired"]
-    for label in (*before, *one.sequences):
-        for count in COUNTS:
-            row = one.row(label, count)
-            if row["runs"]:
-                yield row
-    yield one.stopped()
+def measure(path: Path, masks: Path | None) -> dict[tuple[str, str, str, int], dict[str, float]]:
+    """All short runs of a file: by estimator, scale, sampling and number of samples."""
+    found = dict(np.load(path))
+    priors, target = kernels(found["seg"]), int(found["whole"].argmax())
+    mask = object_mask(found, path, masks) if masks else None
+    rows = {}
+    for name, scale in SCALES.items():
+        for (sampling, count), run in runs(found, scale, target).items():
+            for estimator, prior in (("ridge", None), ("spatial", priors)):
+                one = compared(run, prior)
+                if one is None:
+                    continue
+                if mask is not None:
+                    samples = Samples(run.coalitions, cosine_kernel(run.coalitions))
+                    scores = fit("lime", samples, run.predictions[:, None], prior).scores[0]
+                    one["alignment"] = metrics.alignment_score(scores, found["seg"], mask)
+                rows[estimator, name, sampling, count] = one
+    return rows
 
 
-def table(rows: list[dict[str, object]]) -> dict[tuple[str, str], dict[int, tuple[float, ...]]]:
-    """Means over images: method, scheme -> samples -> error, rank correlation, standard error, images."""
-    means: dict[tuple[str, str], dict[int, tuple[float, ...]]] = {}
-    keys = ("error", "rank correlation", "standard error")
-    for method, scheme, count in dict.fromkeys((r["method"], r["scheme"], r["samples"]) for r in rows):
-        others = [r for r in rows if (r["method"], r["samples"]) == (method, count)]
-        schemes = {r["scheme"] for r in others}
-        # Compare schemes on the same images only.
-        files = {r["file"] for r in others}
-        files = {one for one in files if {r["scheme"] for r in others if r["file"] == one} == schemes}
-        alike = [r for r in others if r["scheme"] == scheme and r["file"] in files]
-        values = (*(float(np.mean([r[key] for r in alike])) for key in keys), len(alike))
-        means.setdefault((str(method), str(scheme)), {})[int(count)] = values
+def object_mask(found: dict[str, Array], path: Path, masks: Path) -> Array:
+    """The object mask of a file's image, over its crop."""
+    from PIL import Image
+
+    with Image.open(masks / f"{Path(str(found['image'])).stem}_mask.png") as image:
+        drawn = np.asarray(image.convert("L")) > 127
+    preprocess = CAFFE if path.stem.startswith("squeeze") else Preprocess()
+    return preprocess.mask(drawn)
+
+
+def variances(path: Path) -> tuple[float, float, float]:
+    """Variance of the log-odds by the surrogate, and by interactions that complements do not and do share."""
+    found = dict(np.load(path))
+    answers = SCALES["log-odds"](torch.from_numpy(found["paired_logits"]))[:, int(found["whole"].argmax())].numpy()
+    long = found["paired"]
+    explained = (long[::2] - 0.5) @ published(long, answers)
+    odd, even = (answers[::2] - answers[1::2]) / 2 - explained, (answers[::2] + answers[1::2]) / 2
+    free = len(odd) / max(len(odd) - long.shape[1], 1)
+    return explained.var(), odd.var() * free, even.var()
+
+
+def tables(files: list[Path], masks: Path | None) -> dict[tuple[str, ...], dict[str, float]]:
+    """Print and return means over files: by network and segmentation, estimator, scale, sampling and samples."""
+    together: dict[tuple[str, ...], list[dict[str, float]]] = defaultdict(list)
+    for path in files:
+        network, segments = path.stem.split("-")[:2]
+        ratio = variances(path)
+        print(f"{path.stem}: variance linear {ratio[0]:.2f}, odd {ratio[1]:.2f}, even {ratio[2]:.2f}")
+        for (estimator, scale, sampling, count), row in measure(path, masks).items():
+            together[network, segments, estimator, scale, sampling, str(count)].append(row)
+    means = {}
+    heads = ("error", "correlation", "rank correlation", "standard error", "reliability", "leave-one-out R2")
+    heads += ("alignment",) if masks else ()
+    print("| " + " | ".join(("network", "segments", "estimator", "scale", "sampling", "samples", "n", *heads)) + " |")
+    for key, rows in sorted(together.items(), key=lambda item: (*item[0][:2], int(item[0][5]), *item[0][2:5])):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)
+            means[key] = {head: float(np.nanmean([row[head] for row in rows])) for head in heads} | {"n": len(rows)}
+        numbers = [f"{means[key][head]:.2f}" for head in heads]
+        print("| " + " | ".join((*key, str(len(rows)), *numbers)) + " |")
     return means
 
 
-def draw(means: dict[tuple[str, str], dict[int, tuple[float, ...]]], path: Path) -> None:
-    """One panel per method, one line per scheme."""
+def draw(means: dict[tuple[str, ...], dict[str, float]], path: Path) -> None:
+    """A panel for each network and segmentation: correlation with the settled scores against samples."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    looks = {
-        "published plain": ("#999999", ":"), "published paired": ("#999999", "--"), "plain": ("#555555", "-"),
-        "paired": ("#3b75af", "--"), "stratified": ("#d08a1d", "-"), "orthogonal": ("#2e8b57", "-"),
-    }  # fmt: skip
-    figure = Figure(figsize=(8, 3.4), layout="constrained")
-    for axes, (method, title) in zip(figure.subplots(1, 2), (("lime", "LIME"), ("shap", "KernelSHAP")), strict=True):
-        for (one, scheme), values in means.items():
-            if one == method:
-                colour, line = looks[scheme]
-                points = [value[0] for value in values.values()]
-                axes.plot(list(values), points, line, color=colour, marker="o", markersize=3, label=scheme)
-        axes.set(title=title, xlabel="samples", xscale="log", yscale="log")
-        axes.set_xticks(COUNTS, [f"{count:,}" for count in COUNTS], minor=False)
-        axes.set_xticks([], minor=True)
-        ticks = (0.1, 0.2, 0.5, 1, 2) if method == "lime" else (0.2, 0.5, 1, 2, 4)
-        axes.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.set_yticks([], minor=True)
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=8)
-    figure.axes[0].set_ylabel("error / spread of scores")
+    styles = {
+        ("ridge", "probability", "plain"): ("#8c8c8c", ":", "published: ridge, probability, plain"),
+        ("ridge", "log-odds", "orthogonal"): ("#e69f00", "--", "ridge, log-odds, orthogonal"),
+        ("spatial", "log-odds", "orthogonal"): ("#0072b2", "-", "default: spatial, log-odds, orthogonal"),
+    }
+    places = sorted({key[:2] for key in means})
+    figure = Figure(figsize=(2.7 * len(places), 3.6), layout="constrained")
+    for ax, place in zip(figure.subplots(1, len(places), sharey=True, squeeze=False)[0], places, strict=True):
+        for how, (colour, line, label) in styles.items():
+            points = [(int(key[5]), row) for key, row in means.items() if key[:2] == place and key[2:5] == how]
+            points.sort(key=lambda one: one[0])
+            if points:
+                counts = [count for count, _ in points]
+                ax.plot(counts, [row["correlation"] for _, row in points], line, color=colour, marker="o", label=label)
+                if how[0] == "spatial":
+                    ax.plot(counts, [row["reliability"] for _, row in points], "x", color="black", label="reliability")
+        ax.set(title=f"{place[0]}, {place[1]}", xlabel="samples", ylim=(0, 1.02))
+        ax.grid(alpha=0.25)
+        ax.spines[["top", "right"]].set_visible(False)
+    figure.axes[0].set_ylabel("correlation with settled scores")
+    figure.axes[0].legend(frameon=False, fontsize=7, loc="lower right")
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sampling"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
 
 
 def main() -> None:
-    """Predict the images given by `--ask`, and print one JSON line per result."""
+    """Predict the images given by `--ask`, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("cache", type=Path)
     parser.add_argument("--ask", type=Path, nargs="*", default=[], metavar="IMAGE")
     parser.add_argument("--model", default="lite0")
     parser.add_argument("--weights")
     parser.add_argument("--preprocess", choices=("own", "caffe"), default="own")
-    parser.add_argument("--segments", default="slic")
-    parser.add_argument("--bfloat16", action="store_true")
+    parser.add_argument("--segments", default="slic:64")
+    parser.add_argument("--samples", type=int, default=2400, help="of the long run")
+    parser.add_argument("--orthogonal", type=int, default=512, help="of the short run")
+    parser.add_argument("--masks", type=Path, help="folder with NAME_mask.png, for the alignment")
     parser.add_argument("--figure", type=Path, nargs="*", default=[])
     args = parser.parse_args()
     torch.set_num_threads(1)
     args.cache.mkdir(parents=True, exist_ok=True)
     for image in args.ask:
-        ask(args.cache, image, args)
-    rows = []
-    for path in sorted(args.cache.glob("*.npz")):
-        for row in runs(path):
-            shown = {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
-            print(path.stem, json.dumps(shown), flush=True)
-            rows += [row | {"file": path.stem}] if "scheme" in row else []
-    means = table(rows)
-    for (method, scheme), values in means.items():
-        short = {count: [round(value, 2) for value in found] for count, found in values.items()}
-        about = {"method": method, "scheme": scheme}
-        print(json.dumps(about | {"error, rank correlation, standard error, images": short}))
-    whole = {row["file"] for row in rows if row["scheme"] == "plain" and row["samples"] == COUNTS[-1]}
+        name = f"{args.model.split(':')[-1]}-{args.segments.replace(':', '')}-{image.stem}.npz"
+        np.savez(args.cache / name, **ask(image, args))
+    means = tables(sorted(args.cache.glob("*.npz")), args.masks)
     for path in args.figure:
-        draw(table([row for row in rows if row["file"] in whole]), path)
+        draw(means, path)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 #: With more segments the prior is that of independent scores, since a covariance of all pairs takes too much memory.
 MAX_SEGMENTS = 4096
 
-_LENGTHS, _SHARES = (0.05, 0.1, 0.15, 0.25), (0.8, 0.95)
+_LENGTHS, _SHARES = (0.05, 0.1, 0.15, 0.25), (0.4, 0.8)
 # Prior variance of the surrogate over that of the noise.
 _SIGNALS = 10.0 ** np.arange(-3, 6.01, 0.25)
 # Points of the grid that are less likely than the best one by this factor do not count.
@@ -70,7 +70,7 @@ def kernels(segments: npt.NDArray[np.int64]) -> list[Kernel]:
 
     Example:
         >>> [(one.length, one.share) for one in kernels(np.array([[0, 1], [2, 3]]))][:3]
-        [(0.0, 0.0), (0.05, 0.8), (0.05, 0.95)]
+        [(0.0, 0.0), (0.05, 0.4), (0.05, 0.8)]
     """
     count = int(segments.max()) + 1
     found = [Kernel(0.0, 0.0, None)]
