@@ -197,7 +197,7 @@ def test_output_and_select_say_what_is_explained(folder, capsys):
     assert "explained: logit, as the model returns it" in out
     heads = ["explain", "photo.png", "--model", "tiny_models:heads", *FAST, "--json", "--select"]
     record = json.loads(run(capsys, *heads, "age", "--output", "value")[1])
-    assert (record["output"], record["settings"]["select"]) == ("the model's output as it is", "age")
+    assert (record["output"], record["settings"]["select"]) == ("the model's output as it is, from 'age'", "age")
     assert 25 < record["targets"][0]["prediction"] < 35
     assert record["targets"][0]["probability"] is None
     code, out, _ = run(capsys, "compare", "photo.png", "--model", "tiny_models:heads", *FAST, "--top", "1",

@@ -18,11 +18,11 @@ from ..engine.runtime import auto_batch_size
 from ..errors import InputError, check_integer, choose
 from ..images import Preprocess
 from ..maskings import Masking, make
-from ..models import Classifier, Output, Scale, Target, as_labels, as_output, has_vectors
+from ..models import Classifier, Output, Target, as_labels, as_output, has_vectors
 from ..segments import segment
 from .convergence import MAX_SAMPLES, ROUNDS, has_converged
 from .explanation import Explanation
-from .predictor import Floats, Predictor, load_model, read, read_probabilities
+from .predictor import Floats, Predictor, Whole, load_model, read, read_probabilities
 from .sampling import Samples
 from .settings import Settings
 from .spatial import kernels
@@ -144,14 +144,14 @@ class LayerMaskExplainer:
         compares = has_vectors(targets)
         output = replace(self.output, scale="value") if compares and self.output.scale == "auto" else self.output
         predictor = Predictor(self.masking, loaded.input(tensor), segments, loaded.arithmetic.autocast, output)
-        scale, values, probabilities, _ = predictor.whole
-        chosen = predictor.targets(targets, self.labels if compares else self._class_names(values), top)
+        answer = predictor.whole
+        chosen = predictor.targets(targets, self.labels if compares else self._class_names(answer.values), top)
         batch_size = (
             auto_batch_size(picture.shape[0], picture.shape[1], loaded.device)
             if self.batch_size == "auto"
             else int(self.batch_size)
         )
-        whole = read(chosen, values)[0]
+        whole = read(chosen, answer.values)[0]
         found, n_samples, batch_size = self._fit(predictor, whole, chosen, segments, batch_size)
         return Explanation(
             picture=picture,
@@ -161,13 +161,13 @@ class LayerMaskExplainer:
             reliability=found.reliability,
             targets=tuple(target.index for target in chosen),
             labels=tuple(target.label for target in chosen),
-            output=scale.sentence,
+            output=answer.output,
             predictions=whole,
-            probabilities=read_probabilities(chosen, probabilities),
+            probabilities=read_probabilities(chosen, answer.probabilities),
             intercept=found.intercept,
             r2=found.r2,
             prior=np.full((len(chosen), 3), np.nan) if found.prior is None else np.array(found.prior),
-            settings=self._settings(n_samples, batch_size, predictor.autocast, scale),
+            settings=self._settings(n_samples, batch_size, predictor.autocast, answer),
         )
 
     def _fit(
@@ -219,7 +219,7 @@ class LayerMaskExplainer:
             )
         return self.labels
 
-    def _settings(self, n_samples: int, batch_size: int, autocast: bool, scale: Scale) -> Settings:
+    def _settings(self, n_samples: int, batch_size: int, autocast: bool, whole: Whole) -> Settings:
         loaded = self._loaded
         how = self.segments
         return Settings(
@@ -235,8 +235,8 @@ class LayerMaskExplainer:
             preprocess=self.preprocess,
             sampling=self.sampling,
             estimator=self.estimator,
-            output=scale.name,
-            select=_select_name(self.output.select),
+            output=whole.scale.name,
+            select=whole.select,
             versions=f"xai-layermask {__version__}, torch {torch.__version__}",
         )
 
@@ -247,10 +247,6 @@ def _auto_or_integer(value: int | str, what: str, least: int) -> int | str:
 
 def _function_name(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
-
-
-def _select_name(select: object) -> str | int | None:
-    return select if isinstance(select, str | int) or select is None else _function_name(select)
 
 
 def _masking(masking: object, network: nn.Module, preprocess: Preprocess) -> Masking:

@@ -138,12 +138,16 @@ class Whole(NamedTuple):
     """The model's output for the whole picture.
 
     Attributes:
-        scale: What is explained.
+        output: What is explained, such as "probability (softmax of the outputs)".
+        select: The part of the model's answer that it is, or a function's name; None for the whole answer.
+        scale: The scale.
         values: float64 `(1, ...)`, on that scale.
         probabilities: The same in probabilities; None where the model has none.
         regions: Where a map predicts each class, bool `(K, H, W)`; None for other outputs.
     """
 
+    output: str
+    select: str | int | None
     scale: Scale
     values: Tensor
     probabilities: Tensor | None
@@ -194,9 +198,13 @@ class Predictor:
             InputError: If the model does not return such an output, it is not finite, or its scale is not clear.
         """
         with forward_mode(self._device, self.autocast), Ending() as ending:
-            tensor = self.output.tensor(self._bound.masking(self._bound.image), 1)
+            answer = self._bound.masking(self._bound.image)
+            tensor = self.output.tensor(answer, 1)
         scale = self.output.decide(tensor, ending.made(tensor))
-        return Whole(scale, _finite(scale(tensor)), scale.probabilities(tensor), scale.regions(tensor))
+        select = self.output.part_name(answer)
+        words = scale.sentence if select is None else f"{scale.sentence}, from {select!r}"
+        values = _finite(scale(tensor))
+        return Whole(words, select, scale, values, scale.probabilities(tensor), scale.regions(tensor))
 
     def targets(self, targets: Any = None, labels: Sequence[str] = (), top: int = 1) -> tuple[Target, ...]:
         """Turn what a caller names into targets, as [`as_targets`][xai_layermask.models.targets.as_targets] does.
@@ -250,12 +258,7 @@ class Predictor:
         """Predict in float32 and in bfloat16, and set `autocast` if the difference is small.
 
         It is if the error is at most [`NOISE_LIMIT`][xai_layermask.engine.runtime] of the spread of the predictions.
-
-        Args:
-            coalitions: As in [`predict`][].
-            targets: As in [`predict`][].
-            batch_size: As in [`predict`][].
-            advance: As in [`predict`][].
+        The arguments are those of [`predict`][].
 
         Returns:
             The predictions in float32.

@@ -79,7 +79,8 @@ class Output:
         Raises:
             InputError: If the answer holds no such tensor, or several and none was selected.
         """
-        found = _obvious(answer) if self.select is None else self._selected(answer)
+        part = self.part(answer)
+        found = answer if part is None else _selected(answer, part)
         if not isinstance(found, Tensor) or not found.is_floating_point() or found.shape[:1] != (count,):
             shown = f"{found.dtype} {tuple(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
             raise InputError.expected(
@@ -87,17 +88,21 @@ class Output:
             )
         return found
 
-    def _selected(self, answer: Any) -> Any:
-        if callable(self.select):
-            return self.select(answer)
-        try:
-            if isinstance(self.select, str) and not isinstance(answer, Mapping):
-                return getattr(answer, self.select)
-            return answer[self.select]
-        except (AttributeError, KeyError, IndexError, TypeError):
-            raise InputError.expected(
-                "a part of the model's answer for select", repr(self.select), _remedy(answer)
-            ) from None
+    def part(self, answer: Any) -> str | int | Callable[[Any], Any] | None:
+        """What is selected of a model's answer: `select`, or what is found by itself; None for the whole answer."""
+        if self.select is not None or isinstance(answer, Tensor):
+            return self.select
+        if isinstance(answer, Mapping):
+            known = [name for name in _NAMES if name in answer] or (list(answer) if len(answer) == 1 else [])
+            return known[0] if known else None
+        if isinstance(getattr(answer, "logits", None), Tensor):
+            return "logits"
+        return 0 if isinstance(answer, tuple | list) and answer else None
+
+    def part_name(self, answer: Any) -> str | int | None:
+        """What is selected, with a function's name for a function."""
+        part = self.part(answer)
+        return str(getattr(part, "__qualname__", type(part).__qualname__)) if callable(part) else part
 
     def decide(self, whole: Tensor, ends_in_probabilities: bool = False, auto: str = "log_odds") -> Scale:
         """Decide on the scale, from the model's output for the whole picture.
@@ -148,18 +153,13 @@ def as_output(output: str | Output) -> Output:
     return output if isinstance(output, Output) else Output(output)
 
 
-def _obvious(answer: Any) -> Any:
-    """The part of an answer that is explained where nothing was selected; the answer itself if no part is obvious."""
-    if isinstance(answer, Tensor):
-        return answer
-    if isinstance(answer, Mapping):
-        named = next((answer[name] for name in _NAMES if name in answer), None)
-        if named is not None:
-            return named
-        return next(iter(answer.values())) if len(answer) == 1 else answer
-    if isinstance(getattr(answer, "logits", None), Tensor):
-        return answer.logits
-    return answer[0] if isinstance(answer, tuple | list) and answer else answer
+def _selected(answer: Any, part: str | int | Callable[[Any], Any]) -> Any:
+    if callable(part):
+        return part(answer)
+    try:
+        return getattr(answer, part) if isinstance(part, str) and not isinstance(answer, Mapping) else answer[part]
+    except (AttributeError, KeyError, IndexError, TypeError):
+        raise InputError.expected("a part of the model's answer for select", repr(part), _remedy(answer)) from None
 
 
 def _remedy(answer: Any) -> str:

@@ -175,6 +175,10 @@ def test_regressions():
         explain(several, output="value")
 
 
+def inner(answer):
+    return answer["a"]["b"]
+
+
 @dataclass
 class Answer:
     logits: torch.Tensor
@@ -185,23 +189,24 @@ torch.export.register_dataclass(Answer)
 
 
 @pytest.mark.parametrize(
-    ("wrap", "select"),
+    ("wrap", "select", "part"),
     [
-        (lambda x: (x, -x), None),
-        (lambda x: [-x, x], 1),
-        (lambda x: {"out": x, "aux": -x}, None),
-        (lambda x: OrderedDict(features=-x, scores=x), "scores"),
-        (lambda x: {"a": {"b": x}}, lambda answer: answer["a"]["b"]),
-        (lambda x: Answer(x, -x), None),
-        (lambda x: Answer(-x, x), "hidden"),
+        (lambda x: (x, -x), None, 0),
+        (lambda x: [-x, x], 1, 1),
+        (lambda x: {"out": x, "aux": -x}, None, "out"),
+        (lambda x: {"whatever": x}, None, "whatever"),
+        (lambda x: OrderedDict(features=-x, scores=x), "scores", "scores"),
+        (lambda x: {"a": {"b": x}}, inner, "inner"),
+        (lambda x: Answer(x, -x), None, "logits"),
+        (lambda x: Answer(-x, x), "hidden", "hidden"),
     ],
 )
-def test_the_output_is_found_or_selected(wrap, select):
+def test_the_output_is_found_or_selected(wrap, select, part):
     net = network(3)
     one = explain(Then(net, wrap), 1, masking="layer", output=Output("probability", select=select))
     check(one, raw(net, "layer").softmax(1)[:, 1])
-    if not callable(select):
-        assert one.settings.select == select
+    assert one.settings.select == part
+    assert one.output == f"probability (softmax of the outputs), from {part!r}"
     with pytest.raises(InputError, match=r"got dict: choose select of Output\(...\) from its keys 'a', 'b'"):
         explain(Then(net, lambda x: {"a": x, "b": x}), 1)
 
