@@ -49,7 +49,7 @@ class InputError(ValueError):
 
 
 class CaptureError(RuntimeError):
-    """The model could not be captured as a graph of operators."""
+    """The model raises an exception for an image, or cannot be captured as a graph of operators."""
 
 
 class UnsupportedOperator(NotImplementedError):

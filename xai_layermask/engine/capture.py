@@ -8,11 +8,9 @@ import functools
 import io
 import logging
 import sys
-import traceback
 import types
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +20,7 @@ from ..errors import CaptureError, InputError, reason
 from .additional import NONE, Additional, check_inputs
 from .alias import Aliases, is_in_place
 from .constants import Constants
+from .failures import model_failure, user_line
 from .graph import Graph, Shape, module_path, tensors
 from .hooks import leave_out_observers, refuse_foreign
 from .lowering import lower
@@ -195,17 +194,14 @@ def _sentence(error: Exception, model: nn.Module, example: tuple[Any, ...]) -> s
                 f"expected floating-point modules, got the quantised {type(module).__name__} in "
                 f"{path or 'the model'}: use the model before quantisation."
             )
-    shape, line = tuple(example[0].shape), _user_line(error)
+    shape, line = tuple(example[0].shape), user_line(error)
     plain = _plain_failure(model, example)
     if plain is not None:
         try:
             check_inputs(model, len(example) - 1)
         except InputError as wrong:
             return str(wrong)
-        return (
-            f"expected a model that takes an image of shape {shape}, got {type(plain).__name__} ({reason(plain)})"
-            f"{_user_line(plain)}: check size, channels and number type of its input."
-        )
+        return model_failure(plain, shape)
     kind = type(error).__name__
     if "DataDependent" in kind or "data-dependent" in str(error):
         return (
@@ -237,15 +233,3 @@ def _plain_failure(model: nn.Module, example: tuple[Any, ...]) -> Exception | No
     except Exception as error:
         return error
     return None
-
-
-def _user_line(error: BaseException) -> str:
-    """The deepest line outside of torch and this package, as ` in FILE, line N: CODE`."""
-    own = (str(Path(torch.__file__).parent), str(Path(__file__).parents[1]))
-    frames = [
-        frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith((*own, "<string"))
-    ]
-    if not frames:
-        return ""
-    last = frames[-1]
-    return f" in {Path(last.filename).name}, line {last.lineno}" + (f" ({last.line})" if last.line else "")

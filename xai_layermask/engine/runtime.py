@@ -24,6 +24,7 @@ __all__ = [
     "find_device",
     "first_parameter",
     "forward_mode",
+    "is_out_of_memory",
     "noise",
     "runs_bfloat16",
 ]
@@ -246,7 +247,7 @@ def batched_predict(
         try:
             found.append(predict(batch))
         except (RuntimeError, MemoryError) as error:
-            if len(batch) == 1 or not _is_out_of_memory(error):
+            if len(batch) == 1 or not is_out_of_memory(error):
                 raise
             fits = False  # continue outside: the traceback would keep the failed batch in memory
         if fits:
@@ -261,7 +262,13 @@ def batched_predict(
     return np.concatenate(found), batch_size
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, of the processor or of an accelerator.
+
+    Example:
+        >>> is_out_of_memory(RuntimeError("CUDA out of memory"))
+        True
+    """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     words = str(error)

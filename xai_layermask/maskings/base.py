@@ -9,9 +9,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..engine.additional import NONE, Additional, check_inputs
+from ..engine.additional import NONE, Additional
 from ..engine.capture import evaluating
 from ..engine.exclusion import EXCLUSION
+from ..engine.failures import worded_failures
 from ..engine.graph import same, tensors
 from ..errors import InputError
 from ..images import Preprocess
@@ -99,6 +100,10 @@ class Masking(nn.Module):
             InputError: As `forward` does.
         """
         image = as_image(image)
+        if image.device.type == "meta":
+            raise InputError.expected(
+                "an image with values", "one on the meta device", "load the model's weights onto another device"
+            )
         if presence is None and image.shape[1] == 4:
             image, presence = split_presence(image)
         if presence is None:
@@ -188,23 +193,20 @@ class Masking(nn.Module):
 
         Raises:
             InputError: If a further input is missing, or there are too many.
+            CaptureError: If the model raises an exception; the message names its line.
         """
-        try:
-            return self._answer(image, *additional.inputs)
-        except TypeError:
-            check_inputs(self.model, len(additional.inputs))
-            raise
+        with EXCLUSION.running(), worded_failures(self.model, image.shape, len(additional.inputs)):
+            return self._evaluating()(image, *additional.inputs)
 
-    def _answer(self, *inputs: Any) -> Any:
+    def _evaluating(self) -> nn.Module:
+        """The model in evaluation mode: itself, or a copy that shares its tensors."""
         if not any(module.training for module in self.model.modules()):
-            with EXCLUSION.running():
-                return self.model(*inputs)
+            return self.model
         # Tensors too: moving a model replaces its buffers.
         parts = [*self.model.modules(), *tensors(self.model)]
         if self._twin is None or not same(parts, self._twin[0]):
             self._twin = parts, evaluating(self.model)
-        with EXCLUSION.running():
-            return self._twin[1](*inputs)
+        return self._twin[1]
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be recomputed when the masking is copied or pickled."""

@@ -17,7 +17,7 @@ import torch
 
 from ... import __version__
 from ...engine.runtime import find_device
-from ...errors import InputError, reason
+from ...errors import CaptureError, InputError, UnsupportedOperator, reason
 from ..trial import Trial
 from .model_spec import ModelSpec, take_model
 
@@ -178,7 +178,7 @@ def _result(task: Task, trial: Trial, classifier: MaskedClassifier, worker: str,
     if not problem:
         try:
             rows = list(task.protocol.rows(classifier, task.item, trial.masking, trial.segments, trial.seed))
-        except InputError as error:
+        except (InputError, CaptureError, UnsupportedOperator) as error:
             problem = str(error)
         except Exception as error:
             # One picture that breaks something must not end days of work: it is reported, and not stored.
