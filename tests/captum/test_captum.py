@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from itertools import combinations
 
 import numpy as np
@@ -292,7 +293,7 @@ def test_lime_on_an_image_equals_lime_by_hand(model, masked, images):
         return masked(carrier)
 
     again = LayerMaskLime(recorded, seed=11).attribute(
-        images[:1], 2, None, MASK, 40, perturbations_per_eval=9, return_input_shape=False
+        images[:1], None, 2, None, MASK, 40, perturbations_per_eval=9, return_input_shape=False
     )
     torch.testing.assert_close(scores, again, atol=1e-5, rtol=1e-4)
     keep = torch.cat(kept)
@@ -318,7 +319,7 @@ def test_samples_are_drawn_as_asked_and_else_by_the_scheme_that_settles_first(ki
             kept.append(carrier[:, 3, ::6, ::6].flatten(1) > 0)
             return masked(carrier)
 
-        kind(recorded, seed=5, **options).attribute(images[:1], 2, None, MASK, 12, return_input_shape=False)
+        kind(recorded, seed=5, **options).attribute(images[:1], None, 2, None, MASK, 12, return_input_shape=False)
         return torch.cat(kept).numpy()
 
     for sampling in ("plain", "paired", best):
@@ -335,8 +336,8 @@ def test_who_draws_the_samples_is_said_once(model):
 
 def test_lasso_finds_nothing_where_ridge_does(model, images):
     probabilities = nn.Sequential(model, nn.Softmax(1))
-    ridge = LayerMaskLime(probabilities).attribute(images[:1], 1, None, MASK, 60)
-    lasso = LayerMaskLime(probabilities, SkLearnLasso(alpha=0.01)).attribute(images[:1], 1, None, MASK, 60)
+    ridge = LayerMaskLime(probabilities).attribute(images[:1], None, 1, None, MASK, 60)
+    lasso = LayerMaskLime(probabilities, SkLearnLasso(alpha=0.01)).attribute(images[:1], None, 1, None, MASK, 60)
     assert ridge.any()
     assert not lasso.any()
 
@@ -345,20 +346,22 @@ def test_lasso_finds_nothing_where_ridge_does(model, images):
 def test_images_explained_together_are_explained_alone(kind, model, images):
     explainer = kind(model)
     each = torch.cat([MASK, MASK.flip(3), (MASK > 0).long()])
-    together = explainer.attribute(images, [2, 0, 1], None, each, 20)
+    together = explainer.attribute(images, None, [2, 0, 1], None, each, 20)
     assert together.shape == (3, 1, SIDE, SIDE)
     for i, target in enumerate([2, 0, 1]):
-        alone = explainer.attribute(images[i : i + 1], target, None, each[i : i + 1], 20, perturbations_per_eval=7)
+        alone = explainer.attribute(
+            images[i : i + 1], None, target, None, each[i : i + 1], 20, perturbations_per_eval=7
+        )
         torch.testing.assert_close(together[i : i + 1], alone, atol=2e-5, rtol=1e-4)
-    flat = explainer.attribute(images, torch.tensor([2, 0, 1]), None, each[:2].roll(1, 0)[[0, 1, 1]], 20,
+    flat = explainer.attribute(images, None, torch.tensor([2, 0, 1]), None, each[:2].roll(1, 0)[[0, 1, 1]], 20,
                                return_input_shape=False)
     assert flat.shape == (3, 4)
     with pytest.raises(InputError, match=r"^expected the same number of segments in each image .* got \[2, 4\]"):
-        explainer.attribute(images, 1, None, each, 20, return_input_shape=False)
+        explainer.attribute(images, None, 1, None, each, 20, return_input_shape=False)
 
 
 def test_kernel_shap_with_few_segments_is_exact(model, masked, images):
-    scores = LayerMaskKernelShap(model).attribute(images[:1], 1, None, MASK, 16, return_input_shape=False)[0]
+    scores = LayerMaskKernelShap(model).attribute(images[:1], None, 1, None, MASK, 16, return_input_shape=False)[0]
     worth = {}
     for size in range(5):
         for team in combinations(range(4), size):
@@ -378,7 +381,7 @@ def test_kernel_shap_of_a_linear_function_is_exact_from_few_samples():
     weights = torch.randn(36, generator=torch.Generator().manual_seed(0))
     toy = lambda carrier: (carrier[:, 3, ::2, ::2].flatten(1) @ weights)[:, None] + 2  # noqa: E731
     scores = LayerMaskKernelShap(toy).attribute(
-        torch.zeros(1, 3, SIDE, SIDE), 0, None, ids, 200, return_input_shape=False
+        torch.zeros(1, 3, SIDE, SIDE), None, 0, None, ids, 200, return_input_shape=False
     )
     torch.testing.assert_close(scores[0], weights, atol=1e-4, rtol=1e-4)
 
@@ -387,22 +390,22 @@ def test_kernel_shap_of_a_linear_function_is_exact_from_few_samples():
 def test_the_seed_decides_and_the_global_state_is_left_alone(kind, model, images):
     sixteen = torch.arange(SIDE)[:, None] // 3 * 4 + torch.arange(SIDE) // 3
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
-    first = kind(model, seed=1).attribute(images[:1], 1, None, sixteen, 30)
+    first = kind(model, seed=1).attribute(images[:1], None, 1, None, sixteen, 30)
     explainer = kind(model, seed=1)
-    assert torch.equal(first, explainer.attribute(images[:1], 1, None, sixteen, 30))
-    assert torch.equal(first, explainer.attribute(images[:1], 1, None, sixteen, 30))
-    assert not torch.equal(first, kind(model, seed=2).attribute(images[:1], 1, None, sixteen, 30))
+    assert torch.equal(first, explainer.attribute(images[:1], None, 1, None, sixteen, 30))
+    assert torch.equal(first, explainer.attribute(images[:1], None, 1, None, sixteen, 30))
+    assert not torch.equal(first, kind(model, seed=2).attribute(images[:1], None, 1, None, sixteen, 30))
     assert torch.equal(torch_state, torch.get_rng_state())
     assert np.array_equal(numpy_state, np.random.get_state()[1])  # noqa: NPY002
 
 
 def test_any_masking_and_any_numbering_will_do(model, images):
     grey = Fill(model, "grey", Preprocess())
-    scores = LayerMaskLime(grey).attribute(images[:1], 1, None, MASK, 20)
-    assert not torch.allclose(scores, LayerMaskLime(model).attribute(images[:1], 1, None, MASK, 20))
-    gaps = LayerMaskLime(grey).attribute(images[:1], 1, None, SEGMENTS.numpy() * 10 + 3, 20)
+    scores = LayerMaskLime(grey).attribute(images[:1], None, 1, None, MASK, 20)
+    assert not torch.allclose(scores, LayerMaskLime(model).attribute(images[:1], None, 1, None, MASK, 20))
+    gaps = LayerMaskLime(grey).attribute(images[:1], None, 1, None, SEGMENTS.numpy() * 10 + 3, 20)
     assert torch.equal(scores, gaps)
-    crowd = LayerMaskLime(grey).attribute(images[:1], 1, None, MASK.expand(1, 3, -1, -1).contiguous(), 20)
+    crowd = LayerMaskLime(grey).attribute(images[:1], None, 1, None, MASK.expand(1, 3, -1, -1).contiguous(), 20)
     assert torch.equal(scores, crowd)
 
 
@@ -462,7 +465,7 @@ def test_a_callers_own_functions_are_asked(model, images):
         return 1.0
 
     lime = LayerMaskLime(model, SkLearnRidge(alpha=1e-9), equal, everything_but_one)
-    scores = lime.attribute(images[:1], 3, None, MASK, 5)
+    scores = lime.attribute(images[:1], None, 3, None, MASK, 5)
     assert seen == [((1, 1, SIDE, SIDE), 1.0, (1, 4)), *[((1, 1, SIDE, SIDE), 0.75, (1, 4))] * 4]
     bound = LayerMask(model).bind(images[:1])
     ablation = FeatureAblation(bound).attribute(bound.presence, target=3, feature_mask=MASK)
@@ -470,16 +473,16 @@ def test_a_callers_own_functions_are_asked(model, images):
 
 
 def test_progress_is_shown_only_where_asked_for(model, images, capsys):
-    LayerMaskLime(model).attribute(images[:1], 1, None, MASK, 8)
+    LayerMaskLime(model).attribute(images[:1], None, 1, None, MASK, 8)
     assert capsys.readouterr().err == ""
-    LayerMaskLime(model).attribute(images[:1], 1, None, MASK, 8, show_progress=True)
+    LayerMaskLime(model).attribute(images[:1], None, 1, None, MASK, 8, show_progress=True)
     assert "8/8" in capsys.readouterr().err
 
 
 def test_outputs_with_more_dimensions_and_single_numbers(masked, images):
     square = lambda carrier: masked(carrier).reshape(-1, 2, 2)  # noqa: E731
     scores = LayerMaskKernelShap(square).attribute(images[:1], (1, 0), None, MASK, 16)
-    torch.testing.assert_close(scores, LayerMaskKernelShap(masked).attribute(images[:1], 2, None, MASK, 16))
+    torch.testing.assert_close(scores, LayerMaskKernelShap(masked).attribute(images[:1], None, 2, None, MASK, 16))
     single = lambda carrier: masked(carrier)[:, 2:3]  # noqa: E731
     torch.testing.assert_close(scores, LayerMaskKernelShap(single).attribute(images[:1], None, None, MASK, 16))
 
@@ -519,8 +522,9 @@ def test_bad_models_and_functions_are_one_sentence(model, images):
         LayerMaskLime(3)
     with pytest.raises(InputError, match=r"^expected a floating-point tensor \(9, \.\.\.\) .*, got torch.float32 \(\)"):
         LayerMaskLime(lambda carrier: carrier.sum()).attribute(images[:1], None, None, MASK, 9)
+    lime = LayerMaskLime(model, perturb_func=lambda image, **_: torch.ones(4))
     with pytest.raises(InputError, match=r"^expected a tensor .* \(1, 4\) from perturb_func, got shape \(4,\)"):
-        LayerMaskLime(model, perturb_func=lambda image, **_: torch.ones(4)).attribute(images[:1], 1, None, MASK, 9)
+        lime.attribute(images[:1], None, 1, None, MASK, 9)
 
 
 class Answers(nn.Module):
@@ -551,3 +555,79 @@ def test_the_output_is_found_and_scaled(kind, wrap, output, scale, model, masked
     found = kind(wrap(model), output=output).attribute(images[:1], **options)
     expected = kind(lambda carried: scale(masked(carried))).attribute(images[:1], **options)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+
+
+# --- what is easily done wrong ---
+
+
+@pytest.mark.parametrize("baselines", [None, 0, 0.0, (0,), torch.zeros(1, 3, 1, 1)])
+def test_baselines_of_zero_stand_where_captum_has_them(model, images, baselines):
+    lime = LayerMaskLime(model)
+    scores = lime.attribute(images[:1], baselines, 1, None, MASK, 8)
+    assert torch.equal(scores, lime.attribute(images[:1], target=1, feature_mask=MASK, n_samples=8))
+
+
+@pytest.mark.parametrize(
+    ("baselines", "message"),
+    [
+        (281, "got 281: pass a class as target=281, or explain Fill"),
+        (0.5, "got 0.5: explain Fill"),
+        (torch.ones(1, 3, 1, 1), "got Tensor: explain Fill"),
+        ("grey", "got 'grey': explain Fill"),
+    ],
+)
+def test_other_baselines_are_refused(model, images, baselines, message):
+    with pytest.raises(InputError, match=f"None or 0 for baselines, since absent segments are removed .*, {message}"):
+        LayerMaskLime(model).attribute(images[:1], baselines, 1)
+
+
+@pytest.mark.parametrize("kind", [LayerMaskLime, LayerMaskKernelShap])
+def test_metrics_of_captum_pass_a_tuple_of_one(model, images, kind):
+    from captum.metrics import sensitivity_max
+
+    explainer = kind(model)
+    options = {"target": 1, "feature_mask": MASK, "n_samples": 12}
+    found = explainer.attribute((images[:1],), **options)
+    assert isinstance(found, tuple)
+    assert torch.equal(found[0], explainer.attribute(images[:1], **options))
+    moved = images[:1] + 0.5
+
+    def perturb(inputs):
+        return (moved,)
+
+    expected = (explainer.attribute(moved, **options) - found[0]).norm() / found[0].norm()
+    worst = sensitivity_max(explainer.attribute, images[:1], perturb, n_perturb_samples=1, **options)
+    torch.testing.assert_close(worst[0], expected)
+
+
+def test_a_function_that_ignores_presence_is_told(model, images):
+    with pytest.warns(UserWarning, match="answers alike for every coalition of segments: use the presence, the last"):
+        scores = LayerMaskLime(lambda carrier: model(carrier[:, :3])).attribute(images[:1], None, 1, None, MASK, 8)
+    assert scores.abs().max() < 1e-6
+
+
+def filled(method, function, images):
+    options = {"sliding_window_shapes": (3, 6, 6), "strides": (3, 6, 6)} if method is Occlusion else {}
+    options |= {"n_samples": 4} if method in (Lime, KernelShap) else {}
+    options |= {} if method is Occlusion else {"feature_mask": MASK}
+    return method(function).attribute(images[:1], target=1, **options)
+
+
+@pytest.mark.parametrize("method", [FeatureAblation, Occlusion, Lime, KernelShap])
+@pytest.mark.parametrize("wrap", [lambda masked: masked, lambda masked: lambda x: masked(x).softmax(1)])
+def test_an_image_that_captum_fills_is_told(masked, images, method, wrap):
+    message = r"FeatureAblation of Captum changes pixels of the image|\w+ of Captum changes pixels of the image"
+    with pytest.warns(UserWarning, match=rf"({message}), none is absent: explain bound.presence of bound = "):
+        filled(method, wrap(masked), images)
+
+
+def test_presence_and_gradients_are_not_warned_of(masked, images):
+    from captum.attr import Saliency
+
+    bound = masked.bind(images[:1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        FeatureAblation(bound).attribute(bound.presence, target=1, feature_mask=MASK)
+        FeatureAblation(masked).attribute(with_presence(images[:1]), target=1, feature_mask=MASK)
+        Saliency(masked).attribute(images[:1].clone().requires_grad_(), target=1)
+        masked(images)

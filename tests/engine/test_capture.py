@@ -17,6 +17,7 @@ from xai_layermask import LayerMask
 from xai_layermask.engine.capture import capture, evaluating
 from xai_layermask.engine.graph import same, tensors
 from xai_layermask.errors import CaptureError
+from xai_layermask.trace import trace
 
 SHAPE = (2, 3, 8, 8)
 HALF = torch.ones(1, 1, 8, 8)
@@ -148,6 +149,73 @@ def test_answers_in_dictionaries_are_of_the_type_that_the_model_returns():
     found = LayerMask(model)(image(), HALF)
     assert type(found) is type(model(image())) is dict
     assert list(found) == ["map", "logits"]
+
+
+# --- models in wrappers ---
+
+WRAPPERS = {
+    "a feature extractor": (lambda net: create_feature_extractor(net, {"1": "map", "4": "logits"}), ""),
+    "DataParallel": (nn.DataParallel, "module."),
+    "torch.compile": (torch.compile, "_orig_mod."),
+    "a compiled part": (lambda net: net.__setitem__(0, torch.compile(net[0])) or net, ""),
+}
+
+
+@pytest.mark.parametrize(("wrap", "prefix"), WRAPPERS.values(), ids=WRAPPERS)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_wrapped_models_are_masked_traced_and_cut(wrap, prefix):
+    x, model, plain = image(), wrap(network()), network()
+
+    def logits(answer):
+        return answer["logits"] if isinstance(answer, dict) else answer
+
+    assert torch.equal(logits(LayerMask(model)(x, HALF)), LayerMask(plain)(x, HALF))
+    assert torch.equal(logits(LayerMask(model)(x[:1], HALF)), LayerMask(plain)(x[:1], HALF))
+    cut = LayerMask(model, until=f"{prefix}0")
+    assert torch.equal(logits(cut(x, HALF)), LayerMask(plain, until="0")(x, HALF))
+    found, expected = (trace(LayerMask(one), x, HALF, [path]) for one, path in ((model, f"{prefix}0"), (plain, "0")))
+    assert torch.equal(found[f"{prefix}0"].value, expected["0"].value)
+
+
+class Detector(Convolution):
+    """Like YOLO's classifiers: keeps the shape of its features, and returns probabilities with the logits."""
+
+    def forward(self, x):
+        features = self.conv(x)
+        if getattr(self, "shape", None) != features.shape:
+            self.shape = features.shape
+        logits = features.mean((2, 3))
+        return logits.softmax(1), logits
+
+
+def test_a_model_that_keeps_shapes_takes_any_batch():
+    masked, x = LayerMask(Detector()), image()
+    expected = LayerMask(Convolution())(x, HALF)
+    for batch in (2, 1):
+        probabilities, logits = masked(x[:batch], HALF)
+        torch.testing.assert_close(logits, expected[:batch])
+        torch.testing.assert_close(probabilities, expected[:batch].softmax(1))
+    assert masked.graph(x).batch is None
+
+
+class Fixed(Convolution):
+    """Exported for one batch size."""
+
+    def forward(self, x):
+        if x.shape[0] != 2:
+            raise ValueError("the batch must be 2")
+        return super().forward(x)
+
+
+def test_a_model_for_one_batch_size_says_so_for_any_other():
+    model, x = Fixed(), image()
+    masked = LayerMask(model)
+    torch.testing.assert_close(masked(x, HALF), LayerMask(Convolution())(x, HALF))
+    assert masked.graph(x).batch == 2
+    assert list(trace(masked, x, HALF, ["conv"])) == ["conv"]
+    message = r"an image of shape \(1, 3, 8, 8\), got ValueError \(the batch must be 2\) in test_capture.py, line \d+"
+    with pytest.raises(CaptureError, match=message):
+        masked(x[:1], HALF)
 
 
 # --- hooks ---

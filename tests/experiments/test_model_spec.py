@@ -14,7 +14,8 @@ from torch import nn
 
 from xai_layermask import Preprocess
 from xai_layermask.errors import InputError
-from xai_layermask.experiments.runner import ModelSpec, change_preprocess, model_digest
+from xai_layermask.experiments.runner import ModelSpec, model_digest
+from xai_layermask.images import change_preprocess
 from xai_layermask.models import Classifier
 
 

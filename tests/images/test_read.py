@@ -298,3 +298,34 @@ def test_a_pipe_is_no_folder(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="expected a file for image, got the device or pipe"):
         read_image(tmp_path / "pipe")
+
+
+# --- tensors whose values numpy cannot read as they are ---
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: x.to("meta"), r"got a tensor without values \(on the meta device\)"),
+        (lambda x: x.to_sparse(), r"got a tensor of layout sparse_coo: use tensor.to_dense\(\)"),
+        (lambda x: torch.quantize_per_tensor(x, 0.01, 0, torch.quint8), r"got a quantised tensor: use tensor.dequan"),
+        (lambda x: torch.nested.nested_tensor([x, x]), r"got a nested tensor: pass one picture of it, such as tensor"),
+    ],
+    ids=["meta", "sparse", "quantised", "nested"],
+)
+@pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
+def test_tensors_without_plain_values_are_named(make, message):
+    with pytest.raises(InputError, match=f"expected a dense tensor of numbers for image, {message}"):
+        read_image(make(torch.rand(3, 4, 5)))
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.float8_e5m2, torch.bfloat16])
+def test_short_floats_are_read(dtype):
+    tensor = torch.tensor([0.0, 0.5, 1.0]).view(3, 1, 1).to(dtype)
+    assert read_image(tensor).tolist() == [[[0, 128, 255]]]
+
+
+def test_a_negative_view_is_read():
+    negative = torch.tensor([1 - 0.5j, 1 - 1j, 1 + 0j]).conj().imag.view(3, 1, 1)
+    assert negative.is_neg()
+    assert read_image(negative).tolist() == [[[128, 255, 0]]]

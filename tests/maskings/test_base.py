@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from little_net import draw, net
 from torch import nn
 
-from xai_layermask.errors import InputError
+from xai_layermask.errors import CaptureError, InputError
 from xai_layermask.maskings import Fill, LayerMask, Masking, with_presence
 
 # --- the model's own answer ---
@@ -307,3 +307,42 @@ def test_a_bound_image_predicts_in_one_batch(masking):
     x, presence = draw(n=1)[0], draw(n=20)[1]
     masked.bind(x)(presence)
     assert sizes == [20]
+
+
+class Mute(RuntimeError):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+class Raising(nn.Module):
+    def __init__(self, error):
+        super().__init__()
+        self.error = error
+
+    def forward(self, x):
+        raise self.error
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    ("error", "named"), [(KeyError("weights"), r"KeyError \('weights'\)"), (Mute(), r"Mute \(Mute\)")]
+)
+def test_what_a_model_raises_is_worded(error, named, training):
+    message = rf"an image of shape \(1, 3, 4, 4\), got {named} in test_base.py, line \d+ \(raise self.error\): check"
+    with pytest.raises(CaptureError, match=message) as caught:
+        Fill(Raising(error).train(training), "grey")(torch.zeros(1, 3, 4, 4))
+    assert type(caught.value.__cause__) is type(error)
+
+
+@pytest.mark.parametrize("error", [MemoryError("all"), RuntimeError("CUDA out of memory"), InputError("as it is")])
+def test_lack_of_memory_and_errors_of_this_package_are_passed_on(error):
+    with pytest.raises(type(error)) as caught:
+        Fill(Raising(error).eval(), "grey")(torch.zeros(1, 3, 4, 4))
+    assert caught.value is error
+
+
+def test_images_without_values_are_named():
+    masked = LayerMask(nn.Conv2d(3, 2, 1).to("meta"))
+    with pytest.raises(InputError, match="expected an image with values, got one on the meta device: load the model's"):
+        masked(torch.zeros(1, 3, 4, 4, device="meta"), torch.ones(1, 1, 4, 4))
+    assert masked.unsupported((1, 3, 4, 4)) == []

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from ..explain import METHODS, Coalitions, Samples
 from ..maskings import LayerMask, Masking, as_image, as_presence, split_presence, with_presence
 from ..models import Output, Scale
 from ..segments import Segments, presence_of
-from .inputs import OneTarget, Target, as_extras, as_segments, as_targets, select_target
+from .inputs import OneTarget, Target, as_extras, as_segments, as_targets, refuse_baselines, select_target
 
 __all__ = ["Game", "ImageAttribution", "masked_function"]
 
@@ -56,7 +57,14 @@ class Game:
 
     def values(self, coalitions: Coalitions) -> Tensor:
         """The explained output for coalitions `(M, K)`: `(M,)`."""
-        return batched_predict(self._values, coalitions, self.batch_size, self.advance)[0]
+        found = batched_predict(self._values, coalitions, self.batch_size, self.advance)[0]
+        if not isinstance(self.forward, Masking) and bool((found == found[0]).all()):
+            warnings.warn(
+                "the function answers alike for every coalition of segments: use the presence, the last channel of its "
+                "images, as LayerMask does",
+                stacklevel=2,
+            )
+        return found
 
     @cached_property
     def scale(self) -> Scale:
@@ -97,7 +105,8 @@ class ImageAttribution:
 
     def attribute(
         self,
-        inputs: Tensor,
+        inputs: Tensor | tuple[Tensor],
+        baselines: object = None,
         target: Target = None,
         additional_forward_args: Any = None,
         feature_mask: Tensor | npt.NDArray[np.integer[Any]] | None = None,
@@ -106,12 +115,14 @@ class ImageAttribution:
         return_input_shape: bool = True,
         show_progress: bool = False,
         presence: Tensor | None = None,
-    ) -> Tensor:
+    ) -> Tensor | tuple[Tensor]:
         """Explain images by which of their segments are present.
 
         Args:
             inputs: Images `(N, C, H, W)`, normalised for the model, or `(N, 4, H, W)` with the presence that
-                `with_presence` appends. Each has its own surrogate.
+                `with_presence` appends; also in a tuple of one, as Captum's metrics pass them. Each has its own
+                surrogate.
+            baselines: None or 0, which stands in the place that Captum gives it: absent segments have no colour.
             target: The output to explain: an index, a tuple of indices for outputs with more dimensions, or one of
                 these for each image; None for a model with one number per image.
             additional_forward_args: Further arguments of a function given as the model. A tensor must have one row
@@ -126,11 +137,17 @@ class ImageAttribution:
                 for images of 4 channels, whose last one is taken as the presence otherwise.
 
         Returns:
-            `(N, 1, H, W)`; or `(N, K)` if not `return_input_shape`, in the order of the segments' ids.
+            `(N, 1, H, W)`; or `(N, K)` if not `return_input_shape`, in the order of the segments' ids. In a tuple of
+            one if `inputs` is one.
 
         Raises:
             InputError: If an argument is invalid.
         """
+        refuse_baselines(baselines)
+        if isinstance(inputs, tuple) and len(inputs) == 1:
+            options = (target, additional_forward_args, feature_mask, n_samples, perturbations_per_eval)
+            found = self.attribute(inputs[0], None, *options, return_input_shape, show_progress, presence)
+            return (cast(Tensor, found),)
         image = as_image(inputs)
         present = None if presence is None else as_presence(presence, image)
         if present is None and image.shape[1] == 4:

@@ -10,7 +10,7 @@ from torch import Tensor
 from ..errors import InputError
 from ..segments import Segments, check_segments, patches
 
-__all__ = ["OneTarget", "Target", "as_extras", "as_segments", "as_targets", "select_target"]
+__all__ = ["OneTarget", "Target", "as_extras", "as_segments", "as_targets", "refuse_baselines", "select_target"]
 
 OneTarget = int | tuple[int, ...] | None
 Target = OneTarget | list[int] | list[tuple[int, ...]] | Tensor
@@ -115,6 +115,30 @@ def as_extras(extras: object, count: int) -> list[tuple[Any, ...]]:
         tuple(value[i : i + 1] if cut else value for value, cut in zip(given, by_image, strict=True))
         for i in range(count)
     ]
+
+
+def refuse_baselines(baselines: object) -> None:
+    """Check that nothing is to be painted over absent segments.
+
+    Raises:
+        InputError: If `baselines` is neither None nor 0.
+
+    Example:
+        >>> refuse_baselines(281)
+        Traceback (most recent call last):
+        ...
+        xai_layermask.errors.InputError: expected None or 0 for baselines, since absent segments are removed and not \
+painted, got 281: pass a class as target=281, or explain Fill(model, colour)
+    """
+    given = baselines[0] if isinstance(baselines, tuple) and len(baselines) == 1 else baselines
+    zero = bool((given == 0).all()) if isinstance(given, Tensor) else given is None or given == 0
+    if not zero or isinstance(given, bool):
+        index = isinstance(given, int | np.integer) and not isinstance(given, bool)
+        raise InputError.expected(
+            "None or 0 for baselines, since absent segments are removed and not painted",
+            repr(given) if isinstance(given, int | float | str) else type(given).__name__,
+            (f"pass a class as target={given}, or " if index else "") + "explain Fill(model, colour)",
+        )
 
 
 def select_target(output: object, target: OneTarget, rows: int) -> Tensor:

@@ -37,7 +37,8 @@ class LayerMaskKernelShap(ImageAttribution, KernelShap):  # type: ignore[misc]
         >>> from xai_layermask import LayerMask
         >>> model = nn.Sequential(nn.Conv2d(3, 5, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten())
         >>> image, halves = torch.rand(1, 3, 8, 8), torch.arange(8).expand(8, 8) // 4
-        >>> scores = LayerMaskKernelShap(model).attribute(image, 3, None, halves, return_input_shape=False)
+        >>> shap = LayerMaskKernelShap(model)
+        >>> scores = shap.attribute(image, target=3, feature_mask=halves, return_input_shape=False)
         >>> empty = LayerMask(model)(image, torch.zeros(1, 1, 8, 8))
         >>> torch.allclose(scores.sum(), (model(image) - empty)[0, 3], atol=1e-5)
         True

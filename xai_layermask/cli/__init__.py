@@ -14,7 +14,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from ..errors import CaptureError, InputError, UnsupportedOperator
+from ..errors import CaptureError, InputError, UnsupportedOperator, reason
 from .parser import parse
 
 __all__ = ["main"]
@@ -53,14 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _SUCCESS
     except (OSError, MemoryError) as error:
-        return _fail(_first_line(error), _INVALID)
+        return _fail(reason(error), _INVALID)
     except Exception as error:
         if type(error).__name__ == "OutOfMemoryError":  # torch's; importing torch to catch it would be slow
             return _fail("out of accelerator memory: use a smaller --batch-size, or --device cpu", _INVALID)
         if os.environ.get("XAI_LAYERMASK_TRACEBACK"):
             raise
         return _fail(
-            f"internal error, {type(error).__name__} ({_first_line(error)}): please report it with the traceback "
+            f"internal error, {type(error).__name__} ({reason(error)}): please report it with the traceback "
             "that XAI_LAYERMASK_TRACEBACK=1 shows",
             _INTERNAL_ERROR,
         )
@@ -75,7 +75,3 @@ def _fail(sentence: str, code: int) -> int:
 def _flush() -> None:
     if sys.stdout is not None:  # None if the process was started without it, as by `>&-`
         sys.stdout.flush()
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(". ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -163,6 +164,7 @@ def _measure(setting: tuple[Any, ...], name: str, send: Any) -> None:
 
     from ..experiments.benchmark import peak_memory
 
+    sys.stdout = sys.stderr  # what a model prints must not end up among the parent's results
     contender = _case(*setting).forward(name)
     with torch.inference_mode():
         for _ in range(_MEMORY_PASSES):

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 
 from ..errors import UnsupportedOperator
 from .inputs import architecture
-from .options import MODEL, add_script_options
+from .options import MODEL, add_preprocess, add_script_options
 from .output import status, table
 from .types import model, shape
 
@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `check`."""
     parser.add_argument("model", type=model, metavar="MODEL", help=MODEL)
     parser.add_argument("--weights", metavar="FILE", help="a state dict for the model")
+    add_preprocess(parser)
     parser.add_argument("--shape", type=shape, metavar="N,C,H,W",
                         help="the input shape to check (default: one image of the model's own size)")
     add_script_options(parser)
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         from ..engine.runtime import first_parameter
         from ..maskings import LayerMask
     with status(f"loading {args.model}", args):
-        network, size = architecture(args.model, args.weights)
+        network, size = architecture(args.model, args.weights, args.preprocess)
     input_shape = args.shape or (1, 3, *size)
     missing: dict[str, list[str]] = defaultdict(list)
     masked = LayerMask(network)

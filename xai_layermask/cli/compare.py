@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
     picture = read_picture(args.image)
     device = find_device(args.device)
     with status(f"loading {args.model}", args):
-        classifier = load_model(args.model, args.weights, device)
+        classifier = load_model(args, device)
     # Make them all before the first one runs, so that an invalid option is reported at once.
     # Maskings have samples of their own: shared samples share their noise, which looks like agreement.
     explainers = [make_explainer(args, classifier, name, args.seed + i) for i, name in enumerate(args.maskings)]

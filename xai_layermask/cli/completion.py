@@ -46,6 +46,7 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "estimator": ESTIMATORS,
     "evaluate weights": None,
     "image": "FILE",
+    "labels": "FILE",
     "layout": LAYOUTS,
     "masking": tuple(MASKINGS),
     "maskings": tuple(MASKINGS),

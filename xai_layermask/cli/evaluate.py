@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import LAYOUTS, MASKS, PROTOCOL_SETTINGS, parse_masking
@@ -121,7 +121,7 @@ def run(args: argparse.Namespace) -> int:
         from ..engine.runtime import find_device
         from ..experiments.protocols import PROTOCOLS
         from ..experiments.runner import WorkerPool, estimate_duration, evaluate, select_items, work_plan
-    add_working_directory()
+    add_working_directory(args.model)
     if args.scheduler is None:
         find_device(args.device)  # fail before reading anything; the workers of a cluster have devices of their own
     protocol = PROTOCOLS[args.protocol].configured(dict(args.settings))
@@ -159,8 +159,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _model_specs(args: argparse.Namespace) -> list[ModelSpec]:
-    from ..experiments.runner import ModelSpec, change_preprocess
-    from ..images import Preprocess
+    from ..experiments.runner import ModelSpec
+    from ..images import Preprocess, change_preprocess
 
     weights, preprocess = dict(args.weights), dict(args.preprocess)
     for words in preprocess.values():
@@ -186,7 +186,11 @@ def _progress_bar(args: argparse.Namespace, plan: WorkPlan) -> Iterator[Any]:
 
     form = "{percentage:3.0f}% |{bar}| {n_fmt}/{total_fmt} passes{postfix}"
     disabled = not shows_progress(args)
-    with tqdm(total=plan.passes, disable=disabled, bar_format=form, dynamic_ncols=True, leave=False) as bar:
+    # What the user's modules print goes to stderr, not among the results.
+    with (
+        redirect_stdout(sys.stderr),
+        tqdm(total=plan.passes, disable=disabled, bar_format=form, dynamic_ncols=True, leave=False) as bar,
+    ):
 
         def advance(progress: Progress) -> None:
             bar.total, bar.n = progress.of_passes, progress.passes

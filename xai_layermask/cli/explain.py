@@ -61,14 +61,11 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(paths, _SUFFIXES)
     with status("starting", args):
         from ..engine.runtime import find_device
-        from ..models import class_index
     look = look_options(args)
     picture = read_picture(args.image)
     device = find_device(args.device)
     with status(f"loading {args.model}", args):
-        classifier = load_model(args.model, args.weights, device)
-    for target in (args.target or []) if classifier.labels else []:
-        class_index(classifier.labels, target)
+        classifier = load_model(args, device, args.target or ())
     explainer = make_explainer(args, classifier, args.masking)
     with status("segmenting the picture and capturing the model", args):
         explanation = explainer.explain(picture, args.target, args.top)

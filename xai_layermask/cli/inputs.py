@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
+import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..catalog import LITE
 from ..errors import InputError, choose
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_working_directory", "architecture", "check_outputs", "load_model", "read_picture"]
 
-_LIBRARIES = {"torchvision": "torchvision.models", "timm": "timm.models"}
+_LIBRARIES = ("torchvision", "timm", "hf")
 
 
 def read_picture(path: str | None) -> Picture:
@@ -36,35 +38,55 @@ def read_picture(path: str | None) -> Picture:
     return sample_photograph() if path is None else read_image(path)
 
 
-def add_working_directory() -> None:
-    """Make modules of the working directory importable, as `python -m` does, here and in child processes."""
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+def add_working_directory(models: Iterable[str]) -> None:
+    """Make modules of the working directory importable if a model is one, here and in child processes.
 
-
-def load_model(name: str, weights: str | None, device: str | torch.device = "cpu") -> Classifier:
-    """Load a model by name, also from a module in the working directory.
+    They come behind the installed ones, so that a file cannot stand for an installed package.
 
     Args:
-        name: As [`load`][xai_layermask.models.load] takes it.
-        weights: Path of a state dict; None for the model's own weights.
+        models: Names of models.
+    """
+    factories = [name for name in models if name not in LITE and name.partition(":")[0] not in _LIBRARIES]
+    if factories and os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
+
+
+def load_model(args: argparse.Namespace, device: torch.device, targets: Sequence[str] = ()) -> Classifier:
+    """Load the model of `explain` or `compare`, with its preprocessing and labels.
+
+    Args:
+        args: Parsed options: model, weights, preprocess, labels.
         device: Where to load the model.
+        targets: Classes to explain, which are checked before the model is loaded if its labels are known.
 
     Raises:
-        InputError: If there is no such model, or the weights do not fit it.
+        InputError: If there is no such model or target, or weights or labels do not fit.
     """
-    from ..models import load
+    from ..images import Preprocess, change_preprocess
+    from ..models import class_index, known_labels, load, read_labels
 
-    add_working_directory()
-    return load(name, weights, device)
+    change_preprocess(args.preprocess, Preprocess())  # fail before loading anything
+    if args.weights is not None and not os.path.isfile(args.weights):
+        raise InputError.expected("an existing file for weights", repr(args.weights))
+    if args.labels is not None:
+        labels = read_labels(args.labels)
+    else:
+        labels = known_labels(args.model) if args.weights is None else ()
+    for target in targets if labels else ():
+        class_index(labels, target)
+    add_working_directory([args.model])
+    classifier = load(args.model, args.weights, device)
+    preprocess = change_preprocess(args.preprocess, classifier.preprocess)
+    return replace(classifier, preprocess=preprocess, labels=labels or classifier.labels)
 
 
-def architecture(name: str, weights: str | None) -> tuple[nn.Module, tuple[int, int]]:
+def architecture(name: str, weights: str | None, preprocess: str = "") -> tuple[nn.Module, tuple[int, int]]:
     """Load a model whose predictions do not matter; downloads no pretrained weights.
 
     Args:
         name: As [`load`][xai_layermask.models.load] takes it.
         weights: Path of a state dict, or None.
+        preprocess: Changes to its preprocessing.
 
     Returns:
         The model, and the height and width of its input.
@@ -72,18 +94,14 @@ def architecture(name: str, weights: str | None) -> tuple[nn.Module, tuple[int, 
     Raises:
         InputError: If there is no such model, or the weights do not fit it.
     """
-    library, _, rest = name.partition(":")
-    if weights is None and library in _LIBRARIES and importlib.util.find_spec(library):
-        home = importlib.import_module(_LIBRARIES[library])
-        if rest in (home.list_models(module=home) if library == "torchvision" else home.list_models()):
-            model = load_model(f"{_LIBRARIES[library]}:{rest}", None).model
-            if library == "timm":
-                height, width = model.pretrained_cfg["input_size"][-2:]  # type: ignore[index]
-                return model, (int(height), int(width))
-            side = home.get_model_weights(rest).DEFAULT.transforms().crop_size[0]
-            return model, (side, side)
-    classifier = load_model(name, weights)
-    size = classifier.preprocess.crop or classifier.preprocess.resize or 224
+    from ..images import Preprocess, change_preprocess
+    from ..models import load
+
+    change_preprocess(preprocess, Preprocess())
+    add_working_directory([name])
+    classifier = load(name, weights, pretrained=False)
+    own = change_preprocess(preprocess, classifier.preprocess)
+    size = own.crop or own.resize or 224
     return classifier.model, size if isinstance(size, tuple) else (size, size)
 
 

@@ -9,11 +9,11 @@ from .types import auto_or_positive, device, model, natural, one_of, samples, se
 
 __all__ = [
     "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_output", "add_outputs", "add_picture_and_model",
-    "add_precision", "add_sampling", "add_script_options", "check_sampling_options",
+    "add_precision", "add_preprocess", "add_sampling", "add_script_options", "check_sampling_options",
 ]  # fmt: skip
 
-MODEL = ("lite0, lite1, lite2, torchvision:NAME, timm:NAME, or package.module:factory, a function that returns "
-         "the model")
+MODEL = ("lite0, lite1, lite2, torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER (transformers), or "
+         "package.module:factory, a function that returns the model")
 MASKINGS = """\
 layer (layer masking), layer-zero, partial, layer-until:MODULE, layer-threshold:T, tokens, or a fill: black, grey,
 red, green, blue, white, (r,g,b), mean, blur, neighbor, road, inpaint"""
@@ -26,7 +26,12 @@ def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
                         help="a picture file (default: a photograph from scikit-image)")
     parser.add_argument("--model", type=model, default="lite0", metavar="NAME", help=f"{MODEL} (default: lite0)")
     parser.add_argument("--weights", metavar="FILE",
-                        help="a state dict (.pt or .safetensors) to load instead of the model's own weights")
+                        help="a state dict or a checkpoint (.pt, .ckpt, .safetensors ...) to load instead of the "
+                        "model's own weights")
+    add_preprocess(parser)
+    parser.add_argument("--labels", metavar="FILE",
+                        help="names of the classes, instead of the model's own: a text file with a name on each line, "
+                        ".csv with names or with indices and names, or .json with a list or {index: name}")
     parser.add_argument("--segments", type=segmentation, default="slic:64", metavar="NAME[:N]",
                         help=f"{SEGMENTS} (default: slic:64, which needs fewer samples than more segments)")
 
@@ -40,6 +45,13 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--select", metavar="NAME",
                         help="the part that is explained of a model that returns several: a key, an attribute or an "
                         "index (default: logits, out or the first)")
+
+
+def add_preprocess(parser: argparse.ArgumentParser) -> None:
+    """Add `--preprocess`."""
+    parser.add_argument("--preprocess", default="", metavar="WORDS",
+                        help="how pictures become inputs, instead of the model's own way: imagenet, half or caffe, "
+                        "resize=SIDE, crop=SIDE, separated by commas")
 
 
 def add_sampling(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ import argparse
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 
 __all__ = ["number", "progress_bar", "shows_progress", "status", "table"]
 
@@ -21,7 +21,7 @@ def shows_progress(args: argparse.Namespace) -> bool:
 
 @contextmanager
 def status(message: str, args: argparse.Namespace) -> Iterator[Callable[[str], object]]:
-    """Show a status line.
+    """Show a status line. What libraries and the user's modules print meanwhile goes to stderr, not among the results.
 
     Args:
         message: The first status, such as "loading lite0".
@@ -30,6 +30,11 @@ def status(message: str, args: argparse.Namespace) -> Iterator[Callable[[str], o
     Yields:
         A function that replaces the message; an empty one clears the line.
     """
+    with redirect_stdout(sys.stderr):
+        yield from _status(message, args)
+
+
+def _status(message: str, args: argparse.Namespace) -> Iterator[Callable[[str], object]]:
     if not shows_progress(args):
         yield lambda message: None
         return
@@ -59,7 +64,8 @@ def progress_bar(total: int, description: str, args: argparse.Namespace) -> Iter
     """
     from tqdm import tqdm
 
-    with tqdm(total=total, desc=description, leave=False, file=sys.stderr, disable=not shows_progress(args)) as bar:
+    hidden = not shows_progress(args)
+    with redirect_stdout(sys.stderr), tqdm(total=total, desc=description, leave=False, disable=hidden) as bar:
         yield lambda: bar.update(1)
 
 

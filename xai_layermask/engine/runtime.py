@@ -271,7 +271,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
-    words = str(error)
+    try:
+        words = str(error)
+    except Exception:  # an exception of the caller's whose message cannot be made
+        return False
     return "out of memory" in words.lower() or "DefaultCPUAllocator" in words
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .changes import change_preprocess
 from .decode import FORMATS, open_picture, upright
 from .preprocess import Prepared, Preprocess
 from .read import Picture, decode_image, read_file, read_image, sample_name, sample_photograph
@@ -13,6 +14,7 @@ __all__ = [
     "Prepared",
     "Preprocess",
     "Size",
+    "change_preprocess",
     "decode_image",
     "framed",
     "open_picture",

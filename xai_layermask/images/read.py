@@ -151,6 +151,9 @@ def _from_pil(image: Image.Image, what: str) -> Picture:
 
 
 def _from_tensor(tensor: torch.Tensor) -> Picture:
+    unusual = _unusual(tensor)
+    if unusual:
+        raise InputError.expected("a dense tensor of numbers for image", *unusual)
     shape = tuple(tensor.shape)
     if tensor.dim() == 4 and shape[0] == 1:
         tensor = tensor[0]
@@ -159,9 +162,20 @@ def _from_tensor(tensor: torch.Tensor) -> Picture:
     if tensor.dim() != 3 or tensor.shape[0] not in (1, 3, 4):
         raise InputError.expected("a tensor (C, H, W) with 1, 3 or 4 channels for image", shape, _remedies(shape))
     tensor = tensor.detach().cpu().permute(1, 2, 0)
-    if tensor.dtype == torch.bfloat16:  # numpy has no bfloat16
-        tensor = tensor.float()
-    return _opaque(_to_uint8(tensor.resolve_conj().numpy()))
+    if tensor.is_floating_point() and tensor.dtype not in (torch.float16, torch.float32, torch.float64):
+        tensor = tensor.float()  # numpy has neither bfloat16 nor 8 bits
+    return _opaque(_to_uint8(tensor.resolve_conj().resolve_neg().numpy()))
+
+
+def _unusual(tensor: torch.Tensor) -> tuple[str, str] | None:
+    """The kind of a tensor whose values numpy cannot read, and the remedy."""
+    if tensor.device.type == "meta":
+        return "a tensor without values (on the meta device)", ""
+    if tensor.is_nested:
+        return "a nested tensor", "pass one picture of it, such as tensor[0]"
+    if tensor.layout != torch.strided:
+        return f"a tensor of layout {str(tensor.layout).removeprefix('torch.')}", "use tensor.to_dense()"
+    return ("a quantised tensor", "use tensor.dequantize()") if tensor.is_quantized else None
 
 
 def _remedies(shape: tuple[int, ...]) -> str:

@@ -18,6 +18,7 @@ from ..errors import InputError
 from ..images import Preprocess
 from ..models import Ending, Output, as_output
 from .bound import Bound, as_extras
+from .callers import warn_of_filling
 from .predict import predict_proba
 from .presence import as_image, as_presence, present_part, split_presence
 
@@ -108,6 +109,7 @@ class Masking(nn.Module):
             image, presence = split_presence(image)
         if presence is None:
             _check_finite(image)
+            warn_of_filling()
             return image, None
         presence = as_presence(presence, image)
         image = image.to(memory_format=self.layout)

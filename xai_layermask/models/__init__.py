@@ -5,8 +5,8 @@ from __future__ import annotations
 from ..images import Prepared, Preprocess
 from .checkpoints import load_weights, read_state
 from .ending import Ending
-from .labels import as_labels, class_index, imagenet_labels
-from .loading import Classifier, load
+from .labels import as_labels, class_index, imagenet_labels, read_labels
+from .loading import Classifier, known_labels, load
 from .outputs import Output, as_output
 from .scale import Scale
 from .targets import Target, as_targets, has_vectors
@@ -25,7 +25,9 @@ __all__ = [
     "class_index",
     "has_vectors",
     "imagenet_labels",
+    "known_labels",
     "load",
     "load_weights",
+    "read_labels",
     "read_state",
 ]

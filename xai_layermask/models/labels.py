@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import functools
+import json
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from ..errors import InputError, check_integer
+from ..errors import InputError, check_integer, reason
 from .packages import import_package
 
-__all__ = ["as_labels", "class_index", "imagenet_labels"]
+__all__ = ["as_labels", "class_index", "imagenet_labels", "read_labels"]
+
+_LARGEST_FILE = 16 * 2**20  # bytes
 
 
 def as_labels(labels: Sequence[str] | Mapping[Any, str]) -> tuple[str, ...]:
@@ -38,6 +44,61 @@ def as_labels(labels: Sequence[str] | Mapping[Any, str]) -> tuple[str, ...]:
             f"the keys 0 to {len(labels) - 1} for labels", ", ".join(map(repr, list(labels)[:4])), "pass {index: name}"
         )
     return tuple(str(named[index]) for index in range(len(named)))
+
+
+def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    r"""Read names of classes from a file.
+
+    Args:
+        path: .json with a list of names, {index: name}, or {index: [..., name]} as Keras has it for ImageNet; .csv with
+            a column of names, or with a column of indices and one of names, in either order and with or without a
+            header; any other file is text with a name on each line.
+
+    Raises:
+        InputError: If the file is missing, or holds something else.
+
+    Example:
+        >>> import pathlib, tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = pathlib.Path(folder, "labels.csv")
+        ...     _ = path.write_text("index,name\n1,dog\n0,cat\n")
+        ...     read_labels(path)
+        ('cat', 'dog')
+    """
+    name = os.fspath(path)
+    if not os.path.isfile(name):
+        raise InputError.expected("an existing file for labels", repr(name))
+    size = os.path.getsize(name)
+    if size > _LARGEST_FILE:
+        raise InputError.expected(f"a file of at most {_LARGEST_FILE // 2**20} MiB for labels", f"{name!r} of {size} B")
+    suffix = os.path.splitext(name)[1].lower()
+    try:
+        text = Path(name).read_text("utf-8-sig")
+        found = json.loads(text) if suffix == ".json" else _columns(text) if suffix == ".csv" else text.splitlines()
+    except (OSError, ValueError, RecursionError, csv.Error) as error:
+        raise InputError.expected("a text, CSV or JSON file for labels", f"{name!r} ({reason(error)})") from error
+    if isinstance(found, Mapping):
+        found = {key: value[-1] if isinstance(value, list) and value else value for key, value in found.items()}
+    names = list(found.values()) if isinstance(found, Mapping) else found
+    if not isinstance(names, list) or not names or not all(isinstance(one, str) and one.strip() for one in names):
+        empty = isinstance(names, list) and any(isinstance(one, str) and not one.strip() for one in names)
+        wanted = "a name for each class in the file of labels"
+        raise InputError.expected(wanted, f"{name!r} with {'an empty name' if empty else 'something else'}")
+    return tuple(one.strip() for one in as_labels(found))
+
+
+def _columns(text: str) -> list[str] | dict[str, str]:
+    """The names in a table: a list from one column, a mapping from two."""
+    rows = [[cell.strip() for cell in row] for row in csv.reader(text.splitlines()) if any(row)]
+    if any(len(row) != len(rows[0]) for row in rows) or not rows or len(rows[0]) > 2:
+        raise ValueError("expected one column of names, or two of indices and names")
+    if len(rows[0]) == 1:
+        return [row[0] for row in rows]
+    for column in (0, 1):
+        body = rows if rows[0][column].isdecimal() else rows[1:]
+        if body and all(row[column].isdecimal() for row in body):
+            return {row[column]: row[1 - column] for row in body}
+    raise ValueError("expected a column of indices")
 
 
 @functools.cache

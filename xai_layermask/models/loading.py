@@ -24,7 +24,7 @@ from .huggingface import huggingface_classifier
 from .labels import imagenet_labels
 from .packages import import_package
 
-__all__ = ["Classifier", "load"]
+__all__ = ["Classifier", "known_labels", "load"]
 
 # Side of the crop in pixels. As in their training, the shorter side is first resized to 32 pixels more.
 _LITE_CROPS = dict(zip(LITE, (224, 240, 260), strict=True))
@@ -96,7 +96,34 @@ hf:NAME_OR_FOLDER, package.module:factory for model, got 'lite7': did you mean '
         classifier = _build(name, state, pretrained and state is None)
     if state is not None and weights is not None:
         load_weights(classifier.model, state, weights, name)
+    if any(tensor.device.type == "meta" for tensor in (*classifier.model.parameters(), *classifier.model.buffers())):
+        raise InputError.expected(
+            f"a model with values for model {name!r}", "parameters on the meta device", "build it on another device"
+        )
     return replace(classifier, model=classifier.model.to(place).eval(), name=name)
+
+
+def known_labels(name: str) -> tuple[str, ...]:
+    """The labels of a pretrained model as far as they are known before it is loaded.
+
+    Args:
+        name: As [`load`][] takes it.
+
+    Returns:
+        The same labels as the classifier's; empty if they are not known.
+
+    Example:
+        >>> known_labels("package.module:factory")
+        ()
+    """
+    if name in LITE:
+        return imagenet_labels()
+    kind, _, rest = name.partition(":")
+    if kind == "torchvision":
+        zoo = import_package("torchvision.models", "models")
+        if rest in zoo.list_models(module=zoo):
+            return tuple(zoo.get_model_weights(rest).DEFAULT.meta["categories"])
+    return ()
 
 
 def _build(name: str, state: Mapping[str, Tensor] | None, pretrained: bool) -> Classifier:

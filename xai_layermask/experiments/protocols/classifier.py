@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from ...dataset import Item, OpenItem
 from ...engine.capture import evaluating
+from ...engine.failures import worded_failures
 from ...engine.runtime import auto_batch_size, batched_predict, convert, first_parameter, forward_mode
 from ...errors import InputError
 from ...maskings.base import Masking
@@ -109,7 +110,8 @@ class MaskedClassifier:
         if self._view is None:
             prepared = self.preprocess(opened.picture)
             image = prepared.tensor.to(self._device, self._arithmetic.dtype)
-            with forward_mode(self._device, self._arithmetic.autocast), Ending() as ending:
+            running = worded_failures(self._network, image.shape)
+            with forward_mode(self._device, self._arithmetic.autocast), running, Ending() as ending:
                 answer = self._network(image)
             self._scale = self._scale or class_scale(answer, ending)
             self._view = View(prepared.picture, image, class_probabilities(self._scale, answer, 1)[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .duration import estimate_duration
 from .evaluation import Progress, Summary, evaluate
-from .model_spec import ModelSpec, change_preprocess, model_digest
+from .model_spec import ModelSpec, model_digest
 from .plan import PlannedTrial, WorkPlan, select_items, work_plan
 from .pool import WorkerPool
 
@@ -15,7 +15,6 @@ __all__ = [
     "Summary",
     "WorkPlan",
     "WorkerPool",
-    "change_preprocess",
     "estimate_duration",
     "evaluate",
     "model_digest",

@@ -9,20 +9,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from ...errors import check_integer, choose
-from ...images import Preprocess
+from ...images import change_preprocess
 from ...models import Classifier, load
 
-__all__ = ["ModelSpec", "change_preprocess", "forget_models", "load_model", "model_digest", "take_model"]
+__all__ = ["ModelSpec", "forget_models", "load_model", "model_digest", "take_model"]
 
 _DIGITS = 16
-# Normalizations of common families of models.
-_COLOURS = {
-    "imagenet": {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225), "channels": "RGB", "scale": 1.0},
-    "half": {"mean": (0.5, 0.5, 0.5), "std": (0.5, 0.5, 0.5), "channels": "RGB", "scale": 1.0},
-    "caffe": {"mean": (104.0, 117.0, 123.0), "std": (1.0, 1.0, 1.0), "channels": "BGR", "scale": 255.0},
-}
-_SIZES = ("resize", "crop")
 _MOST_KEPT = 4
 
 
@@ -48,32 +40,6 @@ class ModelSpec:
         """
         classifier = load(self.name, self.weights, device)
         return replace(classifier, preprocess=change_preprocess(self.preprocess, classifier.preprocess))
-
-
-def change_preprocess(changes: str, own: Preprocess) -> Preprocess:
-    """Apply changes to a model's preprocessing.
-
-    Args:
-        changes: Separated by commas: "imagenet", "half" or "caffe" for the colours, "resize=SIDE", "crop=SIDE".
-        own: The preprocessing to change.
-
-    Raises:
-        InputError: If a change is unknown.
-
-    Example:
-        >>> changed = change_preprocess("caffe,crop=227", Preprocess())
-        >>> changed.channels, changed.crop, changed.resize
-        ('BGR', 227, 256)
-    """
-    for change in filter(None, (change.strip() for change in changes.split(","))):
-        name, equals, value = change.partition("=")
-        if equals:
-            size = choose(name, _SIZES, "preprocess")
-            pixels = check_integer(int(value) if value.isdecimal() else value, f"{size} of preprocess", least=1)
-            own = replace(own, **{size: pixels})  # type: ignore[arg-type]
-        else:
-            own = replace(own, **_COLOURS[choose(name, _COLOURS, "preprocess")])  # type: ignore[arg-type]
-    return own
 
 
 def model_digest(classifier: Classifier) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -90,6 +91,7 @@ class _Process:
 
 def _start_worker(lifeline: Connection, number: int, threads: int | None) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
+    sys.stdout = sys.stderr  # what a model prints must not end up among the parent's results
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
     number_worker(number)
     if threads is not None:
