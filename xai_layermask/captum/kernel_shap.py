@@ -10,7 +10,7 @@ from captum.attr import KernelShap
 from torch import Tensor
 
 from ..catalog import check_sampling
-from ..explain import METHODS
+from ..explain import fit
 from ..models import Output, as_output
 from .attribution import Game, ImageAttribution, masked_function
 
@@ -61,4 +61,4 @@ class LayerMaskKernelShap(ImageAttribution, KernelShap):  # type: ignore[misc]
     def _scores(self, game: Game, n_samples: int) -> Tensor:
         samples = self._samples(game.players, n_samples)
         values = game.values(samples.coalitions).double().cpu().numpy()
-        return torch.from_numpy(METHODS[self.method].fit(samples, values[:, None]).scores[0])
+        return torch.from_numpy(fit(self.method, samples, values[:, None]).scores[0])
