@@ -418,7 +418,7 @@ def test_without_a_feature_mask_there_are_patches(model):
 
 def test_absent_pixels_of_the_image_stay_absent(model, masked, images):
     shown = (MASK != 2).float()
-    scores = LayerMaskKernelShap(model).attribute(with_presence(images[:1], shown), 1, None, MASK, 16)
+    scores = LayerMaskKernelShap(model).attribute(with_presence(images[:1], shown), None, 1, None, MASK, 16)
     assert scores[MASK == 2].abs().max() < 1e-5
     brings = masked(images[:1], shown)[0, 1] - masked(images[:1], torch.zeros_like(shown))[0, 1]
     torch.testing.assert_close(scores[0, 0, ::6, ::6].sum(), brings, atol=1e-5, rtol=1e-4)
@@ -430,9 +430,9 @@ def test_images_of_any_number_of_channels_with_presence_apart(channels):
     net = nn.Sequential(nn.Conv2d(channels, 3, 3, padding=1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     image, shown = torch.rand(2, channels, SIDE, SIDE), (MASK != 2)
     masked = LayerMask(net)
-    shap = LayerMaskKernelShap(net).attribute(image, 1, None, MASK, 16, presence=shown)
+    shap = LayerMaskKernelShap(net).attribute(image, None, 1, None, MASK, 16, presence=shown)
     carried = LayerMaskKernelShap(lambda x: masked(x[:, :-1], x[:, -1:])).attribute(
-        image, 1, None, MASK, 16, presence=shown
+        image, None, 1, None, MASK, 16, presence=shown
     )
     torch.testing.assert_close(shap, carried, atol=1e-5, rtol=1e-4)
     for i in range(2):
@@ -445,8 +445,8 @@ def test_additional_arguments_go_with_their_image(masked, images):
     def scaled(carrier: torch.Tensor, factor: torch.Tensor, bias: float) -> torch.Tensor:
         return factor[:, None] * masked(carrier) + bias
 
-    scores = LayerMaskKernelShap(scaled).attribute(images[:2], 1, (torch.tensor([1.0, -3.0]), 7.0), MASK, 16)
-    plain = LayerMaskKernelShap(masked).attribute(images[:2], 1, None, MASK, 16)
+    scores = LayerMaskKernelShap(scaled).attribute(images[:2], None, 1, (torch.tensor([1.0, -3.0]), 7.0), MASK, 16)
+    plain = LayerMaskKernelShap(masked).attribute(images[:2], None, 1, None, MASK, 16)
     torch.testing.assert_close(scores, plain * torch.tensor([1.0, -3.0])[:, None, None, None], atol=1e-4, rtol=1e-4)
 
 
@@ -481,10 +481,10 @@ def test_progress_is_shown_only_where_asked_for(model, images, capsys):
 
 def test_outputs_with_more_dimensions_and_single_numbers(masked, images):
     square = lambda carrier: masked(carrier).reshape(-1, 2, 2)  # noqa: E731
-    scores = LayerMaskKernelShap(square).attribute(images[:1], (1, 0), None, MASK, 16)
+    scores = LayerMaskKernelShap(square).attribute(images[:1], None, (1, 0), None, MASK, 16)
     torch.testing.assert_close(scores, LayerMaskKernelShap(masked).attribute(images[:1], None, 2, None, MASK, 16))
     single = lambda carrier: masked(carrier)[:, 2:3]  # noqa: E731
-    torch.testing.assert_close(scores, LayerMaskKernelShap(single).attribute(images[:1], None, None, MASK, 16))
+    torch.testing.assert_close(scores, LayerMaskKernelShap(single).attribute(images[:1], None, None, None, MASK, 16))
 
 
 @pytest.mark.parametrize(
