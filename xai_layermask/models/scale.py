@@ -49,7 +49,7 @@ class Scale:
         return x if self.independent else x - _log_others(x)
 
     def probabilities(self, tensor: Tensor) -> Tensor | None:
-        """The probabilities that belong to the model's numbers, as [`__call__`][] returns them; None for values."""
+        """The probabilities that belong to the model's numbers, as `__call__` returns them; None for values."""
         if self.given == "values":
             return None
         x = _exact(tensor)
