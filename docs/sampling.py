@@ -183,8 +183,10 @@ def draw(means: dict[tuple[str, ...], dict[str, float]], path: Path) -> None:
         ("spatial", "log-odds", "orthogonal"): ("#0072b2", "-", "default: spatial, log-odds, orthogonal"),
     }
     places = sorted({key[:2] for key in means})
-    figure = Figure(figsize=(2.7 * len(places), 3.6), layout="constrained")
-    for ax, place in zip(figure.subplots(1, len(places), sharey=True, squeeze=False)[0], places, strict=True):
+    columns = min(len(places), 4)
+    rows = -(-len(places) // columns)
+    figure = Figure(figsize=(2.7 * columns, 3.2 * rows), layout="constrained")
+    for ax, place in zip(figure.subplots(rows, columns, sharey=True, squeeze=False).flat, places, strict=False):
         for how, (colour, line, label) in styles.items():
             points = [(int(key[5]), row) for key, row in means.items() if key[:2] == place and key[2:5] == how]
             points.sort(key=lambda one: one[0])
@@ -196,7 +198,7 @@ def draw(means: dict[tuple[str, ...], dict[str, float]], path: Path) -> None:
         ax.set(title=f"{place[0]}, {place[1]}", xlabel="samples", ylim=(0, 1.02))
         ax.grid(alpha=0.25)
         ax.spines[["top", "right"]].set_visible(False)
-    figure.axes[0].set_ylabel("correlation with settled scores")
+    figure.supylabel("correlation with settled scores")
     figure.axes[0].legend(frameon=False, fontsize=7, loc="lower right")
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "sampling"}):
         figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
