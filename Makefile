@@ -1,5 +1,5 @@
 # One word each.
-.PHONY: help install test oldest lint types docs notebooks strip ci clean
+.PHONY: help install test oldest lint types docs notebooks strip audit ci clean
 
 help:
 	@echo "make install    this package, editable, with everything to develop it"
@@ -10,6 +10,7 @@ help:
 	@echo "make docs       the documentation, into docs/_build (NOTEBOOKS=off leaves out the results of notebooks)"
 	@echo "make notebooks  run the notebooks, keeping nothing"
 	@echo "make strip      take the outputs out of the notebooks"
+	@echo "make audit      known vulnerabilities of the installed dependencies"
 	@echo "make ci         everything that CI runs, in a new virtual environment"
 	@echo "make clean      remove what the others made"
 
@@ -40,6 +41,10 @@ strip:
 
 ci:
 	bash .ci/run
+
+audit:
+	pip install --quiet pip-audit
+	pip-audit --skip-editable
 
 clean:
 	rm -rf build dist docs/_build docs/notebooks .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache *.egg-info

@@ -18,8 +18,8 @@ from .errors import InputError, choose
 
 __all__ = [
     "ALIASES", "DEVICES", "ESTIMATORS", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "MASKS", "METHODS",
-    "MODELS", "OUTPUTS", "PRECISIONS", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS", "STYLES",
-    "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_model", "check_sampling",
+    "MODELS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS",
+    "STYLES", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_model", "check_sampling",
     "masking_order", "parse_masking", "parse_segmentation", "title",
 ]  # fmt: skip
 
@@ -96,6 +96,8 @@ METHODS: Mapping[str, MethodEntry] = MappingProxyType({
 SAMPLINGS = ("auto", *METHODS["lime"].samplings)
 OUTPUTS = ("auto", "probability", "sigmoid", "logit", "log_probability", "log_odds", "value")
 ESTIMATORS = ("spatial", "ridge", "least_squares")
+#: The mark of this program in the files that it writes.
+PROGRAM = "xai-layermask"
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 

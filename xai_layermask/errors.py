@@ -56,7 +56,9 @@ class UnsupportedOperator(NotImplementedError):
     """The model applies an operator without a masked form to masked activations."""
 
 
-def choose(value: object, options: Iterable[str], what: str, aliases: Mapping[str, str] | None = None) -> str:
+def choose(
+    value: object, options: Iterable[str], what: str, aliases: Mapping[str, str] | None = None, cutoff: float = 0.4
+) -> str:
     """Return `value` if it is one of `options`.
 
     Args:
@@ -64,6 +66,7 @@ def choose(value: object, options: Iterable[str], what: str, aliases: Mapping[st
         options: The accepted values.
         what: The argument's name; "" leaves it out.
         aliases: Other words for options, in lower case, which are suggested but not accepted.
+        cutoff: How similar a word must be to be suggested, from 0 to 1.
 
     Raises:
         InputError: If it is not; the message suggests the closest option.
@@ -84,7 +87,7 @@ def choose(value: object, options: Iterable[str], what: str, aliases: Mapping[st
     meant = (aliases or {}).get(asked)
     if meant not in words:
         folded = {word.casefold(): word for word in words}
-        meant = next((folded[near] for near in difflib.get_close_matches(asked, folded, n=1, cutoff=0.4)), None)
+        meant = next((folded[near] for near in difflib.get_close_matches(asked, folded, n=1, cutoff=cutoff)), None)
     more = f" and {len(words) - _LISTED} more" if len(words) > _LISTED else ""
     wanted = f"one of {', '.join(words[:_LISTED])}{more}"
     raise InputError.expected(wanted, _shown(value), f"did you mean {meant!r}?" if meant else "", what)

@@ -250,8 +250,27 @@ def test_a_photograph_is_never_written_over(folder, capsys):
     before = (folder / "photo.png").read_bytes()
     # The image after --out reads as another file to write.
     sentence = refused(capsys, "explain", "--model", "tiny_models:make", *FAST, "--out", "a.npz", "photo.png")
-    assert "got the picture 'photo.png': put IMAGE before --out" in sentence
+    assert "got 'photo.png', which another program wrote: put IMAGE before --out" in sentence
     assert (folder / "photo.png").read_bytes() == before
+
+
+def test_results_replace_earlier_ones_and_with_overwrite_anything(folder, capsys):
+    files = ["a.png", "a.svg", "a.pdf", "a.html", "a.json", "a.npz"]
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST, "--out", *files]
+    assert run(capsys, *words)[0] == 0
+    assert run(capsys, *words)[0] == 0
+    for name in files:
+        (folder / name).write_bytes(b"\x89PNG <?xml %PDF <!DOCTYPE html> {} PK of another program")
+        assert f"got '{name}', which another program wrote" in refused(capsys, *words)
+        assert run(capsys, *words, "--overwrite")[0] == 0
+    (folder / "a.npz").write_bytes(b"")  # nothing is lost
+    assert run(capsys, *words)[0] == 0
+
+
+def test_what_a_model_prints_does_not_mix_with_the_document(folder, capsys):
+    (folder / "talking.py").write_text("from tiny_models import make\nprint('hello from the module')\n")
+    code, out, err = run(capsys, "explain", "photo.png", "--model", "talking:make", *FAST, "--json")
+    assert code == 0 and json.loads(out)["image"] == "photo.png" and "hello from the module" in err
 
 
 def test_compare_draws_a_column_for_each_masking(folder, capsys):

@@ -103,3 +103,28 @@ def test_nothing_heavy_is_imported_to_read_the_options():
     )
     done = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_report_replaces_an_earlier_one_and_nothing_of_others(folder):
+    report("results.db", "--quiet")
+    report("results.db", "--quiet")
+    (folder / "site" / "tables").mkdir(parents=True)
+    for name in ("index.html", "index.md", "tables/mask-shape.csv"):
+        path = folder / "site" / name
+        path.write_text("mine")
+        with pytest.raises(InputError, match=f"for out, got 'site', whose '{name}' another program wrote"):
+            report("results.db", "--out", "site", "--quiet")
+        assert path.read_text() == "mine"
+        assert [one.name for one in (folder / "site").rglob("*") if one.is_file()] == [path.name]
+        path.unlink()
+    (folder / "site" / "index.html").write_text("mine")
+    report("results.db", "--out", "site", "--quiet", "--overwrite")
+    assert "mine" not in (folder / "site" / "index.html").read_text()
+
+
+def test_a_report_needs_the_name_of_a_folder(folder):
+    with pytest.raises(InputError, match=r"expected the name of a folder for out, got '': use '.' for"):
+        report("results.db", "--out", "")
+    (folder / "file").write_text("")
+    with pytest.raises(InputError, match=r"that can be written for out, got 'file/deep': check '.*file'"):
+        report("results.db", "--out", "file/deep")

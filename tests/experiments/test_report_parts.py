@@ -403,3 +403,19 @@ def test_tables_and_figures_share_their_estimates(monkeypatch, protocol, shown, 
     sections(EVERY[protocol]())
     assert kinds.count(Difference) == differences
     assert len(kinds) == shown + differences
+
+
+@pytest.mark.parametrize("row", [{"x": 1}, {"kept": 3, "label": 1}, {"kept": True, "label": "cat"}, {"kept": None}])
+def test_rows_of_another_program_are_counted_and_left_out(row):
+    measured = list(EVERY["mask-shape"](count=3))
+    foreign = [(replace(TRIAL, protocol="mask-shape", picture=f"{number}.png"), [row]) for number in range(2)]
+    found = sections(measured + foreign)
+    assert table(found[0], "mask-shape").rows == table(sections(measured)[0], "mask-shape").rows
+    said = "mask-shape: 2 trials are left out, since not all of their rows have the columns kept, label."
+    assert said in found[-1].missing
+
+
+def test_features_that_are_no_numbers_are_left_out():
+    rows = [{"size": 224, "cosine_whole": 0.5, "features": "no base64"}]
+    found = sections([(replace(TRIAL, protocol="collapse"), rows)])
+    assert any(sentence.startswith("collapse: 1 trials are left out") for sentence in found[-1].missing)

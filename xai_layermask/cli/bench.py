@@ -10,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .inputs import architecture, check_outputs
-from .options import MODEL, SEGMENTS, add_device, add_script_options
-from .output import progress_bar, status, table
+from ..catalog import PROGRAM
+from .files import check_outputs, writing
+from .inputs import architecture
+from .options import MODEL, SEGMENTS, add_device, add_overwrite, add_script_options
+from .output import print_json, progress_bar, status, table
 from .types import model, natural, positive, segmentation
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="how often each explanation is timed, in turn; 0 times forward passes only (default: 1)")
     add_device(parser)
     add_script_options(parser, json=False)
+    add_overwrite(parser)
     parser.add_argument("--json", nargs="?", const=True, metavar="FILE",
                         help="print one JSON document instead of text; with FILE, write it there and print the text")
 
@@ -62,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     """
     path = args.json if isinstance(args.json, str) else ""
     if path:
-        check_outputs([path], (".json",), "--json")
+        check_outputs([path], (".json",), args.overwrite, "--json")
     with status("starting", args):
         import torch
 
@@ -72,6 +75,7 @@ def run(args: argparse.Namespace) -> int:
     with status(f"loading {args.model}", args):
         case = _case(*setting)
     result: dict[str, Any] = {
+        "format": f"{PROGRAM} benchmark 1",
         "model": args.model,
         "batch": args.batch,
         "size": list(case.image.shape[2:]),
@@ -101,9 +105,10 @@ def run(args: argparse.Namespace) -> int:
             {"name": timing.name, "ratio": timing.ratio, "seconds": timing.seconds} for timing in explanations
         ]
     if path:
-        Path(path).write_text(json.dumps(result, indent=2) + "\n", "utf-8")
+        with writing(path, "--json"):
+            Path(path).write_text(json.dumps(result, indent=2) + "\n", "utf-8")
     elif args.json:
-        print(json.dumps(result, indent=2))
+        print_json(result, args)
     if not args.quiet and args.json is not True:
         print(_text(result, STOCK))
     return 0

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections import Counter, defaultdict
 
 from ..errors import UnsupportedOperator
 from .inputs import architecture
 from .options import MODEL, add_preprocess, add_script_options
-from .output import status, table
+from .output import print_json, status, table
 from .types import model, shape
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
@@ -61,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
     forms = {name: "none" if name in missing else "yes" if name in ruled else otherwise for name in calls}
     if args.json:
         result = {"model": args.model, "shape": input_shape, "calls": calls, "forms": forms, "unsupported": missing}
-        print(json.dumps(result, indent=2))
+        print_json(result, args)
     elif not args.quiet:
         print(table(("operator", "calls", "masked form"), [(name, calls[name], forms[name]) for name in sorted(calls)]))
         for operator, paths in missing.items():

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from itertools import combinations
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .explain import make_explainer, predictions, record
-from .inputs import check_outputs, load_model, read_picture
+from .files import check_outputs, writing
+from .inputs import load_model, read_picture
 from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
-from .output import status, table
-from .types import comma_separated, masking, positive
+from .output import print_json, status, table
+from .types import comma_separated, dots, masking, positive
 
 if TYPE_CHECKING:
     from ..explain import Explanation
@@ -41,7 +42,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
     add_sampling(parser)
     add_outputs(parser, "the figure to write: .png, .svg or .pdf (default: comparison.png, or none with --json)")
-    parser.add_argument("--dpi", type=positive, default=150, metavar="N",
+    parser.add_argument("--dpi", type=dots, default=150, metavar="N",
                         help="pixels per inch of a .png; each panel is 2.6 inches wide (default: 150)")
     add_look(parser)
     add_script_options(parser)
@@ -54,11 +55,11 @@ def run(args: argparse.Namespace) -> int:
         InputError: If the picture, the model, a masking or another option is invalid.
     """
     paths = args.out or ([] if args.json else ["comparison.png"])
-    check_outputs(paths, _SUFFIXES)
+    check_outputs(paths, _SUFFIXES, args.overwrite)
     with status("starting", args):
         from ..engine.runtime import find_device
         from ..explain import agreement
-        from ..plots import comparison
+        from ..plots import comparison, figure_bytes
     look = look_options(args)
     picture = read_picture(args.image)
     device = find_device(args.device)
@@ -74,7 +75,9 @@ def run(args: argparse.Namespace) -> int:
             explanations.append(explainer.explain(picture, targets, args.top))
     with status("drawing", args):
         for path in paths:
-            comparison(explanations, **look).savefig(path, dpi=args.dpi)
+            figure = figure_bytes(comparison(explanations, **look), Path(path).suffix.lower(), args.dpi)
+            with writing(path):
+                Path(path).write_bytes(figure)
     named = list(zip(args.maskings, explanations, strict=True))
     pairs = list(combinations(named, 2))
     if args.json:
@@ -84,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
             for (name, one), (other, another) in pairs
             for target in one.targets
         ]
-        print(json.dumps({"maskings": records, "agreement": agreed, "files": paths}, indent=2))
+        print_json({"maskings": records, "agreement": agreed, "files": paths}, args)
     elif not args.quiet:
         first = explanations[0]
         columns = predictions(first)

@@ -14,7 +14,7 @@ from ..catalog import LAYOUTS, MASKS, PROTOCOL_SETTINGS, parse_masking
 from ..errors import InputError, choose
 from .inputs import add_working_directory
 from .options import add_device, add_precision, add_script_options
-from .output import shows_progress, status
+from .output import complain, print_json, shows_progress, status
 from .types import comma_separated, masking, model, natural, one_of, pair, positive, segmentation
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def _report(args: argparse.Namespace, plan: WorkPlan, more: dict[str, Any], line
     counts = {"units": len(plan.planned), "passes": plan.passes, "done": plan.done, "pictures": plan.pictures}
     if args.json:
         head = {"protocol": plan.protocol.name, "settings": json.loads(plan.protocol.settings()), "store": args.store}
-        print(json.dumps({**head, **counts, "skipped": plan.skipped, **more}, indent=2))
+        print_json({**head, **counts, "skipped": plan.skipped, **more}, args)
     elif not args.quiet:
         print(
             f"{plan.protocol.name} with {_count(plan.pictures, 'picture')}: {_count(len(plan.planned), 'trial')} to do "
@@ -218,9 +218,9 @@ def _report(args: argparse.Namespace, plan: WorkPlan, more: dict[str, Any], line
 
 def _list_problems(label: str, problems: Sequence[str]) -> None:
     for problem in problems[:_LISTED]:
-        print(f"{label}: {problem}", file=sys.stderr)
+        complain(f"{label}: {problem}")
     if len(problems) > _LISTED:
-        print(f"{label}: {len(problems) - _LISTED} more", file=sys.stderr)
+        complain(f"{label}: {len(problems) - _LISTED} more")
 
 
 def _count(number: int, noun: str) -> str:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
 from typing import TYPE_CHECKING, Any
 
-from .inputs import check_outputs, load_model, read_picture
+from .files import check_outputs, writing
+from .inputs import load_model, read_picture
 from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
-from .output import number, shows_progress, status, table
+from .output import number, print_json, shows_progress, status, table
 from .types import masking, positive
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         InputError: If the picture, the model or another option is invalid.
     """
     paths = args.out or ([] if args.json else ["explanation.png"])
-    check_outputs(paths, _SUFFIXES)
+    check_outputs(paths, _SUFFIXES, args.overwrite)
     with status("starting", args):
         from ..engine.runtime import find_device
     look = look_options(args)
@@ -71,9 +71,10 @@ def run(args: argparse.Namespace) -> int:
         explanation = explainer.explain(picture, args.target, args.top)
     with status("writing", args):
         for path in paths:
-            explanation.save(path, **({} if path.lower().endswith(_DATA) else look))
+            with writing(path):
+                explanation.save(path, **({} if path.lower().endswith(_DATA) else look))
     if args.json:
-        print(json.dumps(record(explanation, args.image) | {"files": paths}, indent=2))
+        print_json(record(explanation, args.image) | {"files": paths}, args)
     elif not args.quiet:
         columns = predictions(explanation) | {"reliability": explanation.reliability.tolist()}
         explained = table(list(columns), zip(*columns.values(), strict=True)) + f"\nexplained: {explanation.output}"

@@ -1,4 +1,4 @@
-"""Load what a command line names, and check output paths before anything is computed."""
+"""Load what a command line names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..catalog import LITE
-from ..errors import InputError, choose
+from ..errors import InputError
 
 if TYPE_CHECKING:
     import torch
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..images import Picture
     from ..models import Classifier
 
-__all__ = ["add_working_directory", "architecture", "check_outputs", "load_model", "read_picture"]
+__all__ = ["add_working_directory", "architecture", "load_model", "read_picture"]
 
 _LIBRARIES = ("torchvision", "timm", "hf")
 
@@ -103,42 +103,3 @@ def architecture(name: str, weights: str | None, preprocess: str = "") -> tuple[
     own = change_preprocess(preprocess, classifier.preprocess)
     size = own.crop or own.resize or 224
     return classifier.model, size if isinstance(size, tuple) else (size, size)
-
-
-def check_outputs(paths: Sequence[str], suffixes: Sequence[str], option: str = "--out") -> None:
-    """Check before a long computation that its results can be written.
-
-    Args:
-        paths: Files to write.
-        suffixes: Supported suffixes, such as ".png".
-        option: The option that names the files.
-
-    Raises:
-        InputError: If a suffix is not supported, the folder does not exist, or a photograph would be overwritten.
-    """
-    for path in paths:
-        choose(os.path.splitext(path)[1].lower(), suffixes, f"the suffix of {path!r}")
-        folder = os.path.dirname(path) or "."
-        if not os.path.isdir(folder):
-            raise InputError.expected(f"a path in an existing folder for {option}", repr(path), f"create {folder!r}")
-        if os.path.isdir(path):
-            raise InputError.expected(f"a file for {option}", f"the folder {path!r}", "add a file name")
-        if os.path.exists(path) and _is_photograph(path):
-            # `explain --out a.npz photo.png` would overwrite the picture that it was meant to explain.
-            raise InputError.expected(
-                f"a new file or an earlier figure for {option}", f"the picture {path!r}",
-                "put IMAGE before --out, or choose another name",
-            )
-
-
-def _is_photograph(path: str) -> bool:
-    """Whether a PNG file was not written by Matplotlib, which records itself in its files."""
-    from PIL import Image
-
-    if not path.lower().endswith(".png"):
-        return False
-    try:
-        with Image.open(path) as image:
-            return not str(image.info.get("Software", "")).startswith("Matplotlib")
-    except OSError:
-        return False

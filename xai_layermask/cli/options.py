@@ -8,8 +8,9 @@ from ..catalog import ESTIMATORS, METHODS, OUTPUTS, PRECISIONS, SAMPLINGS, check
 from .types import auto_or_positive, device, model, natural, one_of, samples, segmentation
 
 __all__ = [
-    "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_output", "add_outputs", "add_picture_and_model",
-    "add_precision", "add_preprocess", "add_sampling", "add_script_options", "check_sampling_options",
+    "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_output", "add_outputs", "add_overwrite",
+    "add_picture_and_model", "add_precision", "add_preprocess", "add_sampling", "add_script_options",
+    "check_sampling_options",
 ]  # fmt: skip
 
 MODEL = ("lite0, lite1, lite2, torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER (transformers), or "
@@ -100,6 +101,13 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 def add_outputs(parser: argparse.ArgumentParser, description: str) -> None:
     """Add `--out`."""
     parser.add_argument("--out", nargs="+", action="extend", metavar="FILE", help=description)
+    add_overwrite(parser)
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add `--overwrite`."""
+    parser.add_argument("--overwrite", action="store_true",
+                        help="also replace files that xai-layermask did not write")
 
 
 def add_script_options(parser: argparse.ArgumentParser, json: bool = True) -> None:

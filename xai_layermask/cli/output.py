@@ -6,17 +6,36 @@ Progress shows on a terminal only, never with `--quiet`, and is erased at the en
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 
-__all__ = ["number", "progress_bar", "shows_progress", "status", "table"]
+__all__ = ["complain", "number", "print_json", "progress_bar", "shows_progress", "status", "table"]
 
 
 def shows_progress(args: argparse.Namespace) -> bool:
     """Whether stderr is a terminal and `--quiet` was not given."""
-    return sys.stderr.isatty() and not getattr(args, "quiet", False)
+    return sys.stderr is not None and sys.stderr.isatty() and not getattr(args, "quiet", False)
+
+
+def complain(sentence: str) -> None:
+    """Print on stderr, unless the process was started without it, as by `2>&-`: `print` would use stdout instead."""
+    if sys.stderr is not None:
+        print(sentence, file=sys.stderr)
+
+
+def print_json(document: object, args: argparse.Namespace) -> None:
+    """Print the one JSON document of a command.
+
+    Args:
+        document: What JSON can hold.
+        args: Parsed options. `stdout` is the stream for the document, where `sys.stdout` is for what models print.
+    """
+    stream = getattr(args, "stdout", sys.stdout)
+    if stream is not None:
+        print(json.dumps(document, indent=2), file=stream)
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from itertools import chain
 
 from ..catalog import PROTOCOL_SETTINGS
 from ..errors import InputError
-from .options import add_script_options
-from .output import status
+from .options import add_overwrite, add_script_options
+from .output import print_json, status
 from .types import comma_separated, one_of
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
@@ -28,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", default="report", metavar="DIR",
                         help="the folder for index.md, index.html, tables (.md .csv) and figures (.png .svg); files of "
                         "an earlier report are overwritten (default: report)")
+    add_overwrite(parser)
     parser.add_argument("--protocol", type=comma_separated(one_of(PROTOCOL_SETTINGS)), default=[],
                         metavar="NAME,NAME,...", help="only these experiments (default: all in the store)")
     add_script_options(parser)
@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> int:
     """
     with status("starting", args):
         from ..experiments import Store
-        from ..experiments.report import write_report
+        from ..experiments.report import check_folder, write_report
+    check_folder(args.out, args.overwrite)
     names: list[str | None] = args.protocol or [None]
     with Store(args.store, read_only=True) as store:
         if not any(True for name in names for _ in store.trials(protocol=name)):
@@ -49,9 +50,9 @@ def run(args: argparse.Namespace) -> int:
             raise InputError.expected(f"{wanted} in store {args.store!r}", "none", "run xai-layermask evaluate first")
         rows = chain.from_iterable(store.rows(protocol=name) for name in names)
         with status(f"reading {args.store}", args) as show:
-            report = write_report(rows, args.out, args.store, show, args.protocol)
+            report = write_report(rows, args.out, args.store, show, args.protocol, args.overwrite)
     if args.json:
-        print(json.dumps({"files": [str(path) for path in report.files], "missing": report.missing}, indent=2))
+        print_json({"files": [str(path) for path in report.files], "missing": report.missing}, args)
     elif not args.quiet:
         print(f"wrote {report.files[0]} and {len(report.files) - 1} other files")
         if report.missing:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import math
 import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
@@ -15,11 +16,15 @@ from ..catalog import ALIASES, DEVICES, check_model, parse_masking, parse_segmen
 from ..errors import InputError, check_integer, choose
 
 __all__ = [
-    "auto_or_positive", "comma_separated", "device", "masking", "model", "natural", "one_of",
+    "auto_or_positive", "comma_separated", "device", "dots", "masking", "model", "natural", "one_of",
     "pair", "positive", "samples", "segmentation", "shape", "split",
 ]  # fmt: skip
 
 T = TypeVar("T")
+
+_MOST = 1_000_000  # samples: a limit of memory
+_MOST_DOTS = 600
+_MOST_PIXELS = 1 << 28  # numbers in an input
 
 
 def _option_type(check: Callable[[str], T]) -> Callable[[str], T]:
@@ -37,7 +42,7 @@ def _option_type(check: Callable[[str], T]) -> Callable[[str], T]:
 
 @_option_type
 def natural(word: str) -> int:
-    """An integer of at least 0.
+    """An integer of at least 0, within the 63 bits that a store keeps.
 
     Example:
         >>> natural("0")
@@ -66,11 +71,22 @@ def auto_or_positive(word: str) -> int | str:
 @_option_type
 def samples(word: str) -> int | str:
     """The word auto, or an integer of at least 2: a surrogate cannot be fitted to a single sample."""
-    return word if word == "auto" else _integer(word, 2, "auto")
+    return word if word == "auto" else _integer(word, 2, "auto", _MOST)
 
 
-def _integer(word: str, least: int, otherwise: str = "") -> int:
-    return check_integer(int(word) if re.fullmatch(r"[0-9]+", word) else word, "", least, otherwise=otherwise)
+@_option_type
+def dots(word: str) -> int:
+    """Pixels per inch, few enough for a figure of several panels to fit into memory."""
+    return _integer(word, 1, most=_MOST_DOTS)
+
+
+def _integer(word: str, least: int, otherwise: str = "", most: int | None = None) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", word):  # fits into 63 bits
+        limit = f"at most {most if most is not None else 10**18 - 1}" if word.isdecimal() else ""
+        wanted = f"an integer of at least {least}" + (f" and {limit}" if limit else "")
+        got = f"a number of {len(word)} digits" if limit else repr(word)
+        raise InputError.expected(wanted + (f" or {otherwise}" if otherwise else ""), got)
+    return check_integer(int(word), "", least, most, otherwise)
 
 
 def split(word: str) -> list[str]:
@@ -133,9 +149,11 @@ def shape(word: str) -> tuple[int, ...]:
         >>> shape("1,3,224,224")
         (1, 3, 224, 224)
     """
-    sizes = tuple(int(part) for part in re.split(r"[,x]", word) if part.isdigit())
-    if not re.fullmatch(r"[0-9]+([,x][0-9]+){3}", word) or min(sizes) < 1:
+    if not re.fullmatch(r"[0-9]{1,9}([,x][0-9]{1,9}){3}", word):
         raise InputError.expected("four integers N,C,H,W of at least 1", repr(word))
+    sizes = tuple(int(part) for part in re.split(r"[,x]", word))
+    if not 1 <= math.prod(sizes) <= _MOST_PIXELS:
+        raise InputError.expected(f"four integers N,C,H,W of at least 1 and a product of at most {_MOST_PIXELS}", word)
     return sizes
 
 

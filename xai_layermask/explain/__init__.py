@@ -7,6 +7,7 @@ from .convergence import RELIABLE, ROUNDS, has_converged
 from .explainer import LayerMaskExplainer
 from .explanation import Explanation
 from .html import render
+from .origin import is_replaceable
 from .predictor import LoadedModel, Predictor, load_model
 from .sampling import LIME_SCHEMES, Coalitions, Samples, cosine_kernel, lime_samples, shap_samples
 from .settings import Settings
@@ -32,6 +33,7 @@ __all__ = [
     "cosine_kernel",
     "fit",
     "has_converged",
+    "is_replaceable",
     "kernels",
     "lime_samples",
     "load_model",

@@ -278,7 +278,7 @@ class Explanation:
             InputError: If the suffix is unknown, the folder does not exist, or an option is out of range.
         """
         path = Path(path)
-        suffix = choose(path.suffix.lower(), (*FORMATS, *_FIGURES, ".html"), "the suffix of the file")
+        suffix = choose(path.suffix.lower(), (*FORMATS, *_FIGURES, ".html"), "the suffix of the file", None, 0.6)
         if not os.path.isdir(path.parent):
             raise InputError.expected("a file in an existing folder", repr(str(path.parent)), "create the folder first")
         path.write_bytes(self._encoded(suffix, look))

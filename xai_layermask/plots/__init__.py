@@ -11,7 +11,7 @@ from .activations import activations
 from .bars import bars, dodged, error_lengths, mask_shape_bars
 from .curves import curve, curves
 from .explanations import SegmentScores, comparison, draw, overview
-from .figure import escape_mathtext, figure_bytes, new_figure, single_axes
+from .figure import escape_mathtext, figure_bytes, new_figure, origin_metadata, single_axes
 from .look import Look, LookOptions
 from .padding import rings
 from .palette import colormap
@@ -37,6 +37,7 @@ __all__ = [
     "mask_shape_bars",
     "masked_picture",
     "new_figure",
+    "origin_metadata",
     "overview",
     "rings",
     "single_axes",

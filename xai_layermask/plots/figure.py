@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import PROGRAM
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ __all__ = [
     "figure_bytes",
     "hide_ticks",
     "new_figure",
+    "origin_metadata",
     "single_axes",
 ]
 
@@ -136,8 +138,18 @@ def escape_mathtext(text: str) -> str:
     return text.replace("$", r"\$")
 
 
-def figure_bytes(figure: Figure, suffix: str) -> bytes:
+def figure_bytes(figure: Figure, suffix: str, dpi: int = 150) -> bytes:
     """Encode a figure as ".png", ".svg" or ".pdf"; the last two keep text and lines as vectors."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix.lstrip("."), dpi=150)
+    figure.savefig(buffer, format=suffix.lstrip("."), dpi=dpi, metadata=origin_metadata(suffix))
     return buffer.getvalue()
+
+
+def origin_metadata(suffix: str) -> dict[str, str]:
+    """Metadata of a figure's file that say which program wrote it.
+
+    Example:
+        >>> origin_metadata(".png")
+        {'Software': 'xai-layermask'}
+    """
+    return {"Software" if suffix == ".png" else "Creator": PROGRAM}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from ... import __version__
 from . import ablation, collapse, colours, lime, linearity, mask_shape, robustness
+from .folder import check_folder
+from .foreign import has_columns, required_columns
 from .pages import write
 from .section import Section
 from .series import Setup, group_results
@@ -19,7 +22,7 @@ if TYPE_CHECKING:
     from ..protocols import Row
     from ..trial import Trial
 
-__all__ = ["SECTIONS", "Report", "sections", "write_report"]
+__all__ = ["SECTIONS", "Report", "check_folder", "sections", "write_report"]
 
 #: The module that reports each protocol.
 SECTIONS: MappingProxyType[str, ModuleType] = MappingProxyType({
@@ -63,14 +66,17 @@ def sections(
         A section for each protocol in the order of the paper, one with the setups, and one with the protocols that are
         expected and missing.
     """
-    unknown: dict[str, int] = {}
+    unknown: Counter[str] = Counter()
+    foreign: Counter[str] = Counter()
 
     def known() -> Iterable[tuple[Trial, Sequence[Row]]]:
         for trial, rows in results:
-            if trial.protocol in SECTIONS:
-                yield trial, rows
+            if trial.protocol not in SECTIONS:
+                unknown[trial.protocol] += 1
+            elif not has_columns(trial.protocol, rows):
+                foreign[trial.protocol] += 1
             else:
-                unknown[trial.protocol] = unknown.get(trial.protocol, 0) + 1
+                yield trial, rows
 
     columns = {name: module.COLUMNS for name, module in SECTIONS.items()}
     found = group_results(known(), columns, {"collapse": collapse.TEXTS})
@@ -84,6 +90,10 @@ def sections(
         for name in SECTIONS
         if name in protocols and name not in found
     ]
+    lacking += [
+        f"{name}: {count} trials are left out, since not all of their rows have the columns {required_columns(name)}."
+        for name, count in foreign.items()
+    ]
     lacking += [f"{name}: no report knows this protocol, which has {count} trials." for name, count in unknown.items()]
     if found:
         made.append(Section("Setups", "The settings behind the numbers. Setups are never mixed.", (_setups(found),)))
@@ -96,6 +106,7 @@ def write_report(
     source: str,
     advance: Callable[[str], object] = lambda step: None,
     protocols: Sequence[str] = (),
+    overwrite: bool = False,
 ) -> Report:
     """Write the tables and figures of results, and a page that shows all of them.
 
@@ -105,10 +116,12 @@ def write_report(
         source: The origin of the results, for the page.
         advance: Called with the name of each step.
         protocols: The protocols that are expected, if any.
+        overwrite: Whether files of others may be overwritten.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If the folder cannot be written, or a file of another program would be overwritten.
     """
+    check_folder(out, overwrite)
     made = sections(results, advance, protocols)
     facts = (
         f"From {source}, by xai-layermask {__version__}.",
@@ -121,7 +134,7 @@ def write_report(
         ),
     )
     advance("writing tables and figures")
-    files = write(Path(out), "Layer masking: results", facts, made)
+    files = write(Path(out), "Layer masking: results", facts, made, overwrite)
     lacking = [f"{section.title}: {sentence}" for section in made for sentence in section.missing]
     return Report(tuple(files), tuple(lacking))
 

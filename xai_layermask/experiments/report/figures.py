@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ...catalog import title
-from ...plots import Style, dodged, error_lengths, escape_mathtext, new_figure, single_axes, styles_of
+from ...plots import (
+    Style,
+    dodged,
+    error_lengths,
+    escape_mathtext,
+    new_figure,
+    origin_metadata,
+    single_axes,
+    styles_of,
+)
 from ...stats import Estimate, Interval, joined
 
 if TYPE_CHECKING:
@@ -143,7 +152,7 @@ def save(figure: Figure, path: Path) -> None:
 
     engine = figure.get_layout_engine()
     with mpl.rc_context({"svg.hashsalt": path.name}):
-        figure.savefig(path.with_name(f"{path.name}.png"), dpi=200)
+        figure.savefig(path.with_name(f"{path.name}.png"), dpi=200, metadata=origin_metadata(".png"))
         figure.set_layout_engine("none")  # the layout is computed, and computing it takes half of the time
-        figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None})
+        figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None, **origin_metadata(".svg")})
     figure.set_layout_engine(engine)

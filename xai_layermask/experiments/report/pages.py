@@ -9,27 +9,32 @@ from pathlib import Path
 from ...errors import InputError, reason
 from ...explain.html import render
 from .figures import save
+from .folder import check_folder
 from .section import ReportFigure, Section
 from .tables import Table
 
 __all__ = ["write"]
 
 
-def write(out: Path, title: str, facts: Sequence[str], sections: Sequence[Section]) -> list[Path]:
-    """Write a report. Files of an earlier one in the same folder are overwritten, others are left alone.
+def write(
+    out: Path, title: str, facts: Sequence[str], sections: Sequence[Section], overwrite: bool = False
+) -> list[Path]:
+    """Write a report. Files of an earlier one in the same folder are overwritten.
 
     Args:
         out: The folder, which is created if it does not exist.
         title: Heading of the page.
         facts: Sentences below it.
         sections: The sections.
+        overwrite: Whether files of others may be overwritten.
 
     Returns:
         All files, the page first.
 
     Raises:
-        InputError: If the folder cannot be written.
+        InputError: If the folder cannot be written, or a file of another program would be overwritten.
     """
+    check_folder(out, overwrite, _files(out, sections))
     try:
         for folder in (out, out / "tables", out / "figures"):
             folder.mkdir(parents=True, exist_ok=True)
@@ -47,6 +52,14 @@ def write(out: Path, title: str, facts: Sequence[str], sections: Sequence[Sectio
     except OSError as error:
         raise InputError.expected("a folder that can be written for out", f"{str(out)!r} ({reason(error)})") from error
     return files
+
+
+def _files(out: Path, sections: Sequence[Section]) -> list[Path]:
+    """The files of tables and figures."""
+    tables = [out / "tables" / file_name(table.name) for section in sections for table in section.tables]
+    figures = [out / "figures" / file_name(figure.name) for section in sections for figure in section.figures]
+    kinds = ((tables, (".md", ".csv")), (figures, (".png", ".svg")))
+    return [path.with_name(path.name + ending) for paths, endings in kinds for path in paths for ending in endings]
 
 
 def file_name(name: str) -> str:

@@ -1,0 +1,59 @@
+"""Whether this program wrote a file, and may replace it."""
+
+from __future__ import annotations
+
+import os
+import re
+import zipfile
+from pathlib import Path
+
+from ..catalog import PROGRAM
+
+__all__ = ["is_replaceable"]
+
+_READ = 1 << 16  # bytes at both ends of a file, where its origin is recorded
+_MARKS = {
+    ".png": rf"^\x89PNG.*tEXtSoftware\x00{PROGRAM}",
+    ".svg": rf"^<\?xml.*<dc:title>{PROGRAM}<",
+    ".pdf": rf"^%PDF.*/Creator \({PROGRAM}\)",
+    ".html": rf'^<!DOCTYPE html>.*<meta name="generator" content="{PROGRAM}">',
+    ".json": rf'^\s*{{\s*"format": "{PROGRAM} ',
+}
+
+
+def is_replaceable(path: str | os.PathLike[str]) -> bool:
+    """Whether writing to a path destroys nothing of others: there is no file, it is empty, or this program wrote it.
+
+    Args:
+        path: Path of a figure, a page, an explanation or the results of the benchmark, by its suffix.
+
+    Example:
+        >>> is_replaceable("no such file.png")
+        True
+    """
+    name = Path(path)
+    if not os.path.exists(name):
+        return True
+    if not os.path.isfile(name):
+        return False  # reading from a pipe or a device could wait for ever
+    try:
+        with name.open("rb") as file:
+            start = file.read(_READ)
+            file.seek(max(len(start), os.path.getsize(name) - _READ))
+            end = file.read(_READ)
+    except OSError:
+        return False
+    if not start:
+        return True
+    if name.suffix.lower() == ".npz":
+        return _holds_explanation(name)
+    mark = _MARKS.get(name.suffix.lower())
+    return mark is not None and re.search(mark.encode("latin-1"), start + end, re.DOTALL) is not None
+
+
+def _holds_explanation(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("words.npy") as words:
+            return f"{PROGRAM} ".encode("utf-32-le") in words.read(_READ)
+    except Exception:  # of zipfile and its decompressors
+        return False
