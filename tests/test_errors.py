@@ -87,3 +87,9 @@ def test_errors_cross_processes():
 
 def test_reason_of_an_empty_error_is_its_class():
     assert reason(ValueError()) == "ValueError"
+
+
+def test_control_characters_and_lone_surrogates_are_shown_as_codes_and_long_texts_are_cut():
+    sentence = str(InputError.expected("a name", "a\x1b[31m\0\ud800b"))
+    assert sentence == r"expected a name, got a\x1b[31m\x00\ud800b"
+    assert len(str(InputError.expected("a name", "n" * 5000))) < 1300

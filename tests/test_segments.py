@@ -166,6 +166,7 @@ def test_bad_maps_are_named(segments, message):
         ("slick", "got 'slick': did you mean 'slic'"),
         ("", "expected one of .* for segments, got ''"),
         ("slic:", "expected .* with an integer N of at least 1 for segments, got 'slic:'"),
+        ("slic:" + "9" * 5000, "an integer N of at least 1 and at most 999999 for segments, got 'slic:999"),
         ("slic:0", "expected .* with an integer N of at least 1 for segments, got 'slic:0'"),
         ("patches:-8", "expected .* with an integer N of at least 1 for segments, got 'patches:-8'"),
         ("patches:8.5", "expected .* with an integer N of at least 1 for segments, got 'patches:8.5'"),

@@ -24,6 +24,9 @@ __all__ = [
 ]  # fmt: skip
 
 
+_DIGITS = 6  # of the number of segments
+
+
 @dataclass(frozen=True)
 class MaskingEntry:
     """A masking with a name.
@@ -202,8 +205,9 @@ def parse_segmentation(name: object, what: str = "segments") -> tuple[str, dict[
     argument = SEGMENTATIONS[kind]
     if argument is None:
         raise InputError.expected(f"{kind} without a number", repr(name), f"leave {number!r} out", what)
-    if not number.isdecimal() or int(number) < 1:
-        wanted = f"{kind}:N with an integer N of at least 1"
+    if not number.isdecimal() or len(number) > _DIGITS or int(number) < 1:
+        most = f" and at most {10**_DIGITS - 1}" if len(number) > _DIGITS else ""
+        wanted = f"{kind}:N with an integer N of at least 1{most}"
         raise InputError.expected(wanted, repr(name), f"for example {kind}:16", what)
     return kind, {argument: int(number)}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
@@ -20,6 +21,7 @@ __all__ = [
 
 _LISTED = 24  # options that a message lists; a model has hundreds of modules
 _SHOWN = 80  # characters of a value that a message shows
+_UNPRINTABLE = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")  # all but line breaks
 _LONGEST = 1200  # characters of a message, or of what was passed, such as a name of 5000 letters
 
 
@@ -226,5 +228,6 @@ def _shown(value: object) -> str:
 
 
 def _shortened(text: str) -> str:
-    """The text without its middle if it is too long."""
+    """The text without its middle if it is too long, and with the codes of control characters and lone surrogates."""
+    text = _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} ... {text[-_LONGEST // 8 :]}"

@@ -411,7 +411,7 @@ def test_rows_of_another_program_are_counted_and_left_out(row):
     foreign = [(replace(TRIAL, protocol="mask-shape", picture=f"{number}.png"), [row]) for number in range(2)]
     found = sections(measured + foreign)
     assert table(found[0], "mask-shape").rows == table(sections(measured)[0], "mask-shape").rows
-    said = "mask-shape: 2 trials are left out, since not all of their rows have the columns kept, label."
+    said = "mask-shape: 2 trials are left out, since they lack settings or the columns kept, label."
     assert said in found[-1].missing
 
 
@@ -419,3 +419,9 @@ def test_features_that_are_no_numbers_are_left_out():
     rows = [{"size": 224, "cosine_whole": 0.5, "features": "no base64"}]
     found = sections([(replace(TRIAL, protocol="collapse"), rows)])
     assert any(sentence.startswith("collapse: 1 trials are left out") for sentence in found[-1].missing)
+
+
+@pytest.mark.parametrize("settings", ["7", "no json", "[" * 100_000])
+def test_settings_that_are_no_object_are_left_out(settings):
+    found = sections([(replace(TRIAL, protocol="lime", settings=settings), [{"kept": False}])])
+    assert any(sentence.startswith("lime: 1 trials are left out") for sentence in found[-1].missing)

@@ -14,7 +14,7 @@ from xai_layermask import Explanation, Preprocess
 from xai_layermask.experiments import Store, Trial
 from xai_layermask.explain import Settings
 
-__all__ = ["COCO", "LABELS", "explanation", "masks", "pictures", "store"]
+__all__ = ["COCO", "LABELS", "explanation", "masks", "picture", "pictures", "store"]
 
 LABELS = "image,class_index\na.png,3\nb.png,\n"
 COCO = {
@@ -49,6 +49,12 @@ def pictures() -> tuple[bytes, ...]:
 
 
 @functools.cache
+def picture() -> bytes:
+    """The picture that masks and annotations belong to."""
+    return _saved(Image.new("RGB", (20, 12), "red"), "PNG")
+
+
+@functools.cache
 def masks() -> tuple[bytes, ...]:
     """Masks of the same picture."""
     mask = np.zeros((12, 20), np.uint8)
@@ -79,8 +85,8 @@ def store() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "results.db"
         with Store(path) as made:
-            for seed in range(40):
-                trial = Trial("mask-shape", "{}", "lite0", "ab", "layer", "", f"{seed}.png", "cd", seed, "float32", "0")
+            for number in range(40):
+                trial = Trial("mask-shape", "{}", "lite0", "ab", "layer", "", f"{number}.png", "cd", 0, "float32", "0")
                 row = {"label": 3, "whole": 3, "kept": True, "object_share": 0.3, "object_out": 3, "broken_out": 4}
                 made.put(trial, [row], 0.5, "here")
         return path.read_bytes()

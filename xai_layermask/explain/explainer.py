@@ -32,6 +32,7 @@ __all__ = ["LayerMaskExplainer"]
 
 # bfloat16 is tried on this many samples, if there are enough samples for it to pay.
 _TRIAL_SAMPLES, _ENOUGH_SAMPLES = 32, 200
+_MOST = 1_000_000  # samples: a limit of memory
 # Between rounds only every so many kernels of the prior are tried.
 _SKIPPED = 4
 
@@ -242,7 +243,10 @@ class LayerMaskExplainer:
 
 
 def _auto_or_integer(value: int | str, what: str, least: int) -> int | str:
-    return value if value == "auto" else check_integer(value, what, least, otherwise="'auto'")
+    if value == "auto":
+        return value
+    number = check_integer(value, what, least, otherwise="'auto'")
+    return number if number <= _MOST else check_integer(number, what, least, _MOST, "'auto'")
 
 
 def _function_name(function: object) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from ... import __version__
 from . import ablation, collapse, colours, lime, linearity, mask_shape, robustness
 from .folder import check_folder
-from .foreign import has_columns, required_columns
+from .foreign import are_settings, has_columns, required_columns
 from .pages import write
 from .section import Section
 from .series import Setup, group_results
@@ -73,7 +73,7 @@ def sections(
         for trial, rows in results:
             if trial.protocol not in SECTIONS:
                 unknown[trial.protocol] += 1
-            elif not has_columns(trial.protocol, rows):
+            elif not (are_settings(trial.settings) and has_columns(trial.protocol, rows)):
                 foreign[trial.protocol] += 1
             else:
                 yield trial, rows
@@ -91,7 +91,7 @@ def sections(
         if name in protocols and name not in found
     ]
     lacking += [
-        f"{name}: {count} trials are left out, since not all of their rows have the columns {required_columns(name)}."
+        f"{name}: {count} trials are left out, since they lack settings or the columns {required_columns(name)}."
         for name, count in foreign.items()
     ]
     lacking += [f"{name}: no report knows this protocol, which has {count} trials." for name, count in unknown.items()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ..protocols import Row
 
-__all__ = ["has_columns", "required_columns"]
+__all__ = ["are_settings", "has_columns", "required_columns"]
 
 
 def _is_number(value: object) -> bool:
@@ -51,6 +52,19 @@ _COLUMNS: Mapping[str, Mapping[str, Callable[[object], bool]]] = MappingProxyTyp
     "linearity": {"size": _is_number, "cosine": _is_number_or_none, "norm_whole": _is_number_or_none},
     "collapse": {"size": _is_number, "cosine_whole": _is_number_or_none, "features": _is_vector},
 })
+
+
+def are_settings(text: str) -> bool:
+    """Whether a text is a JSON object, as settings are.
+
+    Example:
+        >>> are_settings('{"k":20}'), are_settings("7")
+        (True, False)
+    """
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 def required_columns(protocol: str) -> str:

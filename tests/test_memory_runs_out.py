@@ -1,0 +1,78 @@
+"""When memory runs out, every loop over batches goes on with smaller ones, and the result is the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tiny import SIDE, classifier
+from torch import nn
+
+from xai_layermask import Fill
+from xai_layermask.captum import LayerMaskKernelShap
+from xai_layermask.experiments.protocols import MaskedClassifier
+from xai_layermask.images import Preprocess
+from xai_layermask.metrics.ablator import probabilities
+from xai_layermask.models import Classifier
+from xai_layermask.segments import presence_of
+
+SEGMENTS = np.arange(16).reshape(4, 4).repeat(8, 0).repeat(8, 1)
+COALITIONS = np.random.default_rng(0).random((11, 16)) < 0.5
+PICTURE = np.random.default_rng(1).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
+PREPROCESS = Preprocess(SIDE, SIDE)
+
+
+class Small(nn.Module):
+    """A network on a device with memory for a few images."""
+
+    def __init__(self, most):
+        super().__init__()
+        self.network, self.most, self.batches = classifier().model, most, []
+
+    def forward(self, x):
+        self.batches.append(len(x))
+        if len(x) > self.most:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return self.network(x)
+
+
+def experiments(model):
+    made = MaskedClassifier(Classifier(model, PREPROCESS, (), "small"), "float32", batch_size=8)
+    return made.predict(made.to_image(PICTURE), "black", SEGMENTS, COALITIONS)
+
+
+def metrics(model):
+    image = PREPROCESS(PICTURE).tensor
+    masking = Fill(model, "black", PREPROCESS)
+    return probabilities(masking, image, lambda rows: presence_of(SEGMENTS, COALITIONS[rows]), len(COALITIONS), 8)
+
+
+def arrays(model):
+    masking = Fill(model, "black", PREPROCESS)
+    return masking.predict_proba(PICTURE[None], presence_of(SEGMENTS, COALITIONS), PREPROCESS)
+
+
+def captum(model):
+    image, mask = PREPROCESS(PICTURE).tensor, torch.from_numpy(SEGMENTS)[None, None]
+    masking = Fill(model, "black", PREPROCESS)
+    torch.manual_seed(0)
+    found = LayerMaskKernelShap(masking).attribute(
+        image, target=1, feature_mask=mask, n_samples=24, perturbations_per_eval=8
+    )
+    return found.numpy()
+
+
+@pytest.mark.parametrize("loop", [experiments, metrics, arrays, captum])
+def test_the_loop_halves_its_batches(loop):
+    roomy, small = Small(1000), Small(2)
+    expected = loop(roomy)
+    assert max(roomy.batches) > 4
+    np.testing.assert_allclose(loop(small), expected, atol=1e-6)
+    assert max(small.batches) > 4  # tried, and given up
+    assert {size for size in small.batches if size <= 2} >= {2}
+
+
+@pytest.mark.parametrize("loop", [experiments, metrics, arrays, captum])
+def test_a_single_image_that_does_not_fit_is_an_error(loop):
+    with pytest.raises(torch.OutOfMemoryError):
+        loop(Small(0))
