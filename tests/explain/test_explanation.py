@@ -290,6 +290,7 @@ def test_saves_figures(tmp_path, suffix, start):
         ("targets", np.array([7, 7]), "expected different classes of at least 0 for targets"),
         ("probabilities", np.array([0.5, 7]), "expected numbers from 0 to 1, or NaN, for probabilities"),
         ("predictions", np.array([np.inf, 0]), "expected finite numbers for predictions"),
+        ("r2", np.array([np.inf, 0]), "expected finite numbers for r2"),
         ("labels", "ab", "expected a list or tuple of labels, got str"),
     ],
 )
@@ -376,7 +377,9 @@ def test_names_that_no_file_has_are_refused(tmp_path, name):
         Explanation.load(tmp_path / f"{name}.npz")
 
 
-@pytest.mark.parametrize(("name", "value"), [("seed", "x"), ("model", 7), ("n_samples", None), ("device", ["cpu"])])
+@pytest.mark.parametrize(
+    ("name", "value"), [("seed", "x"), ("model", 7), ("n_samples", None), ("device", ["cpu"]), ("select", 0.5)]
+)
 def test_settings_of_other_types_are_refused(name, value):
-    with pytest.raises(InputError, match=f"expected (str|int) for {name} in settings, got"):
+    with pytest.raises(InputError, match=rf"expected (str|int|str . int . None) for {name} in settings, got"):
         Settings.from_record(SETTINGS.record() | {name: value})

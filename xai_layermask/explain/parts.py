@@ -42,6 +42,8 @@ def exact(value: Any, dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
         raise InputError.expected(f"an array of numbers for {what}", type(value).__name__) from error
     if array.dtype.kind not in "biuf":
         raise InputError.expected(f"real numbers for {what}", str(array.dtype))
+    if array.dtype.kind == "f" and np.isinf(array).any():
+        raise InputError.expected(f"finite numbers for {what}", "infinity")
     with np.errstate(invalid="ignore", over="ignore"):  # of casts whose result is compared below
         found = array.astype(dtype)
         back = found.astype(array.dtype)

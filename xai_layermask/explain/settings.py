@@ -79,7 +79,7 @@ class Settings:
         if isinstance(record, Mapping) and "sampling" not in record:
             record = {**record, "sampling": "paired" if record.get("method") == "shap" else "plain"}
         if isinstance(record, Mapping) and set(record) == names and isinstance(record["preprocess"], Mapping):
-            kinds = {"str": str, "int": int}
+            kinds: dict[str, Any] = {"str": str, "int": int, "str | int | None": (str, int, type(None))}
             for one in fields(cls):
                 kind = kinds.get(str(one.type), object)
                 if not isinstance(record[one.name], kind):
