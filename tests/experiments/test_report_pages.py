@@ -82,7 +82,7 @@ def test_an_earlier_report_is_overwritten_and_other_files_stay(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"expected a folder that can be written for out, got .*file' "):
+    with pytest.raises(InputError, match=r"expected a folder that can be written for out, got .*file': check"):
         write(tmp_path / "file", "Title", [], [])
 
 
