@@ -55,7 +55,7 @@ class CaptureError(RuntimeError):
 
 
 class UnsupportedOperator(NotImplementedError):
-    """The model applies an operator without a masked form to masked activations."""
+    """The model applies an unsupported operator to masked activations."""
 
 
 def choose(

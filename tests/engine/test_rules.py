@@ -134,7 +134,7 @@ def test_every_unsupported_operator_is_named_before_anything_runs():
     assert masked.unsupported((1, 3, 8, 8)) == [("aten.cumsum.default", "1.0"), ("aten.cumsum.default", "2")]
     called.clear()  # capture runs a model with hooks once, to see what they do
     message = (
-        "expected operators with a masked form, got aten.cumsum.default in 1.0 (and 1 more): "
+        "expected supported operators, got aten.cumsum.default in 1.0 (and 1 more): "
         "it has no rule, add one with xai_layermask.rule."
     )
     with pytest.raises(UnsupportedOperator, match=re.escape(message)):
@@ -148,7 +148,7 @@ def test_every_unsupported_operator_is_named_before_anything_runs():
         (Function(lambda x: torch.fft.rfft2(x).abs()), "aten.fft_rfft2.default", "each frequency"),
         (Function(torch.rand_like), "aten.rand_like.default", "it draws random numbers"),
         (Function(lambda x: F.grid_sample(x, x[..., :2])), "aten.grid_sampler.default", "which cells"),
-        (Function(lambda x, lstm: lstm(x.flatten(2).mT)[0], nn.LSTM(3, 4)), "aten.lstm.input", "every output of a"),
+        (Function(lambda x, lstm: lstm(x.flatten(2).mT)[0], nn.LSTM(3, 4)), "aten.lstm.input", "a recurrent output"),
     ],
     ids=["fourier", "random", "sampled", "recurrent"],
 )
@@ -249,7 +249,7 @@ def test_a_rule_may_say_why_there_is_no_masked_operator():
         (found,) = masked.unsupported((1, 3, 4, 4))
         assert found == ("aten.relu.default", "")
         assert found.reason == "three channels are too few"
-        message = "operators with a masked form, got aten.relu.default in the model: three channels are too few."
+        message = "supported operators, got aten.relu.default in the model: three channels are too few."
         with pytest.raises(UnsupportedOperator, match=f"^expected {re.escape(message)}$"):
             masked(torch.zeros(1, 3, 4, 4), torch.ones(1, 1, 4, 4))
 

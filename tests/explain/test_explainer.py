@@ -531,7 +531,7 @@ def test_a_masking_of_another_model_is_refused():
 
 def test_an_operator_without_a_masked_form_is_named():
     model = nn.Sequential(nn.Conv2d(3, 4, 3), Sorted(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-    with pytest.raises(UnsupportedOperator, match="expected operators with a masked form, got"):
+    with pytest.raises(UnsupportedOperator, match="expected supported operators, got"):
         explainer(model).explain(picture())
 
 

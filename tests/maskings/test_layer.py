@@ -287,7 +287,7 @@ def test_unsupported_operators_are_named_before_anything_runs():
     masked = LayerMask(model)
     found = masked.unsupported((1, 3, 8, 8))
     assert ("aten.sort.default", "1") in found
-    message = r"expected operators with a masked form, got aten\.sort\.default in 1"
+    message = r"expected supported operators, got aten\.sort\.default in 1"
     with pytest.raises(UnsupportedOperator, match=message):
         masked(torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8))
 

@@ -1,4 +1,4 @@
-"""Which values of a captured graph share memory, so that writing to one changes the others."""
+"""Which values of a captured graph share memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Aliases", "is_in_place"]
 
 
 class Aliases:
-    """The views and in-place results in a graph, traced back to the values that own the memory.
+    """Views and in-place results of a graph, with the values that own their memory.
 
     Args:
         nodes: The nodes of the graph, in order.
@@ -29,11 +29,11 @@ class Aliases:
             self._tenants.setdefault(owner, []).append(node)
 
     def owner(self, node: fx.Node) -> fx.Node:
-        """The value whose memory a value may lie in; itself where it has its own."""
+        """The value whose memory a value may share; itself if it has its own."""
         return self._owner[node]
 
     def hidden_writes(self) -> list[fx.Node]:
-        """The in-place operators that write memory which is read later under another name."""
+        """In-place operators that change another value which is read later."""
         return [node for node in self._number if is_in_place(node) and self._is_read_again(node)]
 
     def _is_read_again(self, writer: fx.Node) -> bool:
@@ -68,7 +68,7 @@ def _source(node: fx.Node) -> fx.Node | None:
     )
     if shares and isinstance(first, fx.Node):
         return first
-    # Some operators return their input in a case that their schema does not tell, as dropout does in evaluation mode.
+    # Some operators return their input although their schema does not say so, such as dropout in evaluation mode.
     here = set(_storages(node.meta.get("val")))
     return next((one for one in node.all_input_nodes if here.intersection(_storages(one.meta.get("val")))), None)
 
@@ -82,7 +82,7 @@ def _storages(value: Any) -> Iterator[int]:
 
 
 def _picks(node: fx.Node) -> dict[fx.Node, object]:
-    """The parts of lists that a value was picked from, by list."""
+    """For each list that a value was taken from, its position in the list."""
     picks: dict[fx.Node, object] = {}
     source = _source(node)
     while source is not None:

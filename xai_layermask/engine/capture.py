@@ -31,17 +31,17 @@ __all__ = ["capture", "evaluating"]
 def capture(
     model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device, additional: Additional = NONE
 ) -> Graph:
-    """Capture what a model does in evaluation mode with images of one shape.
+    """Capture a model in evaluation mode for images of one shape.
 
-    A structural copy that shares every parameter and buffer is captured; the model itself is not touched. Forward hooks
+    A structural copy that shares all parameters and buffers is captured; the model itself is not changed. Forward hooks
     that change an output are part of the model. Hooks that only observe are left out; to tell them apart, a model with
     hooks is run once on zeros.
 
     Args:
         model: The user's network.
-        shape: `(N, C, H, W)`. The graph takes any batch size unless the model insists on one.
-        dtype: Floating-point type of the image.
-        device: Where the model lives.
+        shape: `(N, C, H, W)`. The graph takes any batch size unless the model fixes it.
+        dtype: Floating-point dtype of the image.
+        device: The model's device.
         additional: Further inputs of the model.
 
     Returns:
@@ -67,7 +67,7 @@ def capture(
     memory = Aliases(exported.graph.nodes)
     _refuse_changed_state(exported, memory)
     if memory.hidden_writes():
-        # In functional form every write has a result of its own, and so a presence.
+        # In functional form, every write returns a new value, which has its own presence.
         exported = exported.run_decompositions({torch.ops.aten.copy.default: _copy})
     lower(exported.graph_module)
     for node in Aliases(exported.graph.nodes).hidden_writes():
@@ -90,7 +90,7 @@ def _refuse_changed_state(exported: torch.export.ExportedProgram, memory: Aliase
 
 
 def _copy(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
-    """The functional form of `copy_`, which has no derivative of its own."""
+    """The functional form of `copy_`, which has no derivative."""
     return source.to(target.dtype).expand(target.shape)
 
 
@@ -110,9 +110,9 @@ def _example(
 
 
 def evaluating(model: nn.Module) -> nn.Module:
-    """A structural copy of the model in evaluation mode, which shares every parameter and buffer.
+    """A structural copy of the model in evaluation mode that shares all parameters and buffers.
 
-    Objects among the attributes that cannot be copied, such as locks, are shared as well.
+    Attributes that cannot be copied, such as locks, are shared as well.
 
     Raises:
         CaptureError: If the model cannot be copied.
@@ -138,7 +138,7 @@ def evaluating(model: nn.Module) -> nn.Module:
 
 
 def _uncopyable(value: Any) -> Iterator[tuple[int, Any]]:
-    """What stands, in the copy, for the parts of an attribute that deepcopy refuses, by identity."""
+    """Substitutes for the parts of an attribute that deepcopy cannot copy, by identity."""
     if isinstance(value, Tensor):
         if not value.is_leaf:  # a kept activation, or a weight that a pre-hook computes
             yield id(value), value.detach().clone()
@@ -160,7 +160,7 @@ def _uncopyable(value: Any) -> Iterator[tuple[int, Any]]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Drop what torch logs and prints about a failing export: the error says what is needed."""
+    """Drop what torch logs and prints about a failing export."""
     loggers = [logging.getLogger(name) for name in list(logging.root.manager.loggerDict) if name.startswith("torch")]
 
     def severe(record: logging.LogRecord) -> bool:
@@ -182,7 +182,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _sentence(error: Exception, model: nn.Module, example: tuple[Any, ...]) -> str:
-    """What was expected, what was found and where, and what to do."""
+    """The message of a failed capture."""
     for path, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             return (
@@ -220,7 +220,7 @@ def _sentence(error: Exception, model: nn.Module, example: tuple[Any, ...]) -> s
 
 
 def _plain_failure(model: nn.Module, example: tuple[Any, ...]) -> Exception | None:
-    """What the model itself raises for such an image."""
+    """The exception that the model itself raises for such inputs, if any."""
     if any(parameter.device.type == "meta" for parameter in model.parameters()):
         return None
     twin = evaluating(model)

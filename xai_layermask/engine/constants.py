@@ -1,8 +1,8 @@
-"""Numbers that a model reads from its own constants while it is captured.
+"""Values that a model reads from its parameters, buffers and literals during capture.
 
-`torch.export` traces with tensors that have no values, so it cannot answer `if (std == 0).any()`. Where such a tensor
-depends on the model's parameters, buffers and literals alone, its value is known: [`Constants`][] computes it on demand
-and remembers what the model read, since another value may lead to another graph.
+`torch.export` traces with tensors without values, so it cannot evaluate `if (std == 0).any()`. If such a tensor depends
+only on parameters, buffers and literals, [`Constants`][] computes it on demand. It also records what was read, because
+other values may lead to another graph.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ __all__ = ["Constants", "Read"]
 _READS = (Tensor.__bool__, Tensor.__int__, Tensor.__float__, Tensor.__index__, Tensor.item, Tensor.tolist)
 _RANDOM = ("rand", "bernoulli", "dropout", "multinomial", "normal", "poisson", "exponential")
 
-# A value is computed by its function, from values computed before, which the argument holds by identity.
+# Computes a value; the argument caches the values that it depends on, by identity.
 _Value = Callable[[dict[int, Any]], Any]
 
 
 @dataclass(frozen=True)
 class Read:
-    """A number that a model read from its parameters or buffers while it was captured."""
+    """A number that a model read from its parameters or buffers during capture."""
 
     compute: Callable[[], Any]
     answer: Any
 
     def holds(self) -> bool:
-        """Whether the model would read the same now."""
+        """Whether the model would still read the same number."""
         return bool(self.compute() == self.answer)
 
 
@@ -53,17 +53,17 @@ class Constants(TorchFunctionMode):
         super().__init__()
         self.reads: list[Read] = []
         self._model = model
-        # Known tensors are kept alive, so that no other object takes their identity.
+        # Known tensors are kept alive, so that their ids stay unique.
         self._known: dict[int, tuple[Tensor, _Value, bool]] = {}
         self._held: frozenset[int] = frozenset()
 
     def attach(self, twin: nn.Module) -> None:
-        """Run the `forward` of a structural copy of the model under this mode."""
+        """Run the `forward` of a structural copy of the model in this mode."""
         forward = twin.forward
 
         @functools.wraps(forward)
         def known(*args: Any, **kwargs: Any) -> Any:
-            # While it is traced, the copy holds parameters without values, which are new for every trace.
+            # Each trace replaces the parameters by new ones without values.
             self._known = {
                 id(tensor): (tensor, _looked_up(self._model, name), True)
                 for name, tensor in (*_named(twin, "named_parameters"), *_named(twin, "named_buffers"))
@@ -87,7 +87,7 @@ class Constants(TorchFunctionMode):
         name = getattr(func, "__name__", "")
         in_place = name.endswith("_") and not name.endswith("__")
         if in_place or name == "__setitem__" or any(leaf is out for leaf in leaves if isinstance(leaf, Tensor)):
-            # Views of the written memory change as well: forget every computed value.
+            # Views of the written tensor change as well: discard all computed values.
             self._known = {key: self._known[key] for key in self._held}
         elif isinstance(out, Tensor) and not any(word in name for word in _RANDOM):
             sources = [one for one in known if one is not None]

@@ -1,4 +1,4 @@
-"""The value pass: run a captured graph on values, filling what windows will read."""
+"""The value pass: run a captured graph, filling absent cells that windows read."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Executor:
             shapes = self.graph.shapes(batch)
             if folded:
                 steps, weights = fuse(steps, self.graph.held, self.graph.outputs, cut)
-                # What is folded does not depend on the batch size: one copy of the weights serves all of them.
+                # Fused weights do not depend on the batch size, so all programs share one copy.
                 self._weights = self._weights or weights
                 shapes = shapes | {one.number: shapes[one.weight[0]] for one in weights.parts}
                 shapes |= {one.number - 1: shapes[one.weight[0]][:1] for one in weights.parts}
@@ -51,44 +51,37 @@ class Executor:
         return self._programs[key]
 
     def state(self, device: torch.device, folded: bool) -> dict[int, Any]:
-        """Parameters, buffers, constants and prepared weights by value number, as they are now."""
+        """Current parameters, buffers, constants and fused weights, by value number."""
         values: dict[int, Any] = self.graph.state(device)
         if folded and self._weights is not None:
-            # Autocast would round these weights anew in every call.
+            # Otherwise, autocast would round the fused weights in every call.
             rounded = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
             values |= self._weights.values(values, rounded)
         return values
 
 
 def refuse_unsupported(program: Program) -> None:
-    """Raise an error if a step has no masked operator.
-
-    Args:
-        program: What is going to run.
-
-    Raises:
-        UnsupportedOperator: If there is one; the message names it and its module.
-    """
+    """Raise `UnsupportedOperator` for the first unsupported call of a program."""
     if program.unsupported:
         first, count = program.unsupported[0], len(program.unsupported)
         operator, path = first
         more = f" (and {count - 1} more)" if count > 1 else ""
         raise UnsupportedOperator(
-            f"expected operators with a masked form, got {operator} in {path or 'the model'}{more}: {first.reason}."
+            f"expected supported operators, got {operator} in {path or 'the model'}{more}: {first.reason}."
         )
 
 
 def run(
     program: Program, plan: Plan, values: dict[int, Any], seen: Callable[[int, Any], None] | None = None
 ) -> None:
-    """The value pass: every step in order, filling what a later window will read.
+    """The value pass: compute every step in order.
 
     Args:
-        program: The steps. If it runs in place, the memory of the image is written as well.
-        plan: What this batch needs beyond them.
-        values: The image, parameters, buffers and constants by value number; in the end the values that the model
-            returns are there, and those that nobody reads any more are gone.
-        seen: Called for each step with the number of its value and the value, before a later step can write over it.
+        program: The steps. If it runs in place, the image may be overwritten as well.
+        plan: Presence and fills of this batch.
+        values: The image, parameters, buffers and constants by value number; replaced by the values that the model
+            returns.
+        seen: Called with the number and value of each step, before a later step can overwrite it.
     """
     memory = Memory()
     memory.replace(program.image, values[program.image])

@@ -1,7 +1,7 @@
-"""Weights made ready to run: norms folded into convolutions, everything channels-last.
+"""Fold batch norms into convolutions, and convert convolution weights to channels-last.
 
-A batch norm in evaluation mode is an affine map of each channel, and so is part of the convolution in front of it. The
-prepared weights are copies that belong to the masking; they are made anew as soon as the model's own weights change.
+A batch norm in evaluation mode is an affine map of each channel, so it can be merged into the preceding convolution.
+The fused weights are copies; they are recomputed when the model's own weights change.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ _CONVOLUTIONS = (aten.conv2d.default, aten.conv2d.padding)
 
 @dataclass
 class FusedConvolution:
-    """Weights derived from the model's own.
+    """Fused weights of one convolution.
 
     Attributes:
-        weight: Value number of the convolution's weight, and of its bias or None.
-        norm: Value numbers of the batch norm's scale, shift, mean and variance (None where it has none) and its
-            epsilon; None where no norm is folded.
-        number: The value number of the prepared weight; the bias has the next lower one.
+        weight: Value numbers of the convolution's weight and bias (None without bias).
+        norm: Value numbers of the batch norm's scale, shift, mean and variance (None if absent), and its epsilon; None
+            if no norm is folded.
+        number: Value number of the fused weight; the fused bias has the next lower one.
     """
 
     weight: tuple[int, int | None]
@@ -42,12 +42,12 @@ class FusedConvolution:
     def values(
         self, state: Mapping[int, Tensor], anew: bool = False, dtype: torch.dtype | None = None
     ) -> dict[int, Tensor]:
-        """The prepared weight and bias by value number, made anew if told so or the model's weights have changed.
+        """Fused weight and bias by value number, recomputed if the model's weights have changed.
 
         Args:
             state: Parameters and buffers by value number.
-            anew: Whether to make them in any case.
-            dtype: What they are rounded to, once for all calls under autocast; None leaves their own type.
+            anew: Whether to recompute them in any case.
+            dtype: Cast them to this dtype, for autocast; None keeps their own.
         """
         numbers = [*self.weight, *(self.norm[0] if self.norm else ())]
         sources = tuple((state[i], _edition(state[i])) for i in numbers if i is not None)
@@ -59,7 +59,7 @@ class FusedConvolution:
             self._made.clear()
             self._sources = sources
         if dtype not in self._made:
-            # Made in inference mode, weights could not serve a later call that wants gradients.
+            # Weights created in inference mode could not be used by a later call with gradients.
             with torch.inference_mode(False), torch.no_grad():
                 made = self._make(state)
                 self._made[dtype] = {i: one if dtype is None else one.to(dtype) for i, one in made.items()}
@@ -86,7 +86,7 @@ class FusedConvolution:
 
 
 class Weights:
-    """All prepared weights of a graph.
+    """All fused weights of a graph.
 
     Args:
         parts: The weights of each convolution.
@@ -100,7 +100,7 @@ class Weights:
         self._seen: Tensor | None = None
 
     def values(self, state: Mapping[int, Tensor], dtype: torch.dtype | None = None) -> dict[int, Tensor]:
-        """Fused weights and biases by value number, up to date with the model's own, in the given dtype."""
+        """Fused weights and biases by value number, up to date with the model's own, in this dtype."""
         changed = self._changed(state)
         made: dict[int, Tensor] = {}
         for one in self.parts:
@@ -108,9 +108,9 @@ class Weights:
         return made
 
     def _changed(self, state: Mapping[int, Tensor]) -> bool:
-        # PyTorch does not count what a batch norm in training writes to its statistics, nor what is written through
-        # `.data`: look at the numbers, all at once. Of weights, which are many, at one of every filter and at all of
-        # the first filter.
+        # PyTorch's version counters miss writes through `.data`, and those of batch norms in training to their
+        # statistics. So compare the numbers themselves: all small tensors, but of each convolution weight only the
+        # first filter and one number of every other.
         weights = [state[one.weight[0]] for one in self.parts]
         with torch.inference_mode(False), torch.no_grad():
             looks = [state[i] for i in self._small]
@@ -121,23 +121,23 @@ class Weights:
 
 
 def _edition(tensor: Tensor) -> tuple[int, int] | None:
-    """Numbers that change when the tensor is written or its memory replaced; None where PyTorch keeps none."""
+    """Version and address, which change when the tensor is written or replaced; None if PyTorch keeps no version."""
     return None if tensor.is_inference() else (tensor._version, tensor.data_ptr())
 
 
 def fuse(
     steps: Sequence[Step], state: Sequence[int], outputs: Sequence[int] = (), cut: int = -1
 ) -> tuple[tuple[Step, ...], Weights]:
-    """Fold batch norms into the convolutions in front of them, and let convolutions read prepared weights.
+    """Fold batch norms into the preceding convolutions, and let convolutions read fused weights.
 
     Args:
         steps: The operator calls of a graph.
         state: Numbers of the values that are parameters or buffers.
-        outputs: Numbers of the values that the model returns, which must go on to exist.
-        cut: Number of the last step that runs masked: what is masked is not folded with what is not.
+        outputs: Numbers of the values that the model returns, which are kept.
+        cut: Number of the last step that runs masked; nothing is folded across it.
 
     Returns:
-        The steps that remain, and the weights that they read.
+        The remaining steps, and the weights that they read.
     """
     held = frozenset(state)
     readers: dict[int, list[Step]] = {}
@@ -169,7 +169,7 @@ def fuse(
         slots = (Slot(number), Slot(number - 1) if has_bias else None)
         inputs = (step.inputs[0], number, *((number - 1,) if has_bias else ()))
         args = (step.args[0], *slots, *step.args[3:])
-        # The convolution takes the norm's place: its value is the one that later steps read.
+        # Later steps read the norm's value number, so the convolution takes it over.
         kept.append(replace(step, args=args, inputs=inputs, index=norm.index if norm else step.index))
     return tuple(kept), Weights(prepared)
 

@@ -1,7 +1,7 @@
-"""A model as a graph of ATen operators, captured once for an input shape.
+"""A model as a graph of ATen operators, captured with `torch.export` for an input shape.
 
-`torch.export` records what the model does with an image. The graph holds no parameter: every run looks them up in the
-user's model, so that training, loading weights and moving the model to a device are seen.
+The graph holds no parameters: every run looks them up in the user's model, so training, loading weights and moving the
+model to a device take effect.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of a tensor argument: the number of the value that goes there."""
+    """A tensor argument: the number of the value that is passed."""
 
     index: int
 
@@ -39,14 +39,14 @@ class Step:
     """One operator call of the graph, for one batch size.
 
     Attributes:
-        index: The number of the value that it makes.
+        index: The number of its value.
         operator: An ATen overload, or a Python builtin such as `operator.getitem`.
-        args: Positional arguments, with a [`Slot`][] where a tensor goes.
-        kwargs: Keyword arguments, likewise.
+        args: Positional arguments, with a [`Slot`][] for each tensor.
+        kwargs: Keyword arguments, with a [`Slot`][] for each tensor.
         inputs: The numbers of the tensor arguments, in order.
-        shape: Shape of the result; a tuple of shapes where the operator returns several tensors.
+        shape: Shape of the result; a tuple of shapes if the operator returns several tensors.
         path: The module that called it, such as `layer1.0.conv1`.
-        autocast: Device type, number type, whether it is on, and whether it caches, where the model sets autocast.
+        autocast: Device type, dtype, whether it is enabled, and whether it caches, if the model sets autocast.
     """
 
     index: int
@@ -65,7 +65,7 @@ class Step:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments by their names in the operator's schema, defaults included; none for Python builtins."""
+        """The arguments by name, including defaults; empty for Python builtins."""
         if not isinstance(self.operator, torch._ops.OpOverload):
             return {}
         schema = self.operator._schema.arguments
@@ -73,14 +73,14 @@ class Step:
         return {one.name: one.default_value for one in schema} | given | self.kwargs
 
     def context(self) -> contextlib.AbstractContextManager[object]:
-        """The autocast setting that the model puts around the operator."""
+        """The model's autocast setting for this operator."""
         if self.autocast is None:
             return contextlib.nullcontext()
         device, dtype, enabled, cached = self.autocast
         return torch.autocast(device, dtype, enabled, cached)
 
     def __call__(self, values: Sequence[Any] | dict[int, Any], operator: Operator | None = None) -> Any:
-        """Apply the operator (or another one with the same arguments) to the values in its slots."""
+        """Apply the operator, or another one with the same arguments, to its values."""
         args = tuple([_put(arg, values) for arg in self.args])
         return (operator or self.operator)(*args, **{key: _put(arg, values) for key, arg in self.kwargs.items()})
 
@@ -94,7 +94,7 @@ def _put(arg: Any, values: Any) -> Any:
 
 
 def operator_name(operator: Operator) -> str:
-    """Name an operator as its overload is written: `aten.relu.default`."""
+    """The full name of an operator, such as `aten.relu.default`."""
     if isinstance(operator, torch._ops.OpOverload):
         return str(operator)
     return f"{getattr(operator, '__module__', '')}.{getattr(operator, '__name__', operator)}".lstrip("_.")
@@ -104,14 +104,14 @@ class Graph:
     """A captured model.
 
     Args:
-        exported: What `torch.export` made.
+        exported: The result of `torch.export`.
         model: The user's model, in which parameters are looked up.
-        reads: What the model read from its parameters while it was captured.
+        reads: What the model read from its parameters during capture.
 
     Attributes:
         image: The number of the image's value.
         additional: The numbers of the model's further inputs.
-        batch: The batch size that the graph is bound to; None if it takes any.
+        batch: The only batch size of the graph; None if it takes any.
     """
 
     def __init__(self, exported: torch.export.ExportedProgram, model: nn.Module, reads: Sequence[Read] = ()) -> None:
@@ -121,7 +121,7 @@ class Graph:
         self._modules, self._sizes = list(model.modules()), [tensor.shape for tensor in tensors(model)]
         self._hooks, self._reads = list(forward_hooks(model)), tuple(reads)
         signature = exported.graph_signature
-        # In functional form a graph also returns what the model writes to its input.
+        # In functional form, a graph also returns inputs that the model overwrites.
         returned = zip(signature.output_specs, self._nodes[-1].args[0], strict=True)
         self._returned = [arg for spec, arg in returned if spec.kind == OutputKind.USER_OUTPUT]
         named = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -156,7 +156,7 @@ class Graph:
         )
 
     def state(self, device: torch.device) -> dict[int, Tensor]:
-        """Look up parameters, buffers and constants by their value numbers, as they are now."""
+        """Current parameters, buffers and constants, by value number."""
         values: dict[int, Tensor] = {}
         for index, module, leaf in self._state:
             values[index] = getattr(module, leaf)
@@ -168,7 +168,7 @@ class Graph:
         return values
 
     def output(self, values: dict[int, Any]) -> Any:
-        """Put the model's answer together as the model returns it."""
+        """The model's output, in its own structure."""
         flat = [values[self._number[arg]] if isinstance(arg, fx.Node) else arg for arg in self._returned]
         return _mutable(pytree.tree_unflatten(flat, self._spec))
 
@@ -187,9 +187,9 @@ class Graph:
         return {i: self._size(node.meta.get("val"), batch) for i, node in enumerate(self._nodes)}
 
     def _steps(self, batch: int) -> tuple[Step, ...]:
-        """The operator calls in order, for a batch size (call as `steps`, which remembers them)."""
+        """The operator calls in order, for a batch size (call as `steps`, which caches them)."""
         found = []
-        # After an in-place operator the name of its input means its output, so that each value is written once.
+        # After an in-place operator, later readers of its input read its output.
         renamed: dict[int, int] = {}
         for index, node in enumerate(self._nodes):
             if node.op != "call_function" or self._is_number(node):
@@ -241,7 +241,7 @@ class Graph:
 
 
 def _mutable(answer: Any) -> Any:
-    """The immutable containers of a graph module, as plain ones."""
+    """Replace the immutable containers of a graph module by plain ones."""
     if isinstance(answer, fx.immutable_collections.immutable_dict):
         return {key: _mutable(value) for key, value in answer.items()}
     if isinstance(answer, fx.immutable_collections.immutable_list):
@@ -264,5 +264,5 @@ def tensors(model: nn.Module) -> Iterable[Tensor]:
 
 
 def same(now: Iterable[object], before: Iterable[object]) -> bool:
-    """Whether two series consist of the very same objects."""
+    """Whether two iterables consist of identical objects."""
     return list(map(id, now)) == list(map(id, before))

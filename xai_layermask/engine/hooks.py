@@ -1,4 +1,4 @@
-"""Hooks of a model while it is captured: those that change an output are part of it, observers are left out."""
+"""Forward hooks during capture: those that change an output are kept, observers are removed."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["forward_hooks", "leave_out_observers", "refuse_foreign"]
 
 
 def forward_hooks(model: nn.Module) -> Iterable[object]:
-    """The forward hooks of a model, which may change what it computes."""
+    """The forward hooks and pre-hooks of a model."""
     for module in model.modules():
         yield from (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
 
 
 def refuse_foreign(model: nn.Module) -> None:
-    """Raise an error for Captum's hooks on modules, which a captured graph would never call."""
+    """Raise an error for Captum's hooks, which a captured graph would not call."""
     for path, module in model.named_modules():
         for hook in _hooks(module):
             if _home(hook).startswith("captum."):
@@ -37,14 +37,14 @@ def _hooks(module: nn.Module) -> list[Callable[..., Any]]:
 
 
 def _home(hook: Any) -> str:
-    """The module that defines a hook, which may be a function, a method, a partial or a callable object."""
+    """The Python module that defines a hook."""
     while isinstance(hook, functools.partial):
         hook = hook.func
     return str(getattr(hook, "__module__", None) or type(hook).__module__)
 
 
 def leave_out_observers(twin: nn.Module, example: tuple[Any, ...]) -> None:
-    """Remove the hooks of a copy that change nothing, found by one run on real values."""
+    """Remove the hooks of a copy that change nothing in one run on real values."""
     changes: dict[tuple[int, int], bool] = {}
     places: list[tuple[dict[int, Any], int, Any]] = []
     for module in twin.modules():
@@ -59,7 +59,7 @@ def leave_out_observers(twin: nn.Module, example: tuple[Any, ...]) -> None:
         with torch.no_grad():
             twin(*example)
     except Exception:
-        changes = dict.fromkeys(((id(hooks), key) for hooks, key, _ in places), True)  # export will say what is wrong
+        changes = dict.fromkeys(((id(hooks), key) for hooks, key, _ in places), True)  # export reports it
     for hooks, key, hook in places:
         if changes.get((id(hooks), key)):
             hooks[key] = hook

@@ -1,7 +1,7 @@
-"""Reuse of memory: a pointwise operator may write its result over an input that nobody reads again.
+"""Memory reuse: run a pointwise operator in place if its input is not read again.
 
-New memory for a large activation costs more than most pointwise operators: the system hands it out page by page, each
-one cleared first. Whether an input's memory is its own is known when the step runs ([`Memory`][]).
+Allocating a large activation takes longer than most pointwise operators, because the system clears every new page.
+Whether an input shares its memory is known only when the step runs ([`Memory`][]).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def _overloads(name: str) -> list[torch._ops.OpOverload]:
     return [getattr(packet, overload) for overload in packet.overloads()]
 
 
-#: Operators on the cells of one or two activations, and the ones that do the same in place.
+#: Pointwise operators of one or two activations, with their in-place variants.
 _WRITERS: dict[Operator, Operator] = {
     one: writer
     for one in (*(one for name in _UNARY for one in _overloads(name)), *_BINARY)
@@ -45,22 +45,22 @@ _WRITERS: dict[Operator, Operator] = {
 
 
 class Writer:
-    """The in-place form of one step.
+    """The in-place variant of one step.
 
     Args:
         step: A pointwise step.
-        places: Which inputs it may be written over, by their places among the inputs.
+        places: Positions of the inputs that may be overwritten.
     """
 
     def __init__(self, step: Step, places: Sequence[int]) -> None:
         self._step, self._places, self._operator = step, tuple(places), _WRITERS[step.operator]
 
     def __call__(self, values: dict[int, Any], memory: Memory) -> Any:
-        """The step's value in the memory of one of its inputs; None where no input owns its memory."""
+        """Write the step's value into one of its inputs; None if no input owns its memory."""
         given = [values[index] for index in self._step.inputs]
         for place in self._places:
             target = given[place]
-            # An expanded tensor has several cells in one place of its memory.
+            # Several elements of an expanded tensor share one memory location.
             if not target.is_floating_point() or 0 in target.stride() or not memory.owns(self._step.inputs[place]):
                 continue
             if len(given) == 1:
@@ -76,21 +76,21 @@ def find_writers(
     shapes: Mapping[int, Any],
     dead: Mapping[int, Collection[int]],
 ) -> dict[int, Writer]:
-    """Find the steps that may write over an input; only for answers without gradients, which need the inputs again.
+    """Find the steps that may overwrite an input; not valid with gradients, for which autograd keeps the inputs.
 
     Args:
         steps: The operator calls of a graph, in order.
         masked: The masked operators, by value number.
         shapes: Shape of every value.
-        dead: For each step the values that nobody reads after it.
+        dead: For each step, the values that are not read after it.
 
     Returns:
-        The in-place form of these steps, by value number.
+        The writers of these steps, by value number.
     """
     found: dict[int, Writer] = {}
     for step in steps:
         plain = type(masked.get(step.index, Pointwise())) in (Pointwise, Singular)
-        # A factor for the second operand, and one operand twice, need both as they were.
+        # With a factor for the second operand, or the same operand twice, both must stay unchanged.
         joined = len(step.inputs) == 2 and len(set(step.inputs)) == 2 and not step.kwargs
         if step.operator not in _WRITERS or not plain or not (len(step.inputs) == 1 or joined):
             continue

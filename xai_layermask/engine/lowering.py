@@ -1,4 +1,4 @@
-"""Operators that a captured graph replaces by others which have rules."""
+"""Replace operators of a captured graph by others that have rules."""
 
 from __future__ import annotations
 
@@ -16,30 +16,26 @@ from .ops.pointwise import overloads
 __all__ = ["LOWERINGS", "Tracer", "lower"]
 
 aten = torch.ops.aten
-#: The function takes the operator's arguments; where the operator returns several tensors, None stands for those that
-#: the replacement does not make.
+#: Each function takes the operator's arguments. For an operator that returns several tensors, it returns None for those
+#: that it does not compute.
 LOWERINGS: dict[Any, Callable[..., Any]] = {}
 
 
 def lower(module: fx.GraphModule) -> None:
-    """Replace operators by ones with rules, and calls of nested graphs by what they hold.
-
-    Args:
-        module: A captured graph, which is changed.
-    """
+    """Replace operators by ones with rules, and inline nested graphs; changes the module."""
     graph = module.graph
     while _inline(module, graph):
         pass
     for node in list(graph.nodes):
         if node.target is aten._assert_tensor_metadata.default:
-            # It holds for the image that was traced: under autocast types differ.
+            # It holds for the traced image only: autocast changes dtypes.
             graph.erase_node(node)
         elif node.op == "call_function" and node.target in LOWERINGS:
             _replace(node, LOWERINGS[node.target])
 
 
 def _inline(module: fx.GraphModule, graph: fx.Graph) -> bool:
-    """Put the nodes of nested graphs, as context managers make them, in place of their calls."""
+    """Inline the nested graphs that context managers create."""
     calls = [node for node in graph.nodes if getattr(node.target, "__name__", "") in _NESTED]
     for call in calls:
         settings = call.args[: _NESTED[call.target.__name__]]
@@ -61,12 +57,12 @@ def _inline(module: fx.GraphModule, graph: fx.Graph) -> bool:
     return bool(calls)
 
 
-#: Higher-order operators that run a nested graph, and how many settings stand before it.
+#: Higher-order operators that run a nested graph, and the number of settings that precede it.
 _NESTED = {"wrap_with_autocast": 4, "wrap_with_set_grad_enabled": 1}
 
 
 class Tracer(GraphAppendingTracer):
-    """Appends nodes that know, as exported ones do, what their result looks like and which module they belong to."""
+    """Appends nodes with the metadata of exported ones: a fake result and the module."""
 
     def __init__(self, node: fx.Node) -> None:
         super().__init__(node.graph)
@@ -94,7 +90,7 @@ def _replace(node: fx.Node, function: Callable[..., Any]) -> None:
 
 
 def _hand_over(node: fx.Node, results: list[fx.Node | None]) -> None:
-    """Let those who pick a part of a node's result take the replacement, if there is one for each."""
+    """Replace the parts of a node's result, unless one that is used has no replacement."""
     picks = [user for user in node.users if user.target is operator.getitem]
     if any(results[pick.args[1]] is None and pick.users for pick in picks):  # type: ignore[index]
         return
@@ -114,22 +110,22 @@ def _lowering(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
     return register
 
 
-# --- views by shape: values are channels-last, and the captured ones were not ---
+# --- views: values are channels-last, unlike the captured ones, so they may need a copy ---
 
 LOWERINGS[aten.view.default] = LOWERINGS[aten._unsafe_view.default] = aten.reshape.default
 LOWERINGS[aten.view_as.default] = aten.reshape_as.default
 LOWERINGS[aten.detach_.default] = aten.detach.default
 
 
-# --- one dimension is two, of which the first has size 1 ---
+# --- one-dimensional operators, as two-dimensional ones of height 1 ---
 
 
 def _widened(two: Any, tensors: int) -> Callable[..., Any]:
-    """An operator on lines as the one on maps of one row.
+    """A one-dimensional operator as a two-dimensional one of height 1.
 
     Args:
-        two: The overload for maps.
-        tensors: How many leading arguments are tensors with a dimension for the line.
+        two: The two-dimensional overload.
+        tensors: How many leading arguments are tensors that get a dimension.
     """
 
     def one(*args: Any, **kwargs: Any) -> Any:
@@ -164,7 +160,7 @@ for _one, _two, _tensors in (
     LOWERINGS[_one] = _widened(_two, _tensors)
 
 
-# --- sums and products of operators with rules ---
+# --- compositions of operators with rules ---
 
 
 @_lowering("glu")
@@ -206,7 +202,7 @@ def _pairwise_distance(x1: Any, x2: Any, p: float = 2, eps: float = 1e-6, keepdi
     return aten.linalg_vector_norm.default(apart, p, [-1], keepdim)
 
 
-# --- operators that return more than one tensor, of which the first is used ---
+# --- operators with several results, of which only the first is used ---
 
 
 @_lowering("max_pool2d_with_indices")

@@ -23,7 +23,7 @@ class PresenceMask:
     """Which cells of an activation are present.
 
     Args:
-        mask: Bool, of the activation's rank; size 1 wherever presence is the same along a dimension (channels).
+        mask: Bool, of the activation's rank; size 1 along dimensions in which presence does not vary, such as channels.
         inner: A presence that is known to be contained in this one.
     """
 
@@ -35,13 +35,13 @@ class PresenceMask:
         self._memory: dict[Hashable, object] = {}
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
-        """Return what was made for `key`, or make it now."""
+        """The cached result for `key`, computed on the first call."""
         if key not in self._memory:
             self._memory[key] = make()
         return self._memory[key]  # type: ignore[return-value]
 
     def contains(self, other: PresenceMask) -> bool:
-        """Whether `other` is known to lie within this presence (False means: not known)."""
+        """Whether `other` is known to be a subset (False means unknown)."""
         here: PresenceMask | None = self
         while here is not None and here is not other:
             here = here.inner
@@ -56,11 +56,7 @@ class PresenceMask:
         return self.cached(("whole",), lambda: bool(self.mask.all()))
 
     def one_channel(self, inside: PresenceMask) -> PresenceMask:
-        """Presence of whole positions: where every channel is known, but for borders of all channels.
-
-        Args:
-            inside: The presence in a whole image.
-        """
+        """Presence of positions: absent if absent in any channel, or a border in all; `inside` is of a whole image."""
         if not self.varies(1):
             return self
 
@@ -72,14 +68,14 @@ class PresenceMask:
         return self.cached(("one channel", id(inside)), make)[0]
 
     def expanded(self, shape: Sequence[int]) -> PresenceMask:
-        """The same presence at the full size of maps `(..., C, H, W)`; channels stay as they are."""
+        """The same presence expanded to the size of maps `(..., C, H, W)`, except for channels."""
         sizes = (*shape[:-3], self.mask.shape[-3], *shape[-2:])
         if tuple(self.mask.shape) == sizes:
             return self
         return self.cached(("expanded", sizes), lambda: PresenceMask(self.mask.expand(sizes)))
 
     def with_borders(self, inside: object) -> PresenceMask:
-        """The cells whose value is known: present ones, and borders, which are absent even in `inside`."""
+        """Present cells and borders; a border is absent even in `inside`, the presence of a whole image."""
         if not isinstance(inside, PresenceMask) or inside.is_whole():
             return self
 
@@ -98,19 +94,16 @@ class PresenceMask:
         threshold: float = 0.0,
         inside: Tensor | None = None,
     ) -> PresenceMask:
-        """The presence behind a window operator: windows that hold enough present cells.
+        """The presence after a window operator, `(N, 1, h, w)`: windows with enough present cells.
 
         Args:
-            kernel: Window height and width, in cells; the next three likewise.
-            stride: Step between windows.
-            padding: Reach of the first window out of the image.
+            kernel: Window height and width, in cells.
+            stride: Step between windows, in cells.
+            padding: How far the first window extends beyond the image, in cells.
             dilation: Distance between the cells of a window.
             size: Output height and width.
-            threshold: The fraction of a window's cells inside the image that must be present; with 0 any cell will do.
-            inside: For each window its number of cells inside the image; needed with a threshold.
-
-        Returns:
-            The presence of the output, `(N, 1, h, w)`.
+            threshold: The fraction of a window's cells inside the image that must be present; 0 for at least one cell.
+            inside: For each window, its number of cells inside the image; required with a threshold.
         """
         if kernel == (1, 1) and stride == (1, 1) and padding == (0, 0):
             return self
@@ -124,16 +117,16 @@ class PresenceMask:
             if inside is None:
                 return PresenceMask(window_sum(self.mask, *geometry), self if centred else None)
             share = window_sum(self.mask.float(), *geometry) / inside.clamp(min=1)
-            # Sums of small whole numbers are exact, their quotient is not: .3 of 10 cells are 3 cells.
+            # The quotient is inexact: 3 of 10 cells must reach a threshold of 0.3.
             return PresenceMask((share >= threshold - 1e-6) & (share > 0))
 
         return self.cached(("window", *geometry, threshold), make)
 
     def rings(self, wanted: PresenceMask, inside: PresenceMask | None = None) -> Rings:
-        """The geometry that fills the absent cells of `wanted`, `(N, 1, H, W)`, but for those outside of `inside`."""
+        """The geometry that fills the absent cells of `wanted`, `(N, 1, H, W)`, within `inside`."""
 
         def make() -> tuple[Rings, PresenceMask, PresenceMask | None]:
-            # The owners of the identities in the key are kept alive, so that no other object takes them.
+            # Keep the objects alive whose ids are in the key.
             shape = wanted.mask.shape
             image = None if inside is None or inside.is_whole() else inside.expanded(shape).mask.to(self.mask.device)
             return ring_geometry(self.expanded(shape).mask, wanted.mask, inside=image), wanted, inside
@@ -168,16 +161,16 @@ def union(a: PresenceMask, b: PresenceMask) -> PresenceMask:
 
 
 def joined(operands: Sequence[tuple[PresenceMask, PresenceMask]]) -> PresenceMask:
-    """Presence where activations are combined cell by cell: where each of them is known.
+    """Presence of an elementwise combination of activations: present where every operand is present.
 
-    A border of one operand meets cells of another: the result is present where those are. It is a border itself, and
-    so absent, only where every operand is one.
+    Borders are neutral: where one operand has a border, the other operands decide. The result has a border only where
+    every operand has one.
 
     Args:
-        operands: For each activation its presence, and its presence in a whole image.
+        operands: For each activation, its presence in this batch and in a whole image.
 
     Example:
-        >>> padded = PresenceMask(torch.tensor([[[[False, True, False]]]]))  # a border at the left, absent at the right
+        >>> padded = PresenceMask(torch.tensor([[[[False, True, False]]]]))  # a border on the left, absent on the right
         >>> image = PresenceMask(torch.tensor([[[[True, True, False]]]]))
         >>> inside = PresenceMask(torch.tensor([[[[False, True, True]]]]))
         >>> whole = PresenceMask(torch.ones(1, 1, 1, 3, dtype=torch.bool))

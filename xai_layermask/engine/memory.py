@@ -1,7 +1,7 @@
-"""Which values of a run share memory, so that a value is written in place only where no other value is lost.
+"""Which values of a run share memory, so that only values that own theirs are overwritten.
 
-Whether an operator returns new memory, a view or its input depends on strides and sizes as much as on the operator, so
-the memory itself is compared, not the operators' schemas.
+Whether an operator returns a new tensor, a view or its input depends also on strides and sizes. So storages are
+compared, not operator schemas.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["Memory"]
 
 
 class Memory:
-    """The values of a run that are still needed, by the memory that holds them.
+    """The values of a run that are still needed, with their storages.
 
     Example:
         >>> import torch
@@ -33,7 +33,7 @@ class Memory:
 
     def __init__(self) -> None:
         self._held: dict[int, frozenset[int]] = {}
-        #: How many values lie in each memory that the run itself has allocated.
+        #: The number of values in each storage that the run has allocated.
         self._tenants: dict[int, int] = {}
 
     def add(self, index: int, value: Any, inputs: Iterable[Any]) -> None:
@@ -42,8 +42,8 @@ class Memory:
         Args:
             index: Its number.
             value: A tensor or a list of tensors.
-            inputs: What it was computed from. Where it shares memory with one of them that is not registered, such as
-                a parameter, it is never owned.
+            inputs: What it was computed from. If it shares memory with an unregistered input, such as a parameter, it
+                never owns it.
         """
         held = self._held[index] = _addresses(value)
         foreign: frozenset[int] | None = None
@@ -57,12 +57,12 @@ class Memory:
                 self._tenants[address] = 1
 
     def replace(self, index: int, value: Any) -> None:
-        """Register a value that the run has copied, in place of the one that it was copied from."""
+        """Replace a value by a copy."""
         self.drop(index)
         self.add(index, value, ())
 
     def drop(self, index: int) -> None:
-        """Forget a value that nobody reads any more."""
+        """Remove a value that is not read again."""
         for address in self._held.pop(index, ()):
             if address in self._tenants:
                 self._tenants[address] -= 1
@@ -70,7 +70,7 @@ class Memory:
                     del self._tenants[address]
 
     def owns(self, index: int) -> bool:
-        """Whether no other value that is still needed lies in the same memory, and no parameter does."""
+        """Whether a value shares its memory with no needed value and no parameter."""
         return all(self._tenants.get(address) == 1 for address in self._held.get(index, (0,)))
 
 

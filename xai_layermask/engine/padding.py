@@ -2,10 +2,10 @@
 
 Source: Balasubramanian & Feizi (ICCV 2023), Algorithm 1. In each round every absent cell that touches, within 3 x 3, a
 present or already filled cell takes the mean of those neighbours and counts as filled from the next round on. Cells
-outside the image are nobody's neighbours.
+outside the image are ignored.
 
-The fill is linear and the same for all channels, so its geometry ([`ring_geometry`][]) is computed once for a presence
-and then applied to every activation that shares it, as one sparse gather-and-average over channels-last rows.
+The fill is linear and the same for all channels. Its geometry ([`ring_geometry`][]) is computed once per presence mask
+and applied to every activation that shares the mask, as a sparse gather-and-average over channels-last rows.
 """
 
 from __future__ import annotations
@@ -25,15 +25,13 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Ring:
-    """The cells that one round of neighbour padding fills.
-
-    Cells are numbered `n * H * W + h * W + w`, rows of an activation in channels-last layout.
+    """The cells that one round of neighbour padding fills, by index `(n * H + h) * W + w`.
 
     Attributes:
         cells: `(M,)`, the cells that are filled.
-        neighbors: `(E,)`, all their present or filled neighbours, cell after cell; `(0,)` if the cells become 0.
-        offsets: `(M,)`, where each cell's neighbours begin.
-        counts: `(M, 1)`, how many there are.
+        neighbors: `(E,)`, their present or filled neighbours, cell after cell; `(0,)` if the cells become 0.
+        offsets: `(M,)`, the position of each cell's first neighbour.
+        counts: `(M, 1)`, the number of neighbours of each cell.
     """
 
     cells: Tensor
@@ -59,9 +57,9 @@ def window_sum(
         cells: `(N, 1, H, W)`.
         kernel: Window height and width, in cells.
         stride: Step from window to window, in cells.
-        padding: How far the first window reaches out of the image, in cells.
+        padding: How far the first window extends beyond the image, in cells.
         dilation: Distance between neighbouring cells of a window.
-        size: Number of windows `(h, w)`; as many as fit if None. Windows may reach out at the far side.
+        size: Number of windows `(h, w)`; as many as fit if None. The last ones may extend beyond the image.
 
     Returns:
         `(N, 1, h, w)` in the dtype of `cells`.
@@ -99,18 +97,18 @@ def window_sum(
 def ring_geometry(
     present: Tensor, wanted: Tensor | None = None, rounds: int | None = None, inside: Tensor | None = None
 ) -> Rings:
-    """Find what neighbour padding has to compute so that the wanted cells are filled.
+    """Find the cells and neighbours that neighbour padding needs to fill the wanted cells.
 
     Args:
         present: Bool `(N, 1, H, W)`.
         wanted: Bool `(N, 1, H, W)`: the cells that will be read; all if None.
-        rounds: The largest number of rounds; if None, until every wanted cell is filled. Cells that no round reaches,
-            as in an image without a present cell, then become 0 if `wanted` names them, and stay as they are otherwise.
-        inside: Bool `(N, 1, H, W)`: the image without borders that the model puts around it. Cells outside are
-            neither filled nor neighbours; all cells are inside if None.
+        rounds: The maximum number of rounds; if None, until every wanted cell is filled. Wanted cells that no round
+            reaches, as in an image without a present cell, then become 0.
+        inside: Bool `(N, 1, H, W)`: the image without the model's own borders. Cells outside are neither filled nor
+            used as neighbours. If None, all cells are inside.
 
     Returns:
-        One ring a round. Cells that no wanted cell depends on are left out.
+        One ring per round. Cells that no wanted cell depends on are omitted.
 
     Example:
         >>> present = torch.tensor([[[[True, False, False]]]])
@@ -149,13 +147,12 @@ def ring_geometry(
 
 
 def fill_rings(x: Tensor, geometry: Rings, in_place: bool = False) -> Tensor:
-    """Fill absent cells as `geometry` says.
+    """Fill absent cells ring by ring.
 
     Args:
         x: `(N, C, H, W)`, floating point.
         geometry: From [`ring_geometry`][], for the presence of `x`.
-        in_place: Whether the memory of `x` may be written, which saves a copy where `x` is channels-last. With
-            gradients it is copied in any case.
+        in_place: Whether `x` may be overwritten, which saves a copy if it is channels-last and needs no gradient.
 
     Returns:
         `(N, C, H, W)`: `x` with the rings' cells filled.
@@ -172,12 +169,12 @@ def fill_rings(x: Tensor, geometry: Rings, in_place: bool = False) -> Tensor:
     rows = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).reshape(n * h * w, c)
     for ring in geometry:
         if len(ring.neighbors):
-            # Sums, not means: for those torch would find out again how many neighbours there are.
+            # Sums divided by the known counts are faster than means, for which torch counts again.
             means = F.embedding_bag(ring.neighbors, rows, ring.offsets, mode="sum").div_(ring.counts)
         else:
             means = rows.new_zeros(len(ring.cells), c)
         rows = rows.index_copy_(0, ring.cells, means) if in_place else rows.index_copy(0, ring.cells, means)
-        in_place = not x.requires_grad  # from here on the memory is a copy
+        in_place = not x.requires_grad  # rows are a copy by now
     return rows.view(n, h, w, c).permute(0, 3, 1, 2)
 
 
@@ -186,12 +183,12 @@ def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> 
 
     Args:
         x: `(N, C, H, W)`, floating point; absent cells are never read.
-        presence: Bool `(N, 1, H, W)`; `x` and presence may have a batch of one where the other has more.
-        rounds: How many rings to fill; to the last absent cell if None.
+        presence: Bool `(N, 1, H, W)`; a batch of one is broadcast, for `x` as well.
+        rounds: How many rings to fill; all if None.
 
     Returns:
-        `(N, C, H, W)`, new memory: present cells as they were, filled cells the mean of their neighbours. Cells that
-        no round reaches are 0.
+        `(N, C, H, W)`, a new tensor in which filled cells are the mean of their neighbours. Cells that no round reaches
+        are 0.
 
     Example:
         >>> x = torch.tensor([[[[1.0, 9.0, 9.0, 9.0]]]])

@@ -1,8 +1,7 @@
-"""The passes over a graph that come before any value: presence forwards, then demand backwards.
+"""The two passes that precede the values: presence forwards, then demand backwards.
 
-Presence needs one channel where values need hundreds, so it goes first and is cheap. Going back from the answer, demand
-finds which cells matter: a residual sum discards what lies outside its presence, so a window in front of it needs
-fewer rings than it could fill.
+Presence has one channel where values have hundreds, so this is cheap. The demand pass starts at the output and finds
+which cells matter: a residual sum discards cells outside its presence, so fewer rings have to be filled before it.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Plan:
-    """What a batch needs beyond the steps themselves.
+    """The result of both passes for one batch.
 
     Attributes:
-        calls: For each masked step its call, by the number of its value.
+        calls: The calls of the masked steps, by value number.
         found: Presence by value number.
-        fills: Geometry by value number: what has to be filled as soon as the value is there.
+        fills: Geometry by value number, for values that are filled as soon as they are computed.
         inside: Presence by value number when the whole image is present.
     """
 
@@ -45,11 +44,7 @@ class Plan:
     inside: Mapping[int, Any]
 
     def end(self, values: dict[int, Any]) -> list[int]:
-        """End masking: replace every masked value by a copy with zeros at absent cells, for the rest of the model.
-
-        Returns:
-            The numbers of the replaced values.
-        """
+        """End masking: zero the absent cells of all masked values, and return the numbers of the replaced ones."""
         replaced = [index for index in values.keys() & self.found.keys() if self.found[index] is not None]
         for index in replaced:
             found, inside = self.found[index], self.inside[index]
@@ -73,15 +68,15 @@ class Program:
         image: Number of the image's value.
         outputs: Numbers of the values that the model returns.
         settings: How absent cells are treated.
-        cut: Number of the last step that runs masked, from [`find_cut`][]; None for the last step of all.
-        in_place: Whether steps may write over inputs that nobody reads again; not with gradients, which need them.
+        cut: Number of the last step that runs masked, from [`find_cut`][]; None for the very last step.
+        in_place: Whether steps may overwrite inputs that are not read again; not valid with gradients.
 
     Attributes:
-        masked: The masked operator of every masked step, by value number.
-        unsupported: Calls on masked activations without a masked operator: operator, module path and reason.
+        masked: The masked operators, by value number.
+        unsupported: Calls on masked activations that are not supported: operator, module path and reason.
         cut: Number of the last step that runs masked.
-        dead: For each step the values that nobody reads after it.
-        writers: The in-place form of the steps that have one, by value number.
+        dead: For each step, the values that are not read after it.
+        writers: The in-place variants of steps, by value number.
     """
 
     def __init__(
@@ -103,13 +98,13 @@ class Program:
         self.masked: dict[int, MaskedOperator] = {}
         self.unsupported: list[Refusal] = []
         batch, _, height, width = shapes[image]
-        self._choose_forms(PresenceMask(torch.ones(batch, 1, height, width, dtype=torch.bool)))
+        self._choose_operators(PresenceMask(torch.ones(batch, 1, height, width, dtype=torch.bool)))
         self._refuse_strided()
         self.dead = self._find_dead()
         self.in_place = in_place
         self.writers = find_writers(self.steps, self.masked, shapes, self.dead) if in_place else {}
 
-    def _choose_forms(self, everything: PresenceMask) -> None:
+    def _choose_operators(self, everything: PresenceMask) -> None:
         self._inside: dict[int, Any] = {self.image: everything}
         found = self._inside
         for step in self.steps:
@@ -118,19 +113,19 @@ class Program:
             call = self._call(step, found)
             if call is None:
                 continue
-            form = masked_operator(call)
-            if isinstance(form, str):
-                self.unsupported.append(Refusal(step.name, step.path, form))
+            operator = masked_operator(call)
+            if isinstance(operator, str):
+                self.unsupported.append(Refusal(step.name, step.path, operator))
                 found[step.index] = _guess(call)
             else:
-                self.masked[step.index] = form
-                found[step.index] = form.presence(form.prepared(call))
+                self.masked[step.index] = operator
+                found[step.index] = operator.presence(operator.prepared(call))
 
     def _refuse_strided(self) -> None:
-        """Refuse ordinary steps that read activations by their strides, which are not the captured ones."""
+        """Refuse ordinary steps that read activations by strides, which differ from the captured ones."""
         computed = {self.image, *(step.index for step in self.steps)}
         for step in self.steps:
-            masked = step.index in self._inside  # then a missing rule is reported
+            masked = step.index in self._inside  # already refused, for lack of a rule
             if step.operator is aten.as_strided.default and not masked and step.inputs[0] in computed:
                 reason = "it reads memory by strides, which differ from the model's own: use slices, unfold or reshape"
                 self.unsupported.append(Refusal(step.name, step.path, reason))
@@ -164,13 +159,13 @@ class Program:
         found: dict[int, Any] = {self.image: PresenceMask(presence)}
         calls: dict[int, Call] = {}
         for step in self.steps:
-            form = self.masked.get(step.index)
-            if form is None:
+            operator = self.masked.get(step.index)
+            if operator is None:
                 continue
             call = self._call(step, found)
             if call is not None:
-                call = form.prepared(call)
-                call.out = found[step.index] = form.presence(call)
+                call = operator.prepared(call)
+                call.out = found[step.index] = operator.presence(call)
                 calls[step.index] = call
         return Plan(calls, found, self._demand(calls, found), self._inside)
 
@@ -182,17 +177,17 @@ class Program:
         for step in reversed(self.steps):
             call = calls.get(step.index)
             if call is None:
-                # An ordinary step behind the cut reads masked values as they stand: every present cell counts.
+                # An ordinary step after the cut needs every present cell.
                 for index in step.inputs:
                     if isinstance(found.get(index), PresenceMask):
                         needed[index] = found[index]
                 continue
-            form, out = self.masked[step.index], call.out
-            if step.index in wanted and not form.hands_on and isinstance(out, PresenceMask):
-                # Borders, which are absent even when the whole image is present, keep the model's own values.
+            operator, out = self.masked[step.index], call.out
+            if step.index in wanted and not operator.hands_on and isinstance(out, PresenceMask):
+                # Borders keep the model's own values.
                 fills[step.index] = out.rings(wanted[step.index], self._inside[step.index])
             aim = out if step.index in kept else needed.get(step.index, out)
-            demands = form.demand(call, aim if isinstance(aim, PresenceMask) else None, wanted.get(step.index))
+            demands = operator.demand(call, aim if isinstance(aim, PresenceMask) else None, wanted.get(step.index))
             for index, demand in zip(step.inputs, demands, strict=True):
                 if demand is not None:
                     _add(demand, index, found[index], needed, wanted)
@@ -206,7 +201,7 @@ def find_cut(steps: Sequence[Step], until: str | None = None) -> int:
 
     Args:
         steps: The operator calls of a graph, before norms are folded.
-        until: Path of the module behind which the model runs as an ordinary one; None for nowhere.
+        until: Path of the module after which masking ends; None to mask all steps.
 
     Raises:
         InputError: If the module computes nothing.
@@ -215,9 +210,8 @@ def find_cut(steps: Sequence[Step], until: str | None = None) -> int:
         return steps[-1].index if steps else -1
     inside = [step.index for step in steps if f"{step.path.split('@')[0]}.".startswith(f"{until}.")]
     if not inside:
-        raise InputError(
-            f"until must name a module that the model runs, but {until!r} computes nothing in this model: "
-            "choose a module that is called when the model answers."
+        raise InputError.expected(
+            "a module that the model calls for until", f"{until!r}, which computes nothing"
         )
     return inside[-1]
 
@@ -237,7 +231,7 @@ def _add(
 
 
 def _guess(call: Call) -> PresenceMask | None:
-    """The presence behind an operator without a form, so that what else is missing can be reported as well."""
+    """Presence after an unsupported call, so that later unsupported calls are reported as well."""
     shape = call.step.shape
     for cells, other in zip(call.found, call.shapes, strict=True):
         if other == shape and isinstance(cells, PresenceMask):

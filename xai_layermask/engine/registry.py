@@ -1,4 +1,4 @@
-"""The registry of rules: which function names the masked operator of each ATen operator."""
+"""The registry of rules, which choose the masked operator of each ATen operator."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ __all__ = ["Refusal", "masked_operator", "operators", "rule", "scoped", "version
 
 Rule = Callable[..., MaskedOperator | str | None]
 
+
 class Refusal(tuple[str, str]):
     """An unsupported call: operator and module path.
 
     Attributes:
-        reason: Why it has no masked operator.
+        reason: Why it is not supported.
 
     Example:
         >>> refusal = Refusal("aten.sort.default", "layer1", "sorting mixes present and absent cells")
@@ -45,15 +46,15 @@ _version = [0]
 def rule(*operators: Operator) -> Callable[[Rule], Rule]:
     """Register the decorated function as the rule of these operators.
 
-    The function takes any of the names in the operators' schema, and `call` for shapes and presence. It returns a
-    masked operator, or a string that says why there is none for these arguments.
+    The function's parameters are arguments of the operators' schema, and `call` for shapes and presence. It returns a
+    masked operator, or a string that states why these arguments are not supported.
 
     Args:
         operators: ATen overloads such as `torch.ops.aten.relu.default`, or Python builtins.
 
     Raises:
-        InputError: If an operator has a rule already, or is none that a graph holds, or its schema lacks an argument
-            that the function names.
+        InputError: If an operator already has a rule or is not an overload, or if its schema lacks a parameter of the
+            function.
     """
 
     def register(function: Rule) -> Rule:
@@ -86,10 +87,10 @@ def rule(*operators: Operator) -> Callable[[Rule], Rule]:
 
 @contextmanager
 def scoped(*replaced: Operator) -> Iterator[None]:
-    """Keep the rules that are added inside the block to the block.
+    """Restore all rules at the end of the block.
 
     Args:
-        replaced: Operators whose rules are set aside inside the block, so that other ones can take their place.
+        replaced: Operators whose rules are removed inside the block, so that they can get others.
 
     Example:
         >>> with scoped(torch.ops.aten.relu.default):
@@ -111,7 +112,7 @@ def scoped(*replaced: Operator) -> Iterator[None]:
 
 
 def operators() -> tuple[Operator, ...]:
-    """Every operator that has a rule."""
+    """All operators with a rule."""
     return tuple(_rules)
 
 
@@ -121,7 +122,7 @@ def version() -> int:
 
 
 def masked_operator(call: Call) -> MaskedOperator | str:
-    """The masked operator of a call, or in one sentence the reason why there is none."""
+    """The masked operator of a call, or a sentence that states why it is not supported."""
     step = call.step
     if step.operator not in _rules:
         return "it has no rule, add one with xai_layermask.rule"
@@ -129,11 +130,11 @@ def masked_operator(call: Call) -> MaskedOperator | str:
     arguments = step.arguments | {"call": call}
     found = function(**{name: arguments[name] for name in names})
     if found is None:
-        return "it has no masked form for these arguments"
+        return "its rule does not support these arguments"
     if isinstance(found, str):
         return found
     if not found.any_masked and any(one is not None for one in call.found[1:]):
         return "only its first argument may be masked"
     if isinstance(found, Window) and len(call.shapes[0]) != 4:
-        return "windows slide over (N, C, H, W) maps only"
+        return "windows are supported on (N, C, H, W) maps only"
     return found

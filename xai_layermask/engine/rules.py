@@ -50,7 +50,7 @@ def pointwise() -> MaskedOperator:
 
 @rule(*SINGULAR)
 def singular(call: Call) -> MaskedOperator:
-    # A quotient by a number is smooth.
+    # Division by a number is smooth.
     return Pointwise() if "div" in call.step.name and len(call.step.inputs) == 1 else Singular()
 
 
@@ -76,7 +76,7 @@ def like() -> MaskedOperator:
 
 @rule(aten.batch_norm.default)
 def batch_norm(training: bool) -> MaskedOperator | str:
-    return "its statistics of the batch mix the presence of different images" if training else Pointwise()
+    return "batch statistics mix images with different presence" if training else Pointwise()
 
 
 @rule(aten.layer_norm.default)
@@ -121,7 +121,7 @@ def conv2d(call: Call, stride: Any, padding: Any, dilation: Any) -> MaskedOperat
 @rule(aten.conv2d.padding)
 def conv2d_named_padding(call: Call, stride: Any, padding: str, dilation: Any) -> MaskedOperator:
     kernel, spacing = _pair(call.shapes[1][2:]), _pair(dilation)
-    # "same" puts the odd cell at the far side, where the window's presence reaches out as far as it has to.
+    # With an odd total, "same" puts the additional cell at the far side.
     before = [d * (k - 1) // 2 if padding == "same" else 0 for k, d in zip(kernel, spacing, strict=True)]
     return Window(kernel, _pair(stride), _pair(before), spacing)
 
@@ -130,7 +130,7 @@ def conv2d_named_padding(call: Call, stride: Any, padding: str, dilation: Any) -
 def conv_transpose2d(call: Call, stride: Any, padding: Any, dilation: Any) -> MaskedOperator | str:
     found = Transposed(_pair(call.shapes[1][2:]), _pair(stride), _pair(padding), _pair(dilation))
     gaps = len(call.shapes[0]) == 4 and found.leaves_gaps(call)
-    return "no input cell reaches some of the cells between others" if gaps else found
+    return "its stride leaves gaps: some output cells depend on no input cell" if gaps else found
 
 
 @rule(aten.convolution.default)
@@ -156,14 +156,14 @@ def unfold(call: Call, kernel_size: Any, dilation: Any, padding: Any, stride: An
 
 @rule(aten.col2im.default)
 def fold(call: Call) -> MaskedOperator | str:
-    return Fold() if len(call.shapes[0]) == 3 else "columns are added up for (N, C, L) batches only"
+    return Fold() if len(call.shapes[0]) == 3 else "fold is supported for (N, C, L) batches only"
 
 
 @rule(aten.avg_pool3d.default)
 def avg_pool3d(call: Call, kernel_size: Any) -> MaskedOperator | str:
     sizes = [kernel_size] * 3 if isinstance(kernel_size, int) else kernel_size
     varies = any(size > 1 and call.cells().varies(dim) for size, dim in zip(sizes, (-3, -2, -1), strict=True))
-    return "windows slide over (N, C, H, W) maps only" if varies else Pointwise()
+    return "windows are supported on (N, C, H, W) maps only" if varies else Pointwise()
 
 
 @rule(aten.max_pool2d.default)
@@ -241,7 +241,7 @@ _TRANSPOSES = "mT moveaxis movedim numpy_T swapaxes swapdims t transpose".split(
 
 @rule(*(one for one in overloads(*_TRANSPOSES) if "dimname" not in str(one)))
 def transpose(call: Call) -> MaskedOperator:
-    # Dimensions of sizes 0, 1, 2 ... on no memory: where they end up is the order.
+    # Transpose a meta tensor of sizes 0, 1, 2 ...: the resulting shape is the order.
     rank = len(call.shapes[0])
     sample = torch.empty(tuple(range(rank)), device="meta")
     return Permute(tuple(call.step({call.step.inputs[0]: sample}).shape))
@@ -305,7 +305,7 @@ def instance_norm(call: Call, weight: Any, bias: Any, use_input_stats: bool, eps
 
 
 def _places(weight: Any, bias: Any) -> tuple[int | None, int | None]:
-    """Where scale and shift stand among the tensor inputs."""
+    """Positions of scale and shift among the tensor inputs."""
     first = 1 if weight is not None else None
     return first, (None if bias is None else 1 + (weight is not None))
 
@@ -315,7 +315,7 @@ def nearest() -> MaskedOperator:
     return Nearest()
 
 
-#: How far each interpolation looks around a point, in cells of the input.
+#: The reach of each interpolation, in input cells.
 _RESIZE = {"upsample_bilinear2d": 1, "upsample_bicubic2d": 2, "_upsample_bilinear2d_aa": 1, "_upsample_bicubic2d_aa": 2}
 
 
@@ -325,7 +325,7 @@ def resize(call: Call) -> MaskedOperator:
     sizes = list(zip(call.shapes[0][2:], call.step.shape[2:], strict=True))
     shrink = max(1.0, *(before / after for before, after in sizes))
     reach = _RESIZE[name] * shrink if name.endswith("aa") else _RESIZE[name]
-    # The nearest cell lies off the centre by up to `shrink - 1`, and by one more where sizes were rounded.
+    # The nearest cell is up to `shrink - 1` cells off the centre, or one more if sizes are rounded.
     rounded = any(max(pair) % min(pair) for pair in sizes)
     return Resize(math.ceil(reach + shrink - 1) + rounded)
 
@@ -358,7 +358,7 @@ def einsum(call: Call, equation: str) -> MaskedOperator | str:
 @rule(aten.cdist.default)
 def cdist(call: Call) -> MaskedOperator | str:
     varies = any(isinstance(cells, PresenceMask) and cells.varies(-1) for cells in call.found)
-    return "distances need every feature of a token" if varies else Product("...id,...jd->...ij")
+    return "distances need all features of a token" if varies else Product("...id,...jd->...ij")
 
 
 @rule(aten.scaled_dot_product_attention.default)
@@ -366,15 +366,15 @@ def attention() -> MaskedOperator:
     return Attention()
 
 
-# --- operators that have none ---
+# --- refused ---
 
 _REFUSED = {
-    "every output of a recurrent network depends on every input before it": "gru lstm rnn_relu rnn_tanh",
+    "a recurrent output depends on all preceding inputs": "gru lstm rnn_relu rnn_tanh",
     "each frequency depends on every cell": """
         fft_fft fft_fft2 fft_fftn fft_hfft fft_ifft fft_ifft2 fft_ifftn fft_ihfft fft_irfft fft_irfft2 fft_irfftn
         fft_rfft fft_rfft2 fft_rfftn stft
     """,
-    "which cells it reads is known only when it runs": "grid_sampler grid_sampler_2d grid_sampler_3d max_unpool2d",
+    "which cells it reads depends on values": "grid_sampler grid_sampler_2d grid_sampler_3d max_unpool2d",
     "it draws random numbers": """
         bernoulli bernoulli_ fractional_max_pool2d multinomial native_dropout normal_ poisson rand_like randint_like
         randn_like uniform_

@@ -1,4 +1,4 @@
-"""Where and how models run: one policy of device, arithmetic and batch size for API, command line and workers."""
+"""Device, precision and batch size: one policy for API, command line and workers."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ __all__ = [
 Rows = TypeVar("Rows", npt.NDArray[Any], Tensor)
 Answer = TypeVar("Answer", npt.NDArray[Any], Tensor)
 
-# Pixels in a batch. On a CPU, 8 pictures of 224 x 224 are fastest: larger activations are allocated again for every
-# operator.
+# Pixels per batch. On a CPU, 8 pictures of 224 x 224 are fastest: the allocator does not reuse the memory of larger
+# activations.
 _PIXELS_ON_CPU, _PIXELS_ON_ACCELERATOR = 8 * 224 * 224, 64 * 224 * 224
 _LARGEST_BATCH = 256
 
-#: The largest error of bfloat16 predictions that "auto" accepts, relative to their spread. Scores are linear in the
-#: predictions: at 0.1 they correlate with the exact ones at about 0.995.
+#: The largest error of bfloat16 predictions that "auto" accepts, in standard deviations of the predictions. Scores are
+#: linear in the predictions; at 0.1, they correlate with the exact ones at about 0.995.
 NOISE_LIMIT = 0.1
 
 
 def find_device(name: str | torch.device = "auto") -> torch.device:
-    """Find the device that a name stands for.
+    """Find a device by name.
 
     Args:
-        name: "auto" for the accelerator (CUDA, otherwise MPS, XPU ...) or, without one, the processor; or a device.
+        name: A device, or "auto" for the accelerator (CUDA, MPS, XPU ...) or, without one, the CPU.
 
     Raises:
-        InputError: If torch has no such device here.
+        InputError: If the device is not available.
 
     Example:
         >>> find_device("cpu")
@@ -67,11 +67,11 @@ def find_device(name: str | torch.device = "auto") -> torch.device:
 
 
 def first_parameter(model: nn.Module, otherwise: Tensor | None = None) -> Tensor:
-    """The first floating-point parameter of a model, whose dtype and device its inputs need.
+    """The first floating-point parameter of a model, which shows the dtype and device of its inputs.
 
     Args:
         model: The network.
-        otherwise: Returned for a model without one; a float32 scalar if None.
+        otherwise: Returned if the model has none; a float32 scalar by default.
 
     Example:
         >>> first_parameter(nn.Conv2d(3, 4, 3).double()).dtype
@@ -82,13 +82,13 @@ def first_parameter(model: nn.Module, otherwise: Tensor | None = None) -> Tensor
 
 
 class Arithmetic(NamedTuple):
-    """A model with the arithmetic it runs in.
+    """A model and its precision.
 
     Attributes:
         model: The user's own, or a copy in another dtype.
-        dtype: Of its inputs.
+        dtype: The dtype of its inputs.
         autocast: Whether it runs under autocast to bfloat16.
-        tries_bfloat16: Whether the first predictions decide on autocast, by their `noise`.
+        tries_bfloat16: Whether autocast is chosen if the `noise` of the first predictions permits it.
     """
 
     model: nn.Module
@@ -103,7 +103,7 @@ class Arithmetic(NamedTuple):
 
 
 def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
-    """Bring a model to a precision, without changing it.
+    """Prepare a model for a precision, without changing it.
 
     Args:
         model: The network.
@@ -111,7 +111,7 @@ def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
             model), or "auto": the model's own, with `tries_bfloat16` if the device has instructions for bfloat16.
 
     Raises:
-        InputError: If there is no such precision, or the model cannot be converted to it.
+        InputError: If the precision is unknown, or the model cannot be converted.
 
     Example:
         >>> convert(nn.Conv2d(3, 8, 3), "float64").dtype
@@ -143,31 +143,31 @@ def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
 
 
 def runs_bfloat16(device: torch.device) -> bool:
-    """Whether a device has instructions for bfloat16, rather than emulating it in float32.
+    """Whether a device has native bfloat16 instructions.
 
     Example:
         >>> runs_bfloat16(torch.device("meta"))
         False
     """
     if device.type == "cpu":
-        # Older versions of torch lack some of these.
+        # Some of these are missing in older versions of torch.
         known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported")
         return any(getattr(torch.cpu, name, bool)() for name in known)
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def noise(exact: npt.ArrayLike, rough: npt.ArrayLike) -> float:
-    """The error of predictions in a coarser arithmetic, relative to how much they vary.
+    """The error of predictions in lower precision, relative to their standard deviation.
 
-    An error that is the same for every sample does not count: no score depends on it.
+    A constant error is ignored, because no score depends on it.
 
     Args:
-        exact: `(M, T)`: predictions for M samples and T targets.
-        rough: `(M, T)`: the same in the coarser arithmetic.
+        exact: `(M, T)`, predictions for M samples and T targets.
+        rough: `(M, T)`, the same in lower precision.
 
     Returns:
-        Standard deviation of the error over that of the predictions, for the worst target. 0 without error, inf where
-        predictions are constant and errors are not.
+        Standard deviation of the error over that of the predictions, for the worst target; inf if only the predictions
+        are constant.
 
     Example:
         >>> noise([[0.0], [1.0], [0.0], [1.0]], [[0.1], [0.9], [0.1], [0.9]])
@@ -183,12 +183,12 @@ def noise(exact: npt.ArrayLike, rough: npt.ArrayLike) -> float:
 
 
 def auto_batch_size(height: int, width: int, device: torch.device) -> int:
-    """The batch size that "auto" stands for.
+    """The batch size of `batch_size="auto"`.
 
     Args:
-        height: Of the pictures, in pixels.
-        width: Of the pictures, in pixels.
-        device: Where the model runs.
+        height: Height of the pictures in pixels.
+        width: Width of the pictures in pixels.
+        device: The model's device.
 
     Example:
         >>> auto_batch_size(224, 224, torch.device("cpu"))
@@ -200,7 +200,7 @@ def auto_batch_size(height: int, width: int, device: torch.device) -> int:
 
 @contextmanager
 def forward_mode(device: torch.device, autocast: bool = False) -> Iterator[None]:
-    """Run forward passes without gradients, and under autocast to bfloat16 if `autocast`.
+    """Disable gradients, and enable autocast to bfloat16 if `autocast`.
 
     Example:
         >>> with forward_mode(torch.device("cpu"), autocast=True):
@@ -220,16 +220,16 @@ def batched_predict(
     """Predict in batches, which are halved whenever memory runs out.
 
     Args:
-        predict: From rows `(m, ...)` to predictions `(m, ...)`, an array or a tensor.
+        predict: Maps rows `(m, ...)` to predictions `(m, ...)`, an array or a tensor.
         rows: `(M, ...)` with M >= 1, an array or a tensor.
-        batch_size: How many rows to pass at once while memory suffices.
-        advance: Called with the number of rows after each batch.
+        batch_size: The initial number of rows per batch.
+        advance: Called after each batch with its number of rows.
 
     Returns:
-        Predictions `(M, ...)`, and the batch size that fitted.
+        Predictions `(M, ...)`, and the last batch size.
 
     Raises:
-        RuntimeError: What `predict` raises, once a single row does not fit into memory, or for any other reason.
+        RuntimeError: From `predict`, if a single row does not fit into memory, or for any other reason.
 
     Example:
         >>> def predict(rows):
@@ -249,7 +249,7 @@ def batched_predict(
         except (RuntimeError, MemoryError) as error:
             if len(batch) == 1 or not is_out_of_memory(error):
                 raise
-            fits = False  # continue outside: the traceback would keep the failed batch in memory
+            fits = False  # retry outside the handler: the traceback keeps the failed batch in memory
         if fits:
             start += len(batch)
             if advance is not None:

@@ -45,7 +45,7 @@ def test_channels_by_their_numbers(name):
 @pytest.mark.parametrize("pick", [lambda x, order: x[:, :, order], lambda x, order: x.index_select(3, order)])
 def test_cells_by_their_numbers_are_refused(pick):
     (found,) = LayerMask(Shuffled(pick)).unsupported((1, 3, 6, 8))
-    assert found.reason == "which cells it picks is known only when it runs"
+    assert found.reason == "which cells it reads depends on values"
 
 
 def test_repeats_tiles_and_turns():

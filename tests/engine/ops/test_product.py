@@ -94,7 +94,7 @@ def test_a_sum_over_one_operand_keeps_its_scale():
     [
         ("nchh->nc", 4, "names twice"),
         ("nchw->cn", 4, "sum or reorder, not both"),
-        ("n...->n", 4, "must name every dimension"),
+        ("n...->n", 4, "only if it names every dimension"),
     ],
 )
 def test_equations_without_a_masked_form(equation, rank, reason):
@@ -138,7 +138,7 @@ def test_distances_between_tokens():
 def test_distances_along_space_are_refused():
     (found,) = LayerMask(Function(lambda x: torch.cdist(x, x))).unsupported((1, 3, 8, 8))
     assert found == ("aten.cdist.default", "")
-    assert found.reason == "distances need every feature of a token"
+    assert found.reason == "distances need all features of a token"
 
 
 class Lambda(nn.Module):

@@ -1,4 +1,4 @@
-"""Masked operators of operators on tokens: attention, softmax, linear layers."""
+"""Masked operators of attention, softmax and linear layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Attention", "Dense", "Flat", "Softmax"]
 
 @dataclass(frozen=True)
 class Softmax(MaskedOperator):
-    """Softmax along a dimension: absent entries take no share.
+    """Softmax along a dimension: absent entries get probability 0.
 
     Args:
         dim: The dimension that sums to one.
@@ -34,7 +34,7 @@ class Softmax(MaskedOperator):
         cells, x = call.with_borders(), values[0]
         if not cells.varies(self.dim):
             return call.run(values)
-        # A finite lowest number, not -inf, keeps a row without any present entry free of NaN.
+        # A finite number, not -inf, keeps rows without a present entry free of NaN.
         values[0] = fill_absent(torch.finfo(x.dtype).min, x, cells)
         y = call.run(values)
         return y if self.log else fill_absent(0.0, y, cells)
@@ -52,7 +52,7 @@ class Dense(MaskedOperator):
 
 
 class Flat(MaskedOperator):
-    """A linear layer over a flattened map: absent cells are zero, as after an adaptive pool, and masking ends."""
+    """A linear layer over a flattened map: absent cells are zeroed and masking ends."""
 
     def presence(self, call: Call) -> Found:
         return leaves(call.cells().mask.any(-1, keepdim=True))
@@ -63,10 +63,7 @@ class Flat(MaskedOperator):
 
 
 class Attention(MaskedOperator):
-    """Scaled dot-product attention: absent tokens are no keys.
-
-    Inputs are queries, keys, values and perhaps an additive or boolean mask, `(..., tokens, channels)`.
-    """
+    """Scaled dot-product attention: absent tokens are left out of the keys."""
 
     any_masked: ClassVar[bool] = True
 
@@ -87,7 +84,7 @@ class Attention(MaskedOperator):
             given = values[3]
             lowest = torch.finfo(values[0].dtype).min
             mask = given & mask if given.dtype == torch.bool else torch.where(mask, given, lowest)
-        # Zero, not garbage: a weight of exactly 0 times an infinite value would be NaN.
+        # Zeroed because a weight of 0 times an infinite value would be NaN.
         keys, tokens = (fill_absent(0.0, values[i], seen_at[i]) if i in seen_at else values[i] for i in (1, 2))
         return F.scaled_dot_product_attention(
             values[0],
@@ -101,7 +98,7 @@ class Attention(MaskedOperator):
 
 
 def _tokens(cells: PresenceMask) -> PresenceMask:
-    """Presence of whole tokens: where all channels are present."""
+    """Presence of tokens: present if every channel is."""
     if not cells.varies(-1):
         return cells
     return cells.cached(("tokens",), lambda: PresenceMask(cells.mask.all(-1, keepdim=True)))

@@ -1,10 +1,9 @@
-"""Masked operators: what an operator does to presence, what it must be given, and what it computes.
+"""Masked operators: how an operator acts on presence, which input cells it needs, and what it computes.
 
-A masked operator is chosen once for each operator call of a graph ([`rules`][xai_layermask.engine.rules]). Then it is
-asked three things for every batch: the presence of its output, which cells of its inputs must be right for the needed
-cells of its output, and its value. Absent cells hold arbitrary numbers. They matter only to an operator that reads
-several cells. Such an operator leaves them out, or says which of them it will read ("wanted"), and these are filled
-before it runs.
+A masked operator is chosen once for each operator call of a graph ([`rules`][xai_layermask.engine.rules]). For every
+batch it then answers three questions: the presence of its output, the input cells that are needed for the needed output
+cells, and its value. Absent cells hold arbitrary numbers. An operator that reads several cells either ignores absent
+ones, or declares which of them it reads ("wanted"); these are filled before it runs.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ class Call:
         shapes: Shapes of the tensor inputs.
         inside: Presence of each tensor input when the whole image is present: all but borders.
         out: Presence of the output, once it is known.
-        mixed: The channels of a map differ in presence, and the operator takes whole positions: it fills a copy.
+        mixed: Whether channels differ in presence although the operator takes whole positions; it then fills a copy.
     """
 
     step: Step
@@ -69,21 +68,18 @@ class Call:
     mixed: bool = False
 
     def cells(self, place: int = 0) -> PresenceMask:
-        """Presence of a tensor input that is known to be masked."""
+        """Presence of a masked tensor input."""
         found = self.found[place]
         if not isinstance(found, PresenceMask):
             raise TypeError(f"{self.step.name} expects a masked activation as tensor input {place}.")
         return found
 
     def with_borders(self, place: int = 0) -> PresenceMask:
-        """The cells of a masked input whose value is known: present ones, and borders around the image.
-
-        A border that the model itself puts around an activation is part of what it was trained with.
-        """
+        """The present cells of a masked input, and the borders that the model itself puts around the image."""
         return self.cells(place).with_borders(self.inside[place])
 
     def of_maps(self, positions: bool) -> Call:
-        """The call with presence at the full height and width of its maps, and for whole positions if so asked."""
+        """The call with presence expanded to the full height and width, with one channel if `positions`."""
         found, inside = (tuple(map(_expanded, cells, self.shapes)) for cells in (self.found, self.inside))
         mixed = positions and any(isinstance(cells, PresenceMask) and cells.varies(1) for cells in found)
         if mixed:
@@ -112,54 +108,54 @@ def _one_channel(cells: Found, inside: Found) -> Found:
 
 @dataclass(frozen=True)
 class Demand:
-    """What a call needs of one input: present cells that must be right, absent cells that must be filled."""
+    """What a call needs of one input: present cells that must be correct, absent cells that must be filled."""
 
     needed: PresenceMask
     wanted: PresenceMask | None = None
 
 
 class MaskedOperator:
-    """What an operator does to presence and values; the base class makes the safe choices."""
+    """How an operator acts on presence and values; the base class makes safe choices."""
 
-    #: A request to fill the output is handed on to the input.
+    #: Whether a request to fill the output is passed to the input.
     hands_on: ClassVar[bool] = False
-    #: Any tensor input may be masked, not the first one alone.
+    #: Whether any tensor input may be masked, not only the first.
     any_masked: ClassVar[bool] = False
-    #: Cells of maps `(N, C, H, W)` are read by their place: presence that is the same along H or W comes at full size.
+    #: Whether cells of `(N, C, H, W)` maps are read by position, so that presence is needed at full height and width.
     reads_maps: ClassVar[bool] = False
-    #: Whether its maps have one channel of presence, in which a cell is present if it is present in every channel.
+    #: Whether presence is needed with one channel, in which a cell is present if it is present in every channel.
     takes_positions: ClassVar[bool] = False
 
     def prepared(self, call: Call) -> Call:
-        """The call with presence in the form that the operator takes."""
+        """The call with presence expanded as `reads_maps` and `takes_positions` say."""
         return call.of_maps(self.takes_positions) if self.reads_maps else call
 
     def presence(self, call: Call) -> Found:
-        """Presence of the output; None where the output is an ordinary tensor."""
+        """Presence of the output; None if the output is an ordinary tensor."""
         raise TypeError(f"{type(self).__name__} must define presence(call).")
 
     def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
-        """What is needed of each tensor input: by default every present cell, and none filled.
+        """The cells needed of each tensor input: by default every present cell, and none filled.
 
         Args:
             call: The call.
-            needed: The cells of the output that must be right; None where the output is ordinary or a list.
-            wanted: The absent cells of the output that must be filled, if the operator hands this on.
+            needed: The output cells that must be correct; None if the output is an ordinary tensor or a list.
+            wanted: The absent output cells that must be filled, if `hands_on`.
         """
         return [Demand(found) if isinstance(found, PresenceMask) else None for found in call.found]
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        """The output's value, right at the needed cells; by default what the operator itself computes."""
+        """The output, correct at the needed cells; by default what the operator itself computes."""
         return call.run(values)
 
 
 def fill_absent(number: float, x: Tensor, cells: PresenceMask) -> Tensor:
-    """Put a number in every absent cell."""
+    """Replace every absent cell by a number."""
     return torch.where(cells.mask, x, x.new_full((), number))
 
 
 class Pointwise(MaskedOperator):
-    """Each output cell depends on the same cell of the inputs alone: present where all masked inputs are."""
+    """An output cell depends only on the same cell of the inputs: present where all masked inputs are."""
 
     any_masked: ClassVar[bool] = True
 
@@ -177,8 +173,8 @@ class Pointwise(MaskedOperator):
 class Singular(Pointwise):
     """A pointwise operator with a pole or an infinite slope, such as a logarithm or a quotient.
 
-    At an absent cell the slope may be infinite, and a gradient of 0 times it would be NaN. With gradients, absent cells
-    are therefore 0.5, where all of these operators are smooth.
+    An infinite slope at an absent cell would make its gradient NaN (0 times infinity). With gradients, absent cells are
+    therefore set to 0.5, where all of these operators are smooth.
     """
 
     def value(self, call: Call, values: list[Any]) -> Any:
@@ -190,7 +186,7 @@ class Singular(Pointwise):
 
 
 def operands(call: Call, rank: int) -> list[tuple[PresenceMask, PresenceMask]]:
-    """Presence of the masked inputs, and their presence in a whole image, with `rank` dimensions."""
+    """Presence of each masked input, for this batch and for a whole image, with `rank` dimensions."""
     pairs = zip(call.found, call.inside, strict=True)
     return [
         (_lift(cells, rank), _lift(inside, rank))
@@ -207,14 +203,14 @@ def _lift(cells: PresenceMask, rank: int) -> PresenceMask:
 
 
 class Leading(Pointwise):
-    """Presence of the first tensor; the second one only gives a type or shape."""
+    """An operator whose second tensor only gives a type or shape."""
 
     def presence(self, call: Call) -> Found:
         return call.found[0]
 
 
 class Unrelated(MaskedOperator):
-    """The result does not depend on the values: assertions, new tensors of the same type."""
+    """An operator whose result does not depend on the values, such as `zeros_like`."""
 
     def presence(self, call: Call) -> Found:
         return None

@@ -1,4 +1,4 @@
-"""Masked operators that pick entries by their numbers, and of stacks."""
+"""Masked operators of indexing and stacking."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ __all__ = ["Index", "Stack"]
 
 
 class Index(Reshape):
-    """Entries by their numbers, along dimensions where presence does not vary: whichever is picked, it is the same."""
+    """Indexing along dimensions in which presence does not vary, so that every index gives the same presence."""
 
     any_masked: ClassVar[bool] = False
 
     @staticmethod
     def refusal(call: Call, dims: Sequence[int]) -> str | None:
-        """Why entries along these dimensions cannot be picked, if so."""
+        """The reason if indexing along these dimensions is not supported."""
         varies = any(call.cells().varies(dim) for dim in dims)
-        return "which cells it picks is known only when it runs" if varies else None
+        return "which cells it reads depends on values" if varies else None
 
     @staticmethod
     def _apply(call: Call, tensor: Tensor) -> Any:
-        # Every number stands for the first entry.
+        # The first entry stands for all.
         first = {
             index: torch.zeros(shape, dtype=torch.long, device=tensor.device)
             for index, shape in zip(call.step.inputs[1:], call.shapes[1:], strict=True)
@@ -39,7 +39,7 @@ class Index(Reshape):
 
 @dataclass(frozen=True)
 class Stack(MaskedOperator):
-    """Tensors along a new dimension: a cell is present where it is in all of them, as in a sum.
+    """Tensors stacked along a new dimension: present where all of them are.
 
     Args:
         dim: The new dimension.
@@ -52,7 +52,7 @@ class Stack(MaskedOperator):
         dim = self.dim % (len(call.shapes[0]) + 1)
         joint = joined(operands(call, len(call.shapes[0])))
         if dim == 0 and any(isinstance(cells, PresenceMask) and cells is not joint for cells in call.found):
-            # Along the batch each one keeps its own presence: they may come from different images.
+            # Along the batch dimension, each one keeps its own presence.
             one = joint.mask.new_ones(())
             masks = [cells.mask if isinstance(cells, PresenceMask) else one for cells in call.found]
             return PresenceMask(torch.stack(torch.broadcast_tensors(*masks)))  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""The operators of ATen whose result at one position depends on that position alone, found by ATen's own tag."""
+"""The pointwise operators of ATen, found by its own tag."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ from torch._ops import OpOverload
 
 __all__ = ["POINTWISE", "SINGULAR", "overloads"]
 
-#: Tagged as pointwise by ATen, but without a rule as such.
+#: Tagged as pointwise by ATen, but not treated as such here.
 _EXCLUDED = {
     "equal": "compares whole tensors and returns a bool",
     "frexp": "returns two tensors",
     "rrelu": "is random in training",
     "rrelu_": "is random in training",
 }
-#: Pointwise, but not tagged, or not in every version of torch: they are composed of tagged operators, move data, or do
-#: nothing in evaluation mode.
+#: Pointwise, but not tagged in every version of torch.
 _UNTAGGED = """
     __and__ __iand__ __ior__ __or__ _to_copy absolute absolute_ alias arccos arccosh arcsin arcsinh arctan arctan2
     arctanh clip clip_ contiguous detach divide divide_ fix fix_ greater greater_equal hardswish hardswish_ isclose
@@ -26,7 +25,7 @@ _UNTAGGED = """
     special_log1p special_logit special_round special_sinc special_xlogy subtract subtract_ true_divide true_divide_
     where
 """.split()
-#: Pointwise, with a pole or an infinite slope at some number.
+#: Pointwise, with a pole or an infinite slope somewhere.
 _SINGULAR = """
     acos acosh addcdiv arccos arccosh arcsin arctan2 arctanh asin atan2 atanh div divide digamma float_power hypot
     lgamma log log10 log1p log2 logit mvlgamma polygamma pow reciprocal rsqrt sqrt tan true_divide xlogy
@@ -34,7 +33,7 @@ _SINGULAR = """
 
 
 def overloads(*names: str) -> list[OpOverload]:
-    """All functional and in-place overloads of ATen operators, by name; names that this torch lacks are left out."""
+    """All functional and in-place overloads of ATen operators, by name; unknown names are ignored."""
     packets = [getattr(torch.ops.aten, name) for name in names if hasattr(torch.ops.aten, name)]
     found = [getattr(packet, overload) for packet in packets for overload in packet.overloads()]
     return [one for one in found if not any(a.is_out for a in one._schema.arguments) and _makes_tensors(one)]
@@ -64,7 +63,7 @@ POINTWISE: tuple[OpOverload, ...] = tuple(
     for one in dict.fromkeys([*_tagged(), *overloads(*_UNTAGGED)])
     if [str(returned.type) for returned in one._schema.returns] == ["Tensor"]
 )
-#: Those of them that have a pole or an infinite slope.
+#: Those with a pole or an infinite slope.
 SINGULAR: frozenset[OpOverload] = frozenset(
     one
     for one in POINTWISE

@@ -1,4 +1,4 @@
-"""Masked operator of sums of products over named dimensions: matrix products and einsum."""
+"""Masked operator of matrix products and einsum."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Product", "of_equation"]
 
 @dataclass(frozen=True)
 class Product(MaskedOperator):
-    """A sum of products: terms with an absent factor add nothing; present where any term is.
+    """A sum of products: terms with an absent factor are left out; present where any term is.
 
     Args:
-        equation: As `torch.einsum` takes it, with its output.
+        equation: As for `torch.einsum`, with its output.
     """
 
     any_masked: ClassVar[bool] = True
@@ -32,12 +32,12 @@ class Product(MaskedOperator):
         return self._cached(call)[1]
 
     def _cached(self, call: Call) -> tuple[Tensor, Found]:
-        """Where any term is present, as a mask and as a presence."""
+        """Where any term is present: a mask, and the presence of the output."""
         found = [one for one in call.found if isinstance(one, PresenceMask)]
 
         def make() -> tuple[Tensor, Found, list[PresenceMask]]:
             mask = self._mask(call, found[0].mask.new_ones(()))
-            # The owners of the identities in the key are kept alive.
+            # Keep the objects alive whose ids are in the key.
             return mask, leaves(mask), found
 
         return found[0].cached(("product", self.equation, *map(id, call.found)), make)[:2]
@@ -50,7 +50,7 @@ class Product(MaskedOperator):
         return torch.einsum(self.equation, [mask.float() for mask in masks]) > 0
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        # A tensor that is multiplied with itself is zeroed in both places.
+        # A tensor that is multiplied by itself is zeroed in both positions.
         inputs = call.step.inputs
         summed = {inputs[place] for place in range(len(inputs)) if self._is_summed(call, place)}
         zeroed: list[Tensor] = [
@@ -61,7 +61,7 @@ class Product(MaskedOperator):
         return y if call.out is not None else torch.where(self._cached(call)[0], y, y.new_zeros(()))
 
     def _is_summed(self, call: Call, place: int) -> bool:
-        """Whether the sum runs over a dimension along which presence of an operand varies."""
+        """Whether the sum runs over a dimension along which the operand's presence varies."""
         cells = call.found[place]
         if not isinstance(cells, PresenceMask):
             return False
@@ -73,11 +73,11 @@ class Product(MaskedOperator):
 
 
 def of_equation(equation: str, ranks: Sequence[int]) -> MaskedOperator | str:
-    """The masked operator of `torch.einsum`, or why there is none.
+    """The masked operator of an einsum, or the reason for its refusal.
 
     Args:
-        equation: Of the einsum; its output may be left out.
-        ranks: How many dimensions each operand has.
+        equation: The einsum's; its output may be omitted.
+        ranks: The number of dimensions of each operand.
 
     Example:
         >>> of_equation("b i j, b j k -> b i k", [3, 3])
@@ -93,14 +93,14 @@ def of_equation(equation: str, ranks: Sequence[int]) -> MaskedOperator | str:
         out = "".join(["..." if "..." in terms else "", *once])
     names = [term.replace("...", "") for term in terms.split(",")]
     if any(len(set(name)) < len(name) for name in names):
-        return "a dimension that an operand names twice is a diagonal, which has no masked form"
+        return "einsums of diagonals (a dimension named twice in one operand) are not supported"
     if len(names) > 1:
         return Product(f"{terms}->{out}")
     if len(names[0]) < ranks[0]:
-        return "an einsum of one operand must name every dimension"
+        return "an einsum of one operand is supported only if it names every dimension"
     order = tuple(names[0].index(label) for label in out.replace("...", ""))
     if len(order) == ranks[0]:
         return Permute(order)
     if list(order) != sorted(order):
-        return "an einsum of one operand may sum or reorder, not both"
+        return "an einsum of one operand may sum or reorder dimensions, not both"
     return Reduce("sum", tuple(dim for dim in range(ranks[0]) if dim not in order))

@@ -1,4 +1,4 @@
-"""Masked operators of reductions: over the present cells alone, and 0 where there is none."""
+"""Masked operator of reductions, over present cells only; 0 where none is present."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .base import Call, Found, MaskedOperator, fill_absent
 
 __all__ = ["Reduce", "leaves"]
 
-#: What absent cells are filled with, so that the operator itself reduces the present ones; variances take the mean.
+#: Neutral elements, written to absent cells before the reduction; for variances, it is the mean instead.
 _NEUTRAL = {
     "all": 1.0,
     "amax": -math.inf,
@@ -33,7 +33,7 @@ _NEUTRAL = {
 
 
 def leaves(mask: Tensor) -> Found:
-    """A result that is the same for a whole image is an ordinary tensor; otherwise its presence."""
+    """Presence of a result; None, for an ordinary tensor, if it does not vary within an image."""
     return PresenceMask(mask) if any(size > 1 for size in mask.shape[1:]) else None
 
 
@@ -41,13 +41,13 @@ def leaves(mask: Tensor) -> Found:
 class Reduce(MaskedOperator):
     """A reduction over dimensions.
 
-    A sum is the mean over present cells times all cells, so that its scale is the model's. Everything else is what the
-    operator gives for the present cells alone.
+    A sum is the mean over present cells times the number of all cells, which keeps the scale that the model expects.
+    Any other reduction is computed over the present cells only.
 
     Args:
         kind: Name of the ATen operator; "norm" for vector norms.
-        dims: The dimensions that are reduced; all if empty.
-        keepdim: Whether they stay, with size 1.
+        dims: The dimensions to reduce; all if empty.
+        keepdim: Whether they are kept with size 1.
         parameter: The order of a norm, or the correction of a variance.
     """
 
@@ -102,12 +102,12 @@ class Reduce(MaskedOperator):
             limits = torch.iinfo(x.dtype)
             number = limits.max if number > 0 else limits.min
         elif self.kind == "logsumexp":
-            # Finite, so that the gradient is where nothing is present.
+            # Finite, so that gradients stay finite where nothing is present.
             number = torch.finfo(x.dtype).min
         return fill_absent(number, x, cells)
 
     def _counted(self, y: Any, count: Tensor, total: int) -> Any:
-        """Replace the number of all cells by that of the present ones where the operator divides by it."""
+        """Divide by the number of present cells where the operator divides by the number of all cells."""
         if self.kind in ("mean", "sum"):
             return y * (total / count.clamp(min=1).to(y.dtype))
         if not self.kind.startswith(("var", "std")):

@@ -1,4 +1,4 @@
-"""Masked operators of operators that look at many cells at once: pooled regions, norms over space, resizing."""
+"""Masked operators of adaptive pooling, norms over space and resizing."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ __all__ = ["Nearest", "Norm", "Regions", "Resize"]
 
 @dataclass(frozen=True)
 class Regions(MaskedOperator):
-    """Adaptive pooling: mean or maximum over the present cells of each region, 0 where there is none.
+    """Adaptive pooling: mean or maximum over the present cells of each region, 0 if there is none.
 
     Args:
-        size: Number of regions, rows and columns.
+        size: Number of regions, vertically and horizontally.
         kind: "mean" or "max".
     """
 
@@ -47,15 +47,15 @@ class Regions(MaskedOperator):
 
 @dataclass(frozen=True)
 class Norm(MaskedOperator):
-    """Group, instance and layer norm whose statistics run over space: over the present cells only.
+    """Group, instance, layer and RMS norm over space, with statistics of the present cells only.
 
     Args:
-        groups: Channel groups with statistics of their own; 0 for one statistic over `dims`.
+        groups: Number of channel groups; 0 for statistics over `dims`.
         dims: The dimensions of a layer norm.
         eps: Added to the variance.
-        weight: Place of the scale among the tensor inputs, or None.
-        bias: Place of the shift, or None.
-        centered: Whether the mean is subtracted; a root mean square norm leaves it.
+        weight: Position of the scale among the tensor inputs, or None.
+        bias: Position of the shift, or None.
+        centered: Whether the mean is subtracted; False for RMS norms.
     """
 
     groups: int
@@ -96,12 +96,12 @@ class Norm(MaskedOperator):
 
 
 def _wide(x: Tensor) -> torch.dtype:
-    """What statistics are computed in, as PyTorch's own norms do: at least single precision."""
+    """The dtype of statistics: at least single precision, as in PyTorch's own norms."""
     return torch.promote_types(x.dtype, torch.float32)
 
 
 class Nearest(MaskedOperator):
-    """Interpolation that picks cells, and picks their presence in the same way."""
+    """Nearest-neighbour interpolation, of values and presence alike."""
 
     reads_maps: ClassVar[bool] = True
 
@@ -113,10 +113,10 @@ class Nearest(MaskedOperator):
 
 @dataclass(frozen=True)
 class Resize(MaskedOperator):
-    """Interpolation: presence is that of the nearest cell, and values are read from filled cells.
+    """Interpolation: presence is that of the nearest cell, values are interpolated after filling.
 
     Args:
-        reach: How far from the nearest cell the interpolation reads, in cells.
+        reach: The maximum distance, in cells, from the nearest cell to a cell that is read.
     """
 
     reads_maps: ClassVar[bool] = True
@@ -130,7 +130,7 @@ class Resize(MaskedOperator):
         )
 
     def _read(self, call: Call) -> PresenceMask:
-        """The cells that the output reads where it is present or a border."""
+        """The cells that are read by output cells that are present or borders."""
         cells, width = call.with_borders(), 2 * self.reach + 1
         sides = cells.mask.shape[2], cells.mask.shape[3]
         return cells.window((width, width), (1, 1), (self.reach, self.reach), (1, 1), sides)

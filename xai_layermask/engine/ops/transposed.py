@@ -18,14 +18,14 @@ __all__ = ["Transposed"]
 
 @dataclass(frozen=True)
 class Transposed(Window):
-    """A transposed convolution: the window of an output cell is the input cells that reach it.
+    """A transposed convolution; the window of an output cell consists of the input cells that reach it.
 
-    With these windows it is a convolution like any other: an output cell is present where any input cell of its window
-    is, and absent input cells are filled. Output cells that no input cell reaches hold the bias and are a border.
+    As in a convolution, an output cell is present if any cell of its window is, and absent input cells are filled.
+    Output cells that no input cell reaches hold the bias and are a border.
     """
 
     def leaves_gaps(self, call: Call) -> bool:
-        """Whether there are output cells that no input cell reaches between ones that are reached."""
+        """Whether there are output cells without an input cell between others that have one."""
         reached = self._reached(call, torch.ones(1, 1, *call.shapes[0][2:]))[0, 0] > 0
         places = [reached.any(dim).nonzero().flatten() for dim in (0, 1)]
         return any(len(line) > 0 and int(line[-1] - line[0]) >= len(line) for line in places)
@@ -45,7 +45,7 @@ class Transposed(Window):
         return cells.cached(("transposed", *self._geometry(call), threshold), make)
 
     def _reached(self, call: Call, mask: Tensor) -> Tensor:
-        """For each output cell the input cells that reach it: any for booleans, their sum for numbers."""
+        """The input cells that reach each output cell: OR for booleans, their sum for numbers."""
         k, s, p, d = self.kernel, self.stride, self.padding, self.dilation
         spread = mask.new_zeros(*mask.shape[:2], *(s[i] * (mask.shape[2 + i] - 1) + 1 for i in (0, 1)))
         spread[:, :, :: s[0], :: s[1]] = mask

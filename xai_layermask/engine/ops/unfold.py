@@ -1,4 +1,4 @@
-"""Masked operators that take windows apart into columns and add columns up into maps."""
+"""Masked operators of `unfold` (windows to columns) and `fold` (columns to maps)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Columns", "Fold", "Unfold"]
 
 
 class Columns(Reshape):
-    """Windows that do not overlap, as columns: every cell is moved, and its presence with it."""
+    """Unfolding into windows that do not overlap: each cell keeps its presence."""
 
     @staticmethod
     def _apply(call: Call, tensor: Tensor) -> Any:
@@ -27,10 +27,10 @@ class Columns(Reshape):
 
 @dataclass(frozen=True)
 class Unfold(Window):
-    """Windows that overlap, as columns, to which weights come later: absent cells are filled as for a convolution.
+    """Unfolding into overlapping windows: absent cells are filled as for a convolution.
 
     Args:
-        size: Number of windows, rows and columns.
+        size: Number of windows, vertically and horizontally.
     """
 
     size: Pair = (0, 0)
@@ -57,7 +57,7 @@ class Unfold(Window):
 
 
 class Fold(MaskedOperator):
-    """Columns added up into a map: the mean over present entries times all entries, and present where there is one."""
+    """Folding: the mean over a cell's present entries times the number of all entries; present if any entry is."""
 
     def presence(self, call: Call) -> Found:
         cells = call.cells()
@@ -65,7 +65,7 @@ class Fold(MaskedOperator):
         return cells.cached(key, lambda: PresenceMask(self._summed(call, cells.mask) > 0))
 
     def _summed(self, call: Call, mask: Tensor) -> Tensor:
-        """For each cell its number of present entries; one channel where all have the same presence."""
+        """The number of present entries of each cell; one channel if all have the same presence."""
         kernel = call.step.arguments["kernel_size"]
         entries = call.shapes[0][-2] if mask.shape[-2] > 1 else kernel[0] * kernel[1]
         columns = mask.expand(-1, entries, call.shapes[0][-1]).float()

@@ -1,4 +1,4 @@
-"""Masked operators of views, rearrangements and concatenation: presence goes where the value goes."""
+"""Masked operators of views, rearrangements and concatenation."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from .base import Call, Demand, Found, MaskedOperator, Pointwise, operands
 __all__ = ["Concat", "Permute", "Pick", "Reshape", "Scatter", "compact"]
 
 
-#: Where rearranged masks do not vary, by operator, arguments and shapes: the same for every mask.
+#: Dimensions along which rearranged masks do not vary, by operator, arguments and shapes.
 _UNIFORM: dict[Any, tuple[tuple[int, ...], ...]] = {}
 
 
 class Reshape(MaskedOperator):
-    """Views and rearrangements: presence is rearranged as the value is."""
+    """Views and rearrangements: presence is rearranged like the value."""
 
     any_masked: ClassVar[bool] = True
 
@@ -34,7 +34,7 @@ class Reshape(MaskedOperator):
         if any(
             part.untyped_storage().data_ptr() != cells.mask.untyped_storage().data_ptr() for part in parts
         ):
-            # The mask was copied, and strides no longer tell where it is uniform: ask where each cell came from.
+            # The mask was copied, so strides no longer show where it is uniform: trace the origin of each cell.
             key = (*self._key(call), cells.mask.shape)
             if key not in _UNIFORM:
                 _UNIFORM[key] = self._uniform(call, cells, shape)
@@ -45,7 +45,7 @@ class Reshape(MaskedOperator):
 
     @staticmethod
     def _apply(call: Call, tensor: Tensor) -> Any:
-        # A second tensor lends its shape alone.
+        # A second tensor only gives a shape.
         models = {
             index: tensor.new_empty(()).expand(shape)
             for index, shape in zip(call.step.inputs[1:], call.shapes[1:], strict=True)
@@ -75,7 +75,7 @@ def _narrow(mask: Tensor, dims: tuple[int, ...]) -> Tensor:
 
 
 def compact(mask: Tensor) -> Tensor:
-    """Shrink the dimensions along which an expanded mask has no stride, and so does not vary."""
+    """Shrink the dimensions of an expanded mask that have stride 0."""
     return _narrow(
         mask, tuple(dim for dim, step in enumerate(mask.stride()) if step == 0 and mask.shape[dim] > 1)
     )
@@ -83,10 +83,10 @@ def compact(mask: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Permute(MaskedOperator):
-    """A reordering of dimensions, which can be undone: demand passes through it.
+    """A permutation of dimensions.
 
     Args:
-        order: For each output dimension, the input dimension that it comes from.
+        order: For each output dimension, the corresponding input dimension.
     """
 
     order: tuple[int, ...]
@@ -100,7 +100,7 @@ class Permute(MaskedOperator):
 
 
 def permuted(cells: PresenceMask, order: tuple[int, ...]) -> PresenceMask:
-    """Reorder the dimensions of a presence; going back gives the very object that was left."""
+    """Permute the dimensions of a presence; the inverse permutation returns the original object."""
 
     def make() -> PresenceMask:
         inner = permuted(cells.inner, order) if cells.inner is not None else None
@@ -113,7 +113,7 @@ def permuted(cells: PresenceMask, order: tuple[int, ...]) -> PresenceMask:
 
 
 class Pick(MaskedOperator):
-    """One tensor out of the list that an operator returned."""
+    """One tensor of the list that an operator returned."""
 
     def presence(self, call: Call) -> Found:
         found = call.found[0]
@@ -122,10 +122,10 @@ class Pick(MaskedOperator):
 
 @dataclass(frozen=True)
 class Concat(MaskedOperator):
-    """Concatenation: along channels a cell is present where it is in every branch; along tokens or space, as it was.
+    """Concatenation: along channels, present where every part is; along tokens or space, each part keeps its presence.
 
     Args:
-        dim: The dimension along which the tensors are joined.
+        dim: The dimension of the concatenation.
     """
 
     any_masked: ClassVar[bool] = True
@@ -139,7 +139,7 @@ class Concat(MaskedOperator):
             shape[dim] > 1 for cells, shape in zip(call.found, call.shapes, strict=True) if cells is not None
         )
         uniform = not any(cells.varies(dim) for cells in masked)
-        # Presence of channels-last maps varies along dimension 1, their height.
+        # In channels-last maps, presence varies along dimension 1, the height.
         space = rank == 4 and dim > 1 and not any(cells.varies(1) for cells in masked)
         if uniform and ((rank == 4 and dim == 1) or (wide and not space)):
             return joined(operands(call, rank))
@@ -157,12 +157,12 @@ class Concat(MaskedOperator):
 
 @dataclass(frozen=True)
 class Scatter(MaskedOperator):
-    """One tensor with a part of it replaced by another, as a write to a slice does it.
+    """A tensor with a slice replaced by another tensor, which keeps its presence.
 
-    The part brings its presence along. As in a concatenation, a cell is present where it is in all channels.
+    Along channels, a cell is present where it is in both, as in a concatenation.
 
     Args:
-        dim: The dimension along which the part lies.
+        dim: The dimension of the slice.
     """
 
     any_masked: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Masked operators of windows that slide over the image, and of the borders put around it."""
+"""Masked operators of sliding windows (convolution, pooling) and of padding."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["Border", "Window"]
 
 @dataclass(frozen=True)
 class Window(MaskedOperator):
-    """A window slides over the image: convolution and pooling.
+    """A sliding window: convolution or pooling.
 
     Args:
-        kernel: Window height and width, in cells; the next three likewise.
-        stride: Step between windows.
-        padding: Reach of the first window out of the image, on which the operator puts its own border.
+        kernel: Window height and width, in cells.
+        stride: Step between windows, in cells.
+        padding: How far the first window extends beyond the image, in cells.
         dilation: Distance between the cells of a window.
         kind: "conv", "max" or "mean".
     """
@@ -47,7 +47,7 @@ class Window(MaskedOperator):
         return self.kernel, self.stride, self.padding, self.dilation, size
 
     def _inside(self, call: Call) -> Tensor:
-        """For each window its number of cells inside the image, `(1, 1, h, w)`."""
+        """The number of cells of each window inside the image, `(1, 1, h, w)`."""
         whole = call.inside[0]
         mask = whole.mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
         return window_sum(mask.float(), *self._geometry(call)).to(call.cells().mask.device)
@@ -66,7 +66,7 @@ class Window(MaskedOperator):
         return call.settings.padding == "neighbor" and (self.kind == "conv" or call.settings.pool_padding)
 
     def _touched(self, out: PresenceMask, shape: Shape) -> PresenceMask:
-        """The input cells that the needed windows look at."""
+        """The input cells that the needed windows read."""
         size = (shape[2], shape[3])
         k, s, p, d = self.kernel, self.stride, self.padding, self.dilation
         reach = (d[0] * (k[0] - 1) - p[0], d[1] * (k[1] - 1) - p[1])
@@ -95,7 +95,7 @@ class Window(MaskedOperator):
         if not partial:
             return y
         if self.kind == "max":
-            # Where nothing is present the maximum is -inf, and a gradient of 0 times it would be NaN.
+            # An empty window has the maximum -inf; later, 0 times it would make gradients NaN.
             return y.masked_fill(y == nothing, 0.0)
         bias = values[2].view(-1, 1, 1) if len(values) > 2 else y.new_zeros(())
         return (y - bias) * self._rescaling(call, y.dtype) + bias
@@ -106,7 +106,7 @@ class Window(MaskedOperator):
         geometry, precise = self._geometry(call), torch.promote_types(dtype, torch.float32)
 
         def make() -> Tensor:
-            # A window that lies on a border alone keeps the value that the model gives it.
+            # A window entirely on a border keeps the model's own value.
             inside = self._inside(call).clamp(min=1).to(precise)
             return (inside / window_sum(cells.mask.to(precise), *geometry).clamp(min=1)).to(dtype)
 
@@ -115,12 +115,12 @@ class Window(MaskedOperator):
 
 @dataclass(frozen=True)
 class Border(MaskedOperator):
-    """Padding as an operator of its own: a constant border is absent, a mirrored one is as its source.
+    """Padding as an operator: a constant border is absent, a mirrored one has the presence of its source.
 
-    The border keeps its value: only cells inside the image are filled, before the border is put around them.
+    The border keeps its value; only cells inside the image are filled, before they are padded.
 
     Args:
-        pad: Sizes as `torch.nn.functional.pad` takes them: last dimension first, before and after.
+        pad: As for `torch.nn.functional.pad`: last dimension first, before and after.
         mode: "constant", or a mode that repeats cells of the image.
     """
 
@@ -139,7 +139,7 @@ class Border(MaskedOperator):
         return cells.cached(("border", self.pad, self.mode), make)
 
     def _spread(self, call: Call) -> PresenceMask:
-        """Presence of the input at full size along the dimensions that get a border, but for channels."""
+        """Presence of the input, expanded along the padded dimensions except channels."""
         cells, shape = call.cells(), call.shapes[0]
         sizes, rank = list(cells.mask.shape), len(shape)
         channels = 1 if rank == 4 and sizes[1] == 1 else rank - 1
@@ -152,7 +152,7 @@ class Border(MaskedOperator):
         return cells.cached(("spread", *sizes), lambda: PresenceMask(cells.mask.expand(sizes)))
 
     def _sizes(self, call: Call) -> list[int]:
-        """The padding of the mask: none along dimensions where presence does not vary, such as channels."""
+        """The padding of the mask: none along dimensions in which presence does not vary."""
         mask, shape = self._spread(call).mask, call.shapes[0]
         sizes = list(self.pad)
         for i in range(0, len(sizes), 2):
