@@ -1,6 +1,6 @@
 """Run many random networks: `python -m tests.fuzz --count 5000 --seed 0 --log fuzz.jsonl`.
 
-A log that exists already is continued.
+An existing log is continued. The exit status is 1 if any network is not right.
 """
 
 from __future__ import annotations
@@ -42,7 +42,10 @@ def main() -> None:
             if options.log:
                 with options.log.open("a") as log:
                     log.write(json.dumps(known[seed]) + "\n")
-    table([known[seed] for seed in range(options.seed, options.seed + options.count)])
+    results = [known[seed] for seed in range(options.seed, options.seed + options.count)]
+    table(results)
+    if any(one["outcome"] != "right" for one in results):
+        raise SystemExit(1)
 
 
 def run(seed: int, trials: int, show: bool = False) -> dict[str, object]:

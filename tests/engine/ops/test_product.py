@@ -92,7 +92,7 @@ def test_a_sum_over_one_operand_keeps_its_scale():
 @pytest.mark.parametrize(
     ("equation", "rank", "reason"),
     [
-        ("nchh->nc", 4, "names twice"),
+        ("nchh->nc", 4, "named twice"),
         ("nchw->cn", 4, "sum or reorder, not both"),
         ("n...->n", 4, "only if it names every dimension"),
     ],
