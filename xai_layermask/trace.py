@@ -1,4 +1,4 @@
-"""A look inside a masked network: its activations, and which of their cells are present."""
+"""Activations of a masked network, and which of their cells are present."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ __all__ = ["Activation", "Trace", "trace"]
 
 @dataclass(frozen=True, eq=False)
 class Activation:
-    """What a module hands on.
+    """The output of a module.
 
     Attributes:
-        value: `(N, C, h, w)`, as the operator computed it, and 0 at absent cells.
-        presence: Bool `(N, 1, h, w)`: which cells are present, in all channels. All are where an activation is an
-            ordinary tensor: behind `until`, or once a pool over the whole map has left masking.
-        filled: `(N, C, h, w)`: the value with the rings filled that windows behind it read; 0 at the other absent
-            cells. Windows that fill a copy of their own, and other paddings than "neighbor", leave it as the value.
+        value: `(N, C, h, w)`, 0 at absent cells.
+        presence: Bool `(N, 1, h, w)`: cells that are present in all channels. All cells are present where the
+            activation is an ordinary tensor: after `until`, or after a global pool.
+        filled: `(N, C, h, w)`: the value with the absent cells filled that later windows read, 0 at the others. Equal
+            to `value` if windows fill a copy, or if padding is not "neighbor".
     """
 
     value: Tensor
@@ -43,11 +43,11 @@ class Activation:
 
 
 class Trace(Mapping[str, Activation]):
-    """Activations by the path of the module that hands them on, in the order in which they come about.
+    """Activations by module path, in the order of their computation.
 
     Args:
         found: The activations.
-        answer: What the masked model answered.
+        answer: The output of the masked model.
 
     Attributes:
         answer: The model's logits, `(N, K)`.
@@ -81,30 +81,27 @@ def trace(
     modules: Sequence[str] | None = None,
     additional_forward_args: Any = None,
 ) -> Trace:
-    """Run a masked network once, and keep what some modules hand on.
+    """Run a masked network once, and keep the outputs of some modules.
 
-    The run is the one that `masked(image, presence)` makes, operator by operator, but that nothing is written over
-    and no norm is folded: the value of a convolution is its own, before the norm behind it, and the norm's value is
-    the norm's. Where the masking folds a norm into a convolution, which it does unless gradients of the weights are
-    wanted, the two become one operator, with the norm's value up to rounding. Gradients flow through a trace as they
-    do through the masking; use `torch.no_grad()` where none are wanted.
+    Computes the same as `masked(image, presence)`, but without folding norms into convolutions or reusing memory: the
+    value of a convolution is its own, before the norm. Gradients flow through a trace as through the masking; use
+    `torch.no_grad()` if none are needed.
 
     Args:
         masked: The masking.
         image: `(N, C, H, W)`, as the masking takes it.
-        presence: As the masking takes it; everything present if None.
-        modules: Paths of modules such as "layer1.0.conv1", whose last value is kept; of a module that is called
-            several times, that of the last call. If None, for every size of map the last one that one of the
-            outermost modules hands on, which in a ResNet are "relu" and the four layers.
+        presence: As the masking takes it; all present if None.
+        modules: Paths of modules such as "layer1.0.conv1"; the output of the last call is kept. If None, the last
+            output of an outermost module for every map size; in a ResNet, these are "relu" and the four layers.
         additional_forward_args: Further inputs of the model, a tuple or a single one, as the masking takes them.
 
     Returns:
-        The activations, and the model's answer.
+        The activations, and the model's output.
 
     Raises:
-        InputError: If the masking is no LayerMask, image or presence do not fit, or a module is unknown, computes
-            nothing, or hands on something else than maps `(N, C, h, w)`.
-        UnsupportedOperator: If an operator has no masked operator.
+        InputError: If the masking is not a LayerMask, image or presence are invalid, or a module is unknown, computes
+            nothing, or returns anything but maps `(N, C, h, w)`.
+        UnsupportedOperator: If an operator is not supported.
 
     Example:
         >>> from torch import nn
@@ -174,7 +171,7 @@ def _places(masked: LayerMask, steps: Sequence[Step]) -> dict[str, int]:
 
 
 def _outermost(places: Mapping[str, int], program: Program, found: Mapping[int, Any]) -> dict[str, int]:
-    """For each size of map the last one that one of the outermost modules hands on."""
+    """The last output of an outermost module for each map size."""
     shapes = {step.index: step.shape for step in program.steps}
     best: dict[tuple[int, ...], tuple[int, int, str]] = {}
     for path, index in places.items():

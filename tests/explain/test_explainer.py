@@ -536,7 +536,7 @@ def test_an_operator_without_a_masked_form_is_named():
 
 
 class Sorted(nn.Module):
-    """Sorts rows, which has no masked form."""
+    """Sorts rows, which is not supported."""
 
     def forward(self, x):
         return x.sort(dim=3).values

@@ -50,7 +50,7 @@ class Report:
 
     Attributes:
         failures: What does not hold.
-        refused: Operators without a masked form, with their module paths.
+        refused: Unsupported operators, with their module paths.
         unknown: An operator that the interpreter lacks.
         trials: How many were run.
         skipped: Checks that could not be made.

@@ -19,8 +19,8 @@ def poisoned(number: float) -> Iterator[None]:
     original = layer.run
 
     def run(program: Any, plan: Any, values: dict[int, Any], seen: Any = None) -> None:
-        forms = {index: _Poisoned(form, plan.inside[index], number) for index, form in program.masked.items()}
-        stand_in = SimpleNamespace(**{**vars(program), "masked": forms})
+        operators = {i: _Poisoned(one, plan.inside[i], number) for i, one in program.masked.items()}
+        stand_in = SimpleNamespace(**{**vars(program), "masked": operators})
         image = program.image
         values[image] = write(values[image], plan.found[image], None, number)
         original(stand_in, plan, values, seen)
@@ -30,15 +30,15 @@ def poisoned(number: float) -> Iterator[None]:
 
 
 class _Poisoned:
-    """A masked form whose value is poisoned."""
+    """A masked operator whose value is poisoned."""
 
-    def __init__(self, form: Any, inside: Any, number: float) -> None:
-        self._form, self._inside, self._number = form, inside, number
+    def __init__(self, operator: Any, inside: Any, number: float) -> None:
+        self._operator, self._inside, self._number = operator, inside, number
 
     def value(self, call: Any, values: list[Any]) -> Any:
-        y = self._form.value(call, values)
+        y = self._operator.value(call, values)
         # A border is put around a map that is filled already.
-        return y if self._form.hands_on else write(y, call.out, self._inside, self._number)
+        return y if self._operator.hands_on else write(y, call.out, self._inside, self._number)
 
 
 def write(value: Any, found: Any, inside: Any, number: float) -> Any:

@@ -1,4 +1,4 @@
-"""`xai-layermask check`: which of a model's operators have a masked form."""
+"""`xai-layermask check`: which of a model's operators are supported."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .types import model, shape
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
 
-SUMMARY = "Say which of a model's operators have a masked form."
+SUMMARY = "Say which of a model's operators are supported."
 
 EXAMPLES = """\
 examples; no weights are downloaded, and the exit code says whether the model is supported:
@@ -62,9 +62,10 @@ def run(args: argparse.Namespace) -> int:
         result = {"model": args.model, "shape": input_shape, "calls": calls, "forms": forms, "unsupported": missing}
         print_json(result, args)
     elif not args.quiet:
-        print(table(("operator", "calls", "masked form"), [(name, calls[name], forms[name]) for name in sorted(calls)]))
+        rows = [(name, calls[name], forms[name]) for name in sorted(calls)]
+        print(table(("operator", "calls", "masked operator"), rows))
         for operator, paths in missing.items():
-            print(f"\nNo masked form of {operator} in:", *paths, sep="\n  ")
+            print(f"\nNo support for {operator} in:", *paths, sep="\n  ")
     if missing:
         raise UnsupportedOperator(
             f"expected a rule for every operator that meets masked activations, got none for {', '.join(missing)} in "

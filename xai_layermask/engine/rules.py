@@ -1,7 +1,7 @@
-"""Which masked operator each ATen operator has: one short function per operator.
+"""The rules: functions that choose the masked operator of each ATen operator.
 
-A rule names the arguments that it needs as the operator's schema does. It returns the masked operator, or a string that
-says why there is none. It is asked once for each call in a captured graph, not for every batch. Users add their own
+The parameters of a rule are named as in the operator's schema. It returns the masked operator, or a string that states
+why the arguments are not supported. It runs once for each call of a captured graph, not for every batch. Users add
 rules in the same way:
 
 Example:

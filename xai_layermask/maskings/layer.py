@@ -106,7 +106,7 @@ class LayerMask(Masking):
             return list(captured.program(shape[0], self.settings, self.until).unsupported)
 
     def graph(self, image: Tensor, additional: Additional = NONE) -> Graph:
-        """The model as it was captured for images of this shape and type; captured now if it was not yet.
+        """The model's graph for images of this shape and dtype, captured on the first call.
 
         Args:
             image: `(N, C, H, W)`.
@@ -124,7 +124,7 @@ class LayerMask(Masking):
             return self._captured(image, image.device, additional).graph
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave captured graphs behind when copied or sent to another process; they are made anew there."""
+        """Leave out captured graphs, which are captured again after copying or unpickling."""
         return {**super().__getstate__(), "_graphs": {}}
 
     def _masked(self, image: Tensor, presence: Tensor | None, additional: Additional = NONE) -> Any:

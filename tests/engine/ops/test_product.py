@@ -93,7 +93,7 @@ def test_a_sum_over_one_operand_keeps_its_scale():
     ("equation", "rank", "reason"),
     [
         ("nchh->nc", 4, "named twice"),
-        ("nchw->cn", 4, "sum or reorder, not both"),
+        ("nchw->cn", 4, "sum or reorder dimensions, not both"),
         ("n...->n", 4, "only if it names every dimension"),
     ],
 )
