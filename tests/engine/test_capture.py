@@ -359,7 +359,7 @@ def test_an_unknown_operator_of_export_names_its_line():
 def test_an_evaluating_twin_shares_every_tensor():
     model = network().train()
     twin = evaluating(model)
-    assert same(tensors(model), tensors(twin))
+    assert same(tensors(model.modules()), tensors(twin.modules()))
     assert not any(module.training for module in twin.modules())
     assert all(module.training for module in model.modules())
 

@@ -23,9 +23,9 @@ from zoo_models import TIMM, Case
 SMALL = {
     "convnextv2_atto": {"depths": (1, 1, 1, 1)},
     "efficientvit_m0": {"img_size": 64, "depth": (1, 1, 1)},
-    "ghostnet_050": {},
+    "mobilenetv3_small_050": {},
     "mobilevitv2_050": {},
-    "nasnetalarge": {"num_features": 96, "stem_size": 8},
+    "pit_ti_224": {"img_size": 64},
     "resnest14d": {},
     "starnet_s050": {},
     "swin_tiny_patch4_window7_224": {"img_size": 64, "depths": (2, 2), "num_heads": (3, 6)},
@@ -72,7 +72,7 @@ def test_transformers_with_windows_and_convolutions(name):
     transformers = pytest.importorskip("transformers")
     torch.manual_seed(0)
     options = {
-        "Cvt": {"embed_dim": [8, 16, 16], "num_heads": [1, 2, 2], "depth": [1, 1, 2]},
+        "Cvt": {"embed_dim": [8, 16, 16], "num_heads": [1, 2, 2], "depth": [1, 2, 3]},
         "Swin": {"image_size": 64, "embed_dim": 8, "depths": [2, 2], "num_heads": [2, 2], "window_size": 4},
     }[name]
     config = getattr(transformers, f"{name}Config")(**options)

@@ -123,7 +123,7 @@ def evaluating(model: nn.Module) -> nn.Module:
         >>> twin.training, model.training, twin.weight is model.weight
         (False, True, True)
     """
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors(model)}
+    shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors(model.modules())}
     for module in model.modules():
         for name, value in vars(module).items():
             if name not in ("_parameters", "_buffers", "_modules"):

@@ -21,7 +21,7 @@ from .alias import is_in_place
 from .constants import Read
 from .hooks import forward_hooks
 
-__all__ = ["Graph", "Slot", "Step", "module_path", "operator_name", "same", "tensors"]
+__all__ = ["Graph", "Slot", "Step", "module_path", "modules", "operator_name", "same", "tensors"]
 
 Operator = Callable[..., Any]
 Shape = tuple[int, ...]
@@ -118,8 +118,9 @@ class Graph:
         self._nodes = list(exported.graph_module.graph.nodes)
         self._number = {node: i for i, node in enumerate(self._nodes)}
         self._spec = exported.call_spec.out_spec
-        self._modules, self._sizes = list(model.modules()), [tensor.shape for tensor in tensors(model)]
-        self._hooks, self._reads = list(forward_hooks(model)), tuple(reads)
+        self._modules = modules(model)
+        self._sizes = [tensor.shape for tensor in tensors(self._modules)]
+        self._hooks, self._reads = list(forward_hooks(self._modules)), tuple(reads)
         signature = exported.graph_signature
         # In functional form, a graph also returns inputs that the model overwrites.
         returned = zip(signature.output_specs, self._nodes[-1].args[0], strict=True)
@@ -149,9 +150,9 @@ class Graph:
     def fits(self, model: nn.Module) -> bool:
         """Whether the model still has the modules, hooks, tensor shapes and constants that were captured."""
         return (
-            same(model.modules(), self._modules)
-            and same(forward_hooks(model), self._hooks)
-            and [tensor.shape for tensor in tensors(model)] == self._sizes
+            same(modules(model), self._modules)
+            and same(forward_hooks(self._modules), self._hooks)
+            and [tensor.shape for tensor in tensors(self._modules)] == self._sizes
             and all(read.holds() for read in self._reads)
         )
 
@@ -256,11 +257,25 @@ def module_path(node: fx.Node) -> str:
     return str(paths[-1]) if paths else ""
 
 
-def tensors(model: nn.Module) -> Iterable[Tensor]:
-    """The parameters and buffers of a model."""
-    for module in model.modules():
+def modules(model: nn.Module) -> list[nn.Module]:
+    """A model and all modules in it, several times faster than `model.modules()`."""
+    found = [model]
+    known = {id(model)}
+    for module in found:
+        for child in module._modules.values():
+            if child is not None and id(child) not in known:
+                known.add(id(child))
+                found.append(child)
+    return found
+
+
+def tensors(of: Iterable[nn.Module]) -> Iterable[Tensor]:
+    """The parameters and buffers of modules."""
+    for module in of:
         for held in (module._parameters, module._buffers):
-            yield from (tensor for tensor in held.values() if tensor is not None)
+            for tensor in held.values():
+                if tensor is not None:
+                    yield tensor
 
 
 def same(now: Iterable[object], before: Iterable[object]) -> bool:

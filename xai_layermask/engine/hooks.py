@@ -14,10 +14,11 @@ from ..errors import CaptureError
 __all__ = ["forward_hooks", "leave_out_observers", "refuse_foreign"]
 
 
-def forward_hooks(model: nn.Module) -> Iterable[object]:
-    """The forward hooks and pre-hooks of a model."""
-    for module in model.modules():
-        yield from (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
+def forward_hooks(modules: Iterable[nn.Module]) -> Iterable[object]:
+    """The forward hooks and pre-hooks of modules."""
+    for module in modules:
+        if module._forward_pre_hooks or module._forward_hooks:
+            yield from (*module._forward_pre_hooks.values(), *module._forward_hooks.values())
 
 
 def refuse_foreign(model: nn.Module) -> None:

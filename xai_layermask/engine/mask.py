@@ -69,9 +69,10 @@ class PresenceMask:
 
     def expanded(self, shape: Sequence[int]) -> PresenceMask:
         """The same presence expanded to the size of maps `(..., C, H, W)`, except for channels."""
-        sizes = (*shape[:-3], self.mask.shape[-3], *shape[-2:])
-        if tuple(self.mask.shape) == sizes:
+        now = self.mask.shape
+        if now[-1] == shape[-1] and now[-2] == shape[-2] and now[:-3] == tuple(shape[:-3]):
             return self
+        sizes = (*shape[:-3], now[-3], *shape[-2:])
         return self.cached(("expanded", sizes), lambda: PresenceMask(self.mask.expand(sizes)))
 
     def with_borders(self, inside: object) -> PresenceMask:

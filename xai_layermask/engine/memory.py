@@ -6,7 +6,7 @@ compared, not operator schemas.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from torch import Tensor
@@ -32,7 +32,7 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self._held: dict[int, frozenset[int]] = {}
+        self._held: dict[int, Collection[int]] = {}
         #: The number of values in each storage that the run has allocated.
         self._tenants: dict[int, int] = {}
 
@@ -46,14 +46,10 @@ class Memory:
                 never owns it.
         """
         held = self._held[index] = _addresses(value)
-        foreign: frozenset[int] | None = None
         for address in held:
             if address in self._tenants:
                 self._tenants[address] += 1
-                continue
-            if foreign is None:
-                foreign = frozenset().union(*map(_addresses, inputs))
-            if address not in foreign:
+            elif not any(address in _addresses(one) for one in inputs):
                 self._tenants[address] = 1
 
     def replace(self, index: int, value: Any) -> None:
@@ -71,12 +67,13 @@ class Memory:
 
     def owns(self, index: int) -> bool:
         """Whether a value shares its memory with no needed value and no parameter."""
-        return all(self._tenants.get(address) == 1 for address in self._held.get(index, (0,)))
+        held = self._held.get(index, (0,))
+        return all(self._tenants.get(address) == 1 for address in held)
 
 
-def _addresses(value: Any) -> frozenset[int]:
+def _addresses(value: Any) -> Collection[int]:
     if isinstance(value, Tensor):
-        return frozenset((value.untyped_storage().data_ptr(),))
+        return (value.untyped_storage().data_ptr(),)
     if isinstance(value, list | tuple):
-        return frozenset().union(*map(_addresses, value))
-    return frozenset()
+        return {address for one in value for address in _addresses(one)}
+    return ()

@@ -13,7 +13,7 @@ from ..engine.additional import NONE, Additional
 from ..engine.capture import evaluating
 from ..engine.exclusion import EXCLUSION
 from ..engine.failures import worded_failures
-from ..engine.graph import same, tensors
+from ..engine.graph import modules, same, tensors
 from ..errors import InputError
 from ..images import Preprocess
 from ..models import Ending, Output, as_output
@@ -205,7 +205,8 @@ class Masking(nn.Module):
         if not any(module.training for module in self.model.modules()):
             return self.model
         # Tensors too: moving a model replaces its buffers.
-        parts = [*self.model.modules(), *tensors(self.model)]
+        found = modules(self.model)
+        parts = [*found, *tensors(found)]
         if self._twin is None or not same(parts, self._twin[0]):
             self._twin = parts, evaluating(self.model)
         return self._twin[1]

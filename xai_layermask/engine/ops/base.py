@@ -84,6 +84,8 @@ class Call:
         mixed = positions and any(isinstance(cells, PresenceMask) and cells.varies(1) for cells in found)
         if mixed:
             found, inside = (tuple(map(_one_channel, cells, inside)) for cells in (found, inside))
+        if (found, inside) == (self.found, self.inside):
+            return self  # a copy for every window takes a noticeable part of a fast network's time
         return replace(self, found=found, inside=inside, mixed=mixed)
 
     def filled(self, x: Tensor, wanted: PresenceMask) -> Tensor:
