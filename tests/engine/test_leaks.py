@@ -264,3 +264,19 @@ def test_means_in_double_precision_are_of_double_precision(padding):
     masked = LayerMask(model.double(), padding=padding)
     for found, own in zip(masked(x, torch.ones(1, 1, 1, 1)), model(x), strict=True):
         torch.testing.assert_close(found, own, rtol=1e-14, atol=1e-14)
+
+
+def test_absent_tokens_do_not_reach_border_tokens_through_products():
+    """A query from a border must not look at absent keys: a term of a border and an absent cell is absent."""
+
+    def attend(x, conv):
+        tokens = F.pad(conv(x), (0, 1)).flatten(2).transpose(1, 2)
+        return (tokens + (tokens @ tokens.transpose(-2, -1) * 0.5).softmax(-1) @ tokens).mean(1)
+
+    torch.manual_seed(0)
+    x, presence = maps(3)
+    masked = LayerMask(Function(attend, nn.Conv2d(x.shape[1], 3, 1)).double())
+    with torch.no_grad():
+        answer = masked(x, presence)
+        for number in (float("nan"), 1e4):
+            assert torch.equal(poisoned(masked, x, presence, number), answer)

@@ -200,3 +200,22 @@ def test_a_graph_names_the_modules_of_replaced_operators():
         ("aten.sigmoid.default", "gate"),
         ("aten.mul.Tensor", "gate"),
     ]
+
+
+@pytest.mark.parametrize("alone", [0, 1, 2])
+def test_a_convolution_that_leaves_a_dimension_alone(alone):
+    """Each slice along this dimension is convolved like a map."""
+    kernel = [3, 3, 3]
+    kernel[alone] = 1
+    one = nn.Conv3d(2, 3, tuple(kernel), padding=tuple(k // 2 for k in kernel))
+    two = nn.Conv2d(2, 3, 3, padding=1)
+    two.load_state_dict({"weight": one.weight.squeeze(2 + alone).detach(), "bias": one.bias.detach()})
+    two = two.double()
+
+    def function(x, one):  # the image twice, as slices
+        y = one(torch.stack([x[:, :2], 2 * x[:, :2]], 2 + alone)).unbind(2 + alone)
+        return torch.cat(y, 1)
+
+    y, x, presence = invariants(function, one)
+    expected = LayerMask(Function(lambda x, two: torch.cat([two(x[:, :2]), two(2 * x[:, :2])], 1), two))
+    torch.testing.assert_close(y, expected(x, presence))

@@ -160,6 +160,27 @@ for _one, _two, _tensors in (
     LOWERINGS[_one] = _widened(_two, _tensors)
 
 
+def _conv3d(
+    x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+) -> Any:
+    """A 3D convolution that does not mix one of its dimensions, which becomes part of the batch of a 2D one."""
+    shape, kernel = x.node.meta["val"].shape, weight.node.meta["val"].shape[2:]
+    sizes = [[one] * 3 if isinstance(one, int) else list(one) * (3 // len(one)) for one in (stride, padding, dilation)]
+    alone = [dim for dim in range(3) if (kernel[dim], sizes[0][dim], sizes[1][dim]) == (1, 1, 0)]
+    if len(shape) != 5 or not alone:
+        return NotImplemented
+    kept = [dim for dim in range(3) if dim != alone[0]]
+    order = [0, 2 + alone[0], 1, 2 + kept[0], 2 + kept[1]]
+    maps = aten.flatten.using_ints(aten.permute.default(x, order), 0, 1)
+    two = ([one[dim] for dim in kept] for one in sizes)
+    y = aten.conv2d.default(maps, aten.squeeze.dim(weight, 2 + alone[0]), bias, *two, groups)
+    y = aten.unflatten.int(y, 0, [-1, shape[2 + alone[0]]])
+    return aten.permute.default(y, [order.index(dim) for dim in range(5)])
+
+
+LOWERINGS[aten.conv3d.default] = _conv3d
+
+
 # --- compositions of operators with rules ---
 
 

@@ -32,22 +32,26 @@ class Product(MaskedOperator):
         return self._cached(call)[1]
 
     def _cached(self, call: Call) -> tuple[Tensor, Found]:
-        """Where any term is present: a mask, and the presence of the output."""
+        """Where any term is known, and the presence of the output: where any term is known and not only of borders."""
         found = [one for one in call.found if isinstance(one, PresenceMask)]
 
         def make() -> tuple[Tensor, Found, list[PresenceMask]]:
-            mask = self._mask(call, found[0].mask.new_ones(()))
+            masked = [(place, one) for place, one in enumerate(call.inside) if isinstance(one, PresenceMask)]
+            known = self._count(call, {place: call.with_borders(place).mask for place, _ in masked})
+            present = known > 0
+            if len(masked) == len(call.found) and not any(inside.is_whole() for _, inside in masked):
+                device = known.device
+                present = known > self._count(call, {place: ~inside.mask.to(device) for place, inside in masked})
             # Keep the objects alive whose ids are in the key.
-            return mask, leaves(mask), found
+            return known > 0, leaves(present), found
 
         return found[0].cached(("product", self.equation, *map(id, call.found)), make)[:2]
 
-    def _mask(self, call: Call, one: Tensor) -> Tensor:
-        masks = [
-            cells.mask if isinstance(cells, PresenceMask) else one.expand([1] * len(shape))
-            for cells, shape in zip(call.found, call.shapes, strict=True)
-        ]
-        return torch.einsum(self.equation, [mask.float() for mask in masks]) > 0
+    def _count(self, call: Call, masks: dict[int, Tensor]) -> Tensor:
+        """The number of terms whose factors are all in their masks; ordinary tensors are everywhere."""
+        one = next(iter(masks.values())).new_ones(())
+        factors = [masks.get(place, one.expand([1] * len(shape))) for place, shape in enumerate(call.shapes)]
+        return torch.einsum(self.equation, [factor.float() for factor in factors])
 
     def value(self, call: Call, values: list[Any]) -> Any:
         # A tensor that is multiplied by itself is zeroed in both positions.
