@@ -13,7 +13,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -84,6 +84,7 @@ def _calibrate(model: nn.Module, side: int) -> None:
 def check(case: Case) -> dict[str, Any]:
     """Everything that is known about an architecture after a few runs."""
     found: dict[str, Any] = {"library": case.library, "module": case.module, "name": case.name, "side": case.side}
+    found["batch"] = BATCH
     found["options"] = {key: value for key, value in case.options.items() if key not in ("img_size", "init_weights")}
     try:
         model = build(case)
@@ -175,13 +176,13 @@ def _leaves(answer: Any) -> list[Tensor]:
 
 # --- the page ---
 
-_HEAD = """# Architectures
+_HEAD = """# Tested architectures
 
 Every classification architecture of torchvision and at least one model of every module of timm, with random weights.
 This page is made by `python docs/zoo.py --page docs/zoo.md`.
 
-`unsupported` says before anything runs whether a model can be masked. For each one that can, with {batch} images of
-which half of the 16 x 16 patches are absent:
+`unsupported` says before anything runs whether a model can be masked. For each one that can, with {batch} images per
+batch of which half of the 16 x 16 patches are absent:
 
 - **all present**: the largest difference between the masked answer with everything present and the model's own, over
   the largest logit.
@@ -190,6 +191,7 @@ which half of the 16 x 16 patches are absent:
   after every operator.
 - **shift**: the largest change of the answer if the image is shifted by {shift:g}, and a first layer shifts it back.
 - **nothing**: with nothing present the answer is finite.
+- Differences above 1e-5 are computed again in float64, because deep networks with random weights amplify rounding.
 - **cost**: time of a masked run over a plain one, one thread, the least of {rounds} runs each. In such small images
   all cells are near borders; see [](speed.md) for full size.
 
@@ -200,8 +202,8 @@ which half of the 16 x 16 patches are absent:
 """
 
 
-def page(results: list[dict[str, Any]]) -> str:
-    """The page of the documentation."""
+def page(results: list[dict[str, Any]], missing: Sequence[str] = ()) -> str:
+    """The page of the documentation, from results and the names of architectures without one."""
     modules = {one["module"] for one in results if one["library"] == "timm"}
     masked = {one["module"] for one in results if one["library"] == "timm" and _is_masked(one)}
     vision = [one for one in results if one["library"] == "torchvision"]
@@ -210,7 +212,10 @@ def page(results: list[dict[str, Any]]) -> str:
         f"torchvision {_version('torchvision')} can be masked, and models of {len(masked)} of the {len(modules)} "
         f"modules of timm {_version('timm')}."
     )
-    head = _HEAD.format(batch=BATCH, shift=SHIFT, rounds=ROUNDS, summary=summary)
+    if missing:
+        summary += f" Not run: {', '.join(missing)}."
+    batch = " or ".join(sorted({str(one["batch"]) for one in results if "batch" in one}))
+    head = _HEAD.format(batch=batch, shift=SHIFT, rounds=ROUNDS, summary=summary)
     return head + "\n".join("| " + " | ".join(_row(one)) + " |" for one in results) + "\n"
 
 
@@ -262,7 +267,8 @@ def main() -> None:
         with args.results.open("a", encoding="utf-8") as file:
             file.write(json.dumps(one) + "\n")
     if args.page is not None:
-        args.page.write_text(page([done[key] for key in order if key in done]), "utf-8")
+        missing = [name for library, name in order if (library, name) not in done]
+        args.page.write_text(page([done[key] for key in order if key in done], missing), "utf-8")
 
 
 if __name__ == "__main__":

@@ -280,3 +280,23 @@ def test_absent_tokens_do_not_reach_border_tokens_through_products():
         answer = masked(x, presence)
         for number in (float("nan"), 1e4):
             assert torch.equal(poisoned(masked, x, presence, number), answer)
+
+
+def test_a_border_stays_a_border_through_a_product_with_weights():
+    """A border that weights multiply is read as it is by an interpolation, and not filled."""
+    weights = nn.Parameter(torch.randn(4, 3))
+    x, presence = maps(3)
+    x, presence = x[:, :3], presence[..., : x.shape[2], : x.shape[3]]
+
+    def function(x, product):
+        y = product(F.pad(x, (2, 1, 0, 1), value=1.5))
+        return F.interpolate(y, scale_factor=0.5, mode="bicubic")
+
+    def product(x):
+        return (weights.double() @ x.flatten(2)).unflatten(2, x.shape[2:])
+
+    def convolution(x):
+        return F.conv2d(x, weights.double()[:, :, None, None])
+
+    one, other = (LayerMask(Function(lambda x, by=by: function(x, by)).double()) for by in (product, convolution))
+    torch.testing.assert_close(one(x, presence), other(x, presence))

@@ -39,7 +39,7 @@ class Product(MaskedOperator):
             masked = [(place, one) for place, one in enumerate(call.inside) if isinstance(one, PresenceMask)]
             known = self._count(call, {place: call.with_borders(place).mask for place, _ in masked})
             present = known > 0
-            if len(masked) == len(call.found) and not any(inside.is_whole() for _, inside in masked):
+            if not any(inside.is_whole() for _, inside in masked):
                 device = known.device
                 present = known > self._count(call, {place: ~inside.mask.to(device) for place, inside in masked})
             # Keep the objects alive whose ids are in the key.
