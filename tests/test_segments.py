@@ -144,7 +144,6 @@ def test_check_segments_keeps_the_partition_and_the_order(ids):
         (np.zeros((4, 5), int), r"shape of the cropped picture, \(4, 6\), for segments, got \(4, 5\)"),
         (np.zeros((1, 4, 6), int), r"for segments, got \(1, 4, 6\)"),
         (np.zeros((4, 6)), "expected integers for segments, got float64"),
-        (np.eye(4, 6, dtype=bool), "expected integers for segments, got bool"),
         (np.full((4, 6), "a"), "expected integers for segments, got <U1"),
         ([[1, 2], [3]], r"expected an integer array \(4, 6\) for segments, got list"),
         (None, "expected integers for segments, got object"),

@@ -7,6 +7,7 @@ takes an ordinary picture and avoids the pitfalls of the stock explainer.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -143,12 +144,14 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
         model_regressor: Any = None,
         random_seed: int | None = None,
         progress_bar: bool = True,
+        additional_forward_args: Any = None,
     ) -> ImageExplanation:
         """Explain the most probable classes of a picture.
 
         Args:
             image: `(H, W, 3)`, of the size that the model expects, uint8 or floats from 0 to 1; also grey `(H, W)`, and
-                RGBA, whose transparent pixels stay absent.
+                RGBA, whose transparent pixels stay absent. With a preprocessing of rasters, an array of its channels,
+                whose NaN and masked pixels stay absent.
             classifier_fn: A masking such as `LayerMask(model)`, or its `predict_proba`; a network, which is layer
                 masked; or a function from RGBA pictures `(N, H, W, 4)`, of the type of `image`, to probabilities
                 `(N, K)`.
@@ -163,6 +166,7 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
             model_regressor: A scikit-learn regressor; `Ridge(alpha=1)` if None.
             random_seed: Seed of this call instead of the explainer's `random_state`.
             progress_bar: Whether to show a progress bar.
+            additional_forward_args: Further inputs of a network or masking, a tuple or a single one.
 
         Returns:
             The explanation of each label.
@@ -170,7 +174,8 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
         Raises:
             InputError: If an argument is invalid.
         """
-        colours, present = _split_alpha(image)
+        raster = self._raster(classifier_fn)
+        colours, present = _split_alpha(image) if raster is None else _shown(image, raster)
         if hide_color is not None and (np.ndim(hide_color) or hide_color != 0):
             raise InputError.expected(
                 "None or 0 for hide_color, since layer masking removes segments",
@@ -184,7 +189,8 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
         state = _random_state(self._seed if random_seed is None else random_seed)
         how = partial(quickshift, kernel_size=4) if segmentation_fn is None else segmentation_fn
         segments = segmentation(how)(colours)
-        predict = self._predictor(classifier_fn, colours, present)
+        picture = as_rgba(colours, present) if raster is None else image
+        predict = self._predictor(classifier_fn, picture, colours, present, additional_forward_args)
         size = int(segments.max()) + 1
         data = state.randint(0, 2, num_samples * size).reshape(num_samples, size)  # as stock lime draws
         data[0] = 1
@@ -208,26 +214,33 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
             )
         return explanation
 
+    def _raster(self, classifier_fn: Any) -> Preprocess | None:
+        """The preprocessing, if it is one of rasters."""
+        chosen = self.preprocess or getattr(_owner(classifier_fn), "preprocess", None)
+        return chosen if isinstance(chosen, Preprocess) and chosen.is_raster else None
+
     def _predictor(
-        self, classifier_fn: Callable[..., Any], colours: Picture, present: npt.NDArray[np.bool_]
+        self,
+        classifier_fn: Callable[..., Any],
+        picture: Picture,
+        colours: Picture,
+        present: npt.NDArray[np.bool_],
+        additional: Any,
     ) -> Callable[[Any], Any]:
         """A function from presence, bool `(N, 1, H, W)`, to probabilities `(N, K)`."""
         preprocess = self.preprocess
-        owner = getattr(classifier_fn, "__self__", None)
-        if isinstance(owner, Masking) and classifier_fn == owner.predict_proba:
-            classifier_fn = owner
+        classifier_fn = _owner(classifier_fn)
         if isinstance(classifier_fn, nn.Module):
             masking = classifier_fn if isinstance(classifier_fn, Masking) else LayerMask(classifier_fn)
-            picture = as_rgba(colours, present)[None]
-            return lambda presence: masking.predict_proba(picture, presence, preprocess, output=self.output)
+            return lambda presence: masking.predict_proba([picture], presence, preprocess, additional, self.output)
         if not callable(classifier_fn):
-            raise InputError.expected(
-                "a masking, a network or a function for classifier_fn", type(classifier_fn).__name__
-            )
-        if preprocess is not None or self.output != Output():
-            raise InputError.expected(
-                "no preprocess and no output for a function of pictures", "one", "pass the masking as classifier_fn"
-            )
+            kind = type(classifier_fn).__name__
+            raise InputError.expected("a masking, a network or a function for classifier_fn", kind)
+        own = preprocess is not None or self.output != Output()
+        for name, given in (("preprocess and no output", own), ("additional_forward_args", additional is not None)):
+            if given:
+                wanted = f"no {name} for a function of pictures"
+                raise InputError.expected(wanted, "one", "pass the masking as classifier_fn")
         return lambda presence: classifier_fn(
             np.stack([as_rgba(colours, present & mask[0]) for mask in presence.numpy()])
         )
@@ -246,6 +259,19 @@ def _predict(
 
     with tqdm(total=len(data), disable=not progress_bar) as progress:
         return batched_predict(predict_batch, data, batch_size, progress.update)[0]
+
+
+def _owner(classifier_fn: Any) -> Any:
+    """The masking whose `predict_proba` it is; anything else as it is."""
+    owner = getattr(classifier_fn, "__self__", None)
+    return owner if isinstance(owner, Masking) and classifier_fn == owner.predict_proba else classifier_fn
+
+
+def _shown(image: Any, preprocess: Preprocess) -> tuple[Picture, npt.NDArray[np.bool_]]:
+    """The picture of a raster of the model's size, uint8 `(H, W, 3)`, and its presence `(H, W)`."""
+    shown = replace(preprocess, resize=None, crop=None).prepare(image)
+    present = np.ones(shown.picture.shape[:2], bool) if shown.present is None else shown.present
+    return shown.picture, present
 
 
 def _split_alpha(picture: Picture) -> tuple[Picture, npt.NDArray[np.bool_]]:

@@ -155,7 +155,8 @@ def check_segments(segments: object, shape: tuple[int, int]) -> Segments:
     """Check a segment map, and renumber its segments from 0 without gaps.
 
     Args:
-        segments: Integers `(H, W)` of at least 0, as an array, a tensor or nested lists; gaps are allowed.
+        segments: Integers `(H, W)` of at least 0, as an array, a tensor or nested lists; gaps are allowed. Booleans
+            are two segments: the rest, and a region of interest.
         shape: `(H, W)` of the picture, after cropping.
 
     Returns:
@@ -178,6 +179,7 @@ def check_segments(segments: object, shape: tuple[int, int]) -> Segments:
         ids = np.asarray(segments.detach().cpu() if isinstance(segments, torch.Tensor) else segments)
     except (TypeError, ValueError, RuntimeError) as error:
         raise InputError.expected(f"an integer array {shape} for segments", type(segments).__name__) from error
+    ids = ids.astype(np.int64) if ids.dtype == bool else ids
     if not np.issubdtype(ids.dtype, np.integer):
         raise InputError.expected("integers for segments", ids.dtype, "use segments.astype(int)")
     if ids.shape != shape:

@@ -495,7 +495,7 @@ def test_outputs_with_more_dimensions_and_single_numbers(masked, images):
         ({"target": (1, 1)}, r"^expected the index of one number .* for target, got \(1, 1\)"),
         ({"target": 1.0}, r"^expected an index, .* for target, got 1\.0: pass for example target=281$"),
         ({"target": [1, 2]}, r"^expected .* a list of one for each of 1 images for target, got \[1, 2\]"),
-        ({"additional_forward_args": 3}, r"^expected no additional_forward_args for a network"),
+        ({"additional_forward_args": 3}, r"^expected no further inputs of the model, got 1"),
         ({"additional_forward_args": torch.ones(2)}, r"^expected one row for each of 1 images .* got 2 rows"),
         ({"feature_mask": torch.zeros(5, 5).long()}, r"^expected \(12, 12\) or .* for feature_mask, got \(5, 5\)"),
         ({"feature_mask": MASK.float()}, r"^expected integers for segments, got float32"),

@@ -478,7 +478,7 @@ def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
         ({"precision": "float"}, r"expected one of auto, .* for precision, .* did you mean 'float"),
         ({"device": "gpu"}, "expected 'auto' or an available device for device, got 'gpu'"),
         ({"device": "meta"}, "expected the model's own device, 'cpu', for device, got 'meta'"),
-        ({"preprocess": 224}, "expected a Preprocess for preprocess, got int"),
+        ({"preprocess": 224}, "expected a Preprocess or a callable for preprocess, got int"),
         ({"model": "lite7"}, r"expected one of lite0, .* for model, .* did you mean 'lite2'\?"),
         ({"model": 5}, "expected a name, a Classifier or a torch.nn.Module for model, got int"),
     ],

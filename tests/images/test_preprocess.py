@@ -164,7 +164,7 @@ def test_it_is_frozen_and_lists_become_tuples():
         ({"std": (1, 0, 1)}, r"expected numbers above 0 for std, got \(1.0, 0.0, 1.0\)"),
         ({"scale": 0}, "expected a number above 0 for scale, got 0"),
         ({"scale": "255"}, "expected a number above 0 for scale, got '255'"),
-        ({"channels": "rgb"}, "expected one of RGB, BGR for channels, got 'rgb'"),
+        ({"channels": "rgb"}, "expected one of RGB, BGR, L for channels, got 'rgb'"),
         ({"interpolation": "cubic"}, "got 'cubic': did you mean 'bicubic'"),
     ],
 )

@@ -125,6 +125,7 @@ def test_the_first_frame_of_a_moving_picture(tmp_path):
 def test_arrays_of_every_layout_and_type_agree(data, channels, kind):
     shape = (data.draw(st.integers(5, 8)), data.draw(st.integers(5, 8)), channels)
     grey = data.draw(hnp.arrays(np.uint8, shape))
+    grey[0, 0] = 255  # all bits are used
     full = {np.uint8: 255, np.uint16: 65535}.get(kind, 1)
     array = (grey.astype(np.float64) / 255 * full).round(0 if full > 1 else 15).astype(kind)
     expected = np.broadcast_to(grey[..., :3], (*shape[:2], 3)).astype(float)

@@ -70,7 +70,7 @@ def test_malformed_segments(segments, message):
         (MASK[None], r"^expected a mask of the segments' shape 2x3, got 1x2x3"),
         (MASK.T, r"^expected a mask of the segments' shape 2x3, got 3x2"),
         (
-            (MASK * 255).astype(np.uint8),
+            np.array([[0, 255, 7], [0, 0, 0]], np.uint8),
             r"^expected numbers from 0 to 1 in mask, got values from 0 to 255: divide",
         ),
         (MASK - 1, r"^expected numbers from 0 to 1 in mask, got values from -1 to 0"),

@@ -34,7 +34,7 @@ class Game:
         present: Bool `(1, 1, H, W)`, the presence that the image comes with; None if all pixels are present.
         segments: int64 `(H, W)`, ids 0..K-1.
         target: The explained output.
-        extras: Additional arguments of the function.
+        extras: Additional arguments of the masking or function.
         output: Which tensor of the model's answer is explained, and on which scale.
         batch_size: Coalitions per forward pass.
         advance: Called after each batch with the number of coalitions in it.
@@ -71,7 +71,9 @@ class Game:
         """The scale that is explained, decided by the output for the whole image."""
         if self.output.scale == "value":
             return Scale("value", "values")
-        ends = isinstance(self.forward, Masking) and self.forward.ends_in_probabilities(self.image, self.output)
+        ends = isinstance(self.forward, Masking) and self.forward.ends_in_probabilities(
+            self.image, self.output, self.extras
+        )
         whole = self._tensor(np.ones((1, self.players), bool))
         return self.output.decide(whole, ends)
 
@@ -84,7 +86,7 @@ class Game:
             presence = presence & self.present
         rows = len(presence)
         if isinstance(self.forward, Masking):
-            return self.output.tensor(self.forward(self.image, presence), rows)
+            return self.output.tensor(self.forward(self.image, presence, *self.extras), rows)
         extras = (
             value.expand(rows, *value.shape[1:]) if isinstance(value, Tensor) and value.dim() else value
             for value in self.extras
@@ -125,8 +127,8 @@ class ImageAttribution:
             baselines: None or 0, which stands in the place that Captum gives it: absent segments have no colour.
             target: The output to explain: an index, a tuple of indices for outputs with more dimensions, or one of
                 these for each image; None for a model with one number per image.
-            additional_forward_args: Further arguments of a function given as the model. A tensor must have one row
-                for each image.
+            additional_forward_args: Further inputs of the network, or arguments of a function given as the model. A
+                tensor must have one row for each image.
             feature_mask: The segments, integers `(H, W)`, `(1, 1, H, W)`, or `(N, 1, H, W)` for each image its own;
                 square patches, 14 along the longer side, if None.
             n_samples: Number of coalitions for each image.
@@ -155,12 +157,6 @@ class ImageAttribution:
         maps = as_segments(feature_mask, image)
         targets = as_targets(target, len(image))
         extras = as_extras(additional_forward_args, len(image))
-        if extras[0] and isinstance(self.forward_func, Masking):
-            raise InputError.expected(
-                "no additional_forward_args for a network or masking",
-                "some",
-                "pass a function of with_presence images and these arguments as forward_func",
-            )
         count = check_integer(n_samples, "n_samples", 2)
         batch_size = check_integer(perturbations_per_eval, "perturbations_per_eval", 1)
         attributions = []

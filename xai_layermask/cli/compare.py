@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .explain import make_explainer, predictions, record
 from .files import check_outputs, writing
-from .inputs import load_model, read_picture
+from .inputs import load_model, read_picture, read_valid
 from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
         from ..explain import agreement
         from ..plots import comparison, figure_bytes
     look = look_options(args)
-    picture = read_picture(args.image)
+    picture, valid = read_picture(args.image), read_valid(args.valid)
     device = find_device(args.device)
     with status(f"loading {args.model}", args):
         classifier = load_model(args, device)
@@ -72,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     for name, explainer in zip(args.maskings, explainers, strict=True):
         with status(f"{name}: segmenting the picture and capturing the model", args):
             targets = explanations[0].targets if explanations else None
-            explanations.append(explainer.explain(picture, targets, args.top))
+            explanations.append(explainer.explain(picture, targets, args.top, valid))
     with status("drawing", args):
         for path in paths:
             figure = figure_bytes(comparison(explanations, **look), Path(path).suffix.lower(), args.dpi)

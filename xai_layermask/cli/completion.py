@@ -66,6 +66,7 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "sign": SIGNS,
     "store": "FILE",
     "style": STYLES,
+    "valid": "FILE",
     "weights": "FILE",
 }
 

@@ -7,7 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .files import check_outputs, writing
-from .inputs import load_model, read_picture
+from .inputs import load_model, read_picture, read_valid
 from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
@@ -62,13 +62,13 @@ def run(args: argparse.Namespace) -> int:
     with status("starting", args):
         from ..engine.runtime import find_device
     look = look_options(args)
-    picture = read_picture(args.image)
+    picture, valid = read_picture(args.image), read_valid(args.valid)
     device = find_device(args.device)
     with status(f"loading {args.model}", args):
         classifier = load_model(args, device, args.target or ())
     explainer = make_explainer(args, classifier, args.masking)
     with status("segmenting the picture and capturing the model", args):
-        explanation = explainer.explain(picture, args.target, args.top)
+        explanation = explainer.explain(picture, args.target, args.top, valid)
     with status("writing", args):
         for path in paths:
             with writing(path):
@@ -78,6 +78,8 @@ def run(args: argparse.Namespace) -> int:
     elif not args.quiet:
         columns = predictions(explanation) | {"reliability": explanation.reliability.tolist()}
         explained = table(list(columns), zip(*columns.values(), strict=True)) + f"\nexplained: {explanation.output}"
+        if explanation.settings.note:
+            explained += f"\npicture: {explanation.settings.note}"
         tables = "\n\n".join([explained, *filter(None, [explanation.advice]), *_top_segments(explanation)])
         print(tables, "", *(f"wrote {path}" for path in paths), sep="\n")
     return 0

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..catalog import LITE
 from ..errors import InputError
@@ -16,26 +16,46 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
-    from ..images import Picture
     from ..models import Classifier
 
-__all__ = ["add_working_directory", "architecture", "load_model", "read_picture"]
+__all__ = ["add_working_directory", "architecture", "load_model", "read_picture", "read_valid"]
 
 _LIBRARIES = ("torchvision", "timm", "hf")
 
 
-def read_picture(path: str | None) -> Picture:
-    """Read a picture file; None gives the sample photograph.
+def read_picture(path: str | None) -> Any:
+    """Read a picture file or raster without changing its numbers; None gives the sample photograph.
 
     Returns:
-        uint8 `(H, W, 3)`.
+        The numbers. Of a .npy or .tif file the path, after it has been read once: how is the preprocessing's decision.
 
     Raises:
         InputError: If the file holds no picture.
     """
-    from ..images import read_image, sample_photograph
+    from ..images import read_raw, sample_photograph
 
-    return sample_photograph() if path is None else read_image(path)
+    if path is None:
+        return sample_photograph()
+    numbers = read_raw(path)
+    return path if path.lower().endswith((".npy", ".tif", ".tiff")) else numbers
+
+
+def read_valid(path: str | None) -> Any:
+    """Read the mask of valid pixels, bool `(H, W)`; None if no file is given.
+
+    Raises:
+        InputError: If the file holds no mask of one channel.
+    """
+    from ..images import read_raw
+
+    if path is None:
+        return None
+    values = read_raw(path)
+    if values.ndim == 3 and values.shape[2] == 3 and (values == values[..., :1]).all():
+        values = values[..., 0]
+    if values.ndim != 2:
+        raise InputError.expected("a mask of one channel for --valid", f"{path!r} of shape {values.shape}")
+    return values != 0
 
 
 def add_working_directory(models: Iterable[str]) -> None:

@@ -25,6 +25,8 @@ def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
     """Add the picture, the model and the segmentation."""
     parser.add_argument("image", metavar="IMAGE", nargs="?",
                         help="a picture file (default: a photograph from scikit-image)")
+    parser.add_argument("--valid", metavar="FILE",
+                        help="a mask of the picture's size, a picture or .npy file: its pixels that are 0 are absent")
     parser.add_argument("--model", type=model, default="lite0", metavar="NAME", help=f"{MODEL} (default: lite0)")
     parser.add_argument("--weights", metavar="FILE",
                         help="a state dict or a checkpoint (.pt, .ckpt, .safetensors ...) to load instead of the "

@@ -16,16 +16,15 @@ from .. import __version__
 from ..catalog import check_estimator, check_sampling
 from ..engine.runtime import auto_batch_size
 from ..errors import InputError, check_integer, choose
-from ..images import Preprocess
+from ..images import Preprocess, Shown, Transform, as_preprocess
 from ..maskings import Masking, make
 from ..models import Classifier, Output, Target, as_labels, as_output, has_vectors
-from ..segments import segment
 from .convergence import MAX_SAMPLES, ROUNDS, has_converged
 from .explanation import Explanation
+from .inputs import Players, as_inputs, find_players
 from .predictor import Floats, Predictor, Whole, load_model, read, read_probabilities
 from .sampling import Samples
 from .settings import Settings
-from .spatial import kernels
 from .surrogate import METHODS, Fit, fit
 
 __all__ = ["LayerMaskExplainer"]
@@ -50,8 +49,9 @@ class LayerMaskExplainer:
             `n_samples`).
         masking: How segments are removed: a name that [`make`][] knows, such as "layer" or "grey"; a masking of
             `model`; or a function from the network to a masking.
-        segments: How the picture is segmented: a name such as "slic", "slic:100" or "patches:16"; an integer map
-            `(H, W)` over the cropped picture; or a function from the cropped picture to such a map.
+        segments: How the picture is segmented: a name such as "slic", "slic:100" or "patches:16"; a map `(H, W)` of
+            integers, or of booleans for a region and the rest, over the photograph or over its cropped part; or a
+            function from the cropped picture to a map of it.
         n_samples: Number of coalitions to evaluate; "auto" stops when the scores are reliable: when they are expected
             to correlate by 0.95 with those of infinitely many samples; at 1000 at the latest.
         batch_size: Coalitions per forward pass; "auto" depends on the picture's size. It is halved when memory runs
@@ -62,7 +62,8 @@ class LayerMaskExplainer:
         device: The device of a named model; "auto" is CUDA, then MPS, then the CPU. A network that is passed stays
             where it is.
         seed: Seed of the samples. The global random state is neither read nor changed.
-        preprocess: From pictures to inputs; by default that of the named model, or ImageNet's.
+        preprocess: From pictures to inputs: a `Preprocess`, or any callable that [`Transform`][] understands, such as
+            a `Compose` of torchvision; by default that of the named model, or ImageNet's.
         labels: A name for each class in order, or a mapping from their indices, such as `model.config.id2label`; by
             default those of the named model, or numbers. A single logit is that of the second of two labels.
         progress: Whether to show a progress bar on stderr.
@@ -99,7 +100,7 @@ class LayerMaskExplainer:
         precision: str = "auto",
         device: str | torch.device = "auto",
         seed: int = 0,
-        preprocess: Preprocess | None = None,
+        preprocess: Preprocess | Transform | Callable[..., Any] | None = None,
         labels: Sequence[str] | Mapping[Any, str] | None = None,
         progress: bool = True,
         sampling: str = "auto",
@@ -114,37 +115,56 @@ class LayerMaskExplainer:
         self.seed = check_integer(seed, "seed", 0)
         self.progress = bool(progress)
         self.segments = segments
-        if preprocess is not None and not isinstance(preprocess, Preprocess):
-            raise InputError.expected("a Preprocess for preprocess", type(preprocess).__name__)
+        given = None if preprocess is None else as_preprocess(preprocess)
         own = masking if isinstance(masking, Masking) else None
         self._loaded = load_model(model, own, precision, device)
         self.output = as_output(output).for_model(self._loaded.classifier.model)
-        self.preprocess = preprocess or self._loaded.classifier.preprocess
+        self.preprocess = given or as_preprocess(self._loaded.classifier.preprocess)
         self.labels = as_labels(labels) if labels is not None else self._loaded.classifier.labels
         self.masking = own or _masking(masking, self._loaded.network, self.preprocess)
 
-    def explain(self, img: object, targets: Any = None, top: int = 1) -> Explanation:
+    def explain(
+        self,
+        img: object,
+        targets: Any = None,
+        top: int = 1,
+        valid: npt.ArrayLike | None = None,
+        additional_forward_args: Any = None,
+    ) -> Explanation:
         """Explain the predictions for one picture.
 
         Args:
-            img: A path, a PIL image, an array, or a tensor `(3, H, W)` in [0, 1].
+            img: A path, a PIL image, an array, or a tensor `(3, H, W)` in [0, 1]; for a `Preprocess` of a raster an
+                array of its channels. Pixels that are NaN, or masked in a masked array, are absent from the start.
             targets: One target or several, all explained by the same forward passes: a class by index or name; in a
                 map, `(class, y, x)`, `(class, mask)`, or a class averaged over the region where it is predicted; a
                 vector to which an embedding is compared; or a function of the output. None for the `top` classes.
             top: Number of most probable classes if `targets` is None.
+            valid: Which pixels of the photograph are there, `(H, W)`, bool or 0/1; the others are absent from the
+                start.
+            additional_forward_args: Further inputs of the model, a tuple or a single one, as the masking takes them.
 
         Returns:
-            The explanation, with a row of scores for each target.
+            The explanation, with a row of scores for each target. Missing pixels are its last segment, with score 0.
 
         Raises:
             InputError: If `img` is no picture, the segments do not fit it, or a target does not fit the output.
         """
-        tensor, picture = self.preprocess(img)
-        segments = segment(picture, self.segments)
+        shown = self.preprocess.prepare(img, valid)
+        picture, players = shown.picture, find_players(shown, self.segments)
         loaded = self._loaded
+        further = as_inputs(additional_forward_args, loaded.device, loaded.arithmetic.dtype)
         compares = has_vectors(targets)
         output = replace(self.output, scale="value") if compares and self.output.scale == "auto" else self.output
-        predictor = Predictor(self.masking, loaded.input(tensor), segments, loaded.arithmetic.autocast, output)
+        predictor = Predictor(
+            self.masking,
+            loaded.input(shown.tensor),
+            players.played,
+            loaded.arithmetic.autocast,
+            output,
+            shown.present,
+            further,
+        )
         answer = predictor.whole
         chosen = predictor.targets(targets, self.labels if compares else self._class_names(answer.values), top)
         batch_size = (
@@ -153,12 +173,14 @@ class LayerMaskExplainer:
             else int(self.batch_size)
         )
         whole = read(chosen, answer.values)[0]
-        found, n_samples, batch_size = self._fit(predictor, whole, chosen, segments, batch_size)
+        found, n_samples, batch_size = self._fit(predictor, whole, chosen, players, batch_size)
         return Explanation(
             picture=picture,
-            segments=segments,
-            scores=found.scores,
-            standard_errors=np.where(np.isfinite(found.standard_errors), found.standard_errors, np.nan),
+            segments=players.segments,
+            scores=players.all_scores(found.scores),
+            standard_errors=players.all_scores(
+                np.where(np.isfinite(found.standard_errors), found.standard_errors, np.nan)
+            ),
             reliability=found.reliability,
             targets=tuple(target.index for target in chosen),
             labels=tuple(target.label for target in chosen),
@@ -168,7 +190,7 @@ class LayerMaskExplainer:
             intercept=found.intercept,
             r2=found.r2,
             prior=np.full((len(chosen), 3), np.nan) if found.prior is None else np.array(found.prior),
-            settings=self._settings(n_samples, batch_size, predictor.autocast, answer),
+            settings=self._settings(n_samples, batch_size, predictor.autocast, answer, shown),
         )
 
     def _fit(
@@ -176,14 +198,14 @@ class LayerMaskExplainer:
         predictor: Predictor,
         whole: Floats,
         targets: Sequence[Target],
-        segments: npt.NDArray[np.int64],
+        players: Players,
         batch_size: int,
     ) -> tuple[Fit, int, int]:
         """The surrogate, the number of samples that it used, and the batch size that fitted."""
         most = MAX_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
         generator = np.random.default_rng(self.seed)
-        samples = METHODS[self.method].draw(int(segments.max()) + 1, most, generator, self.sampling)
-        priors = kernels(segments) if self.estimator == "spatial" else None
+        samples = METHODS[self.method].draw(players.count, most, generator, self.sampling)
+        priors = players.kernels() if self.estimator == "spatial" else None
         count = len(samples.coalitions)
         # Fewer samples than asked for are all coalitions, and the scores are exact.
         rounds = ROUNDS if self.n_samples == "auto" and count == MAX_SAMPLES else (count,)
@@ -220,7 +242,7 @@ class LayerMaskExplainer:
             )
         return self.labels
 
-    def _settings(self, n_samples: int, batch_size: int, autocast: bool, whole: Whole) -> Settings:
+    def _settings(self, n_samples: int, batch_size: int, autocast: bool, whole: Whole, shown: Shown) -> Settings:
         loaded = self._loaded
         how = self.segments
         return Settings(
@@ -233,11 +255,13 @@ class LayerMaskExplainer:
             batch_size=batch_size,
             precision="bfloat16" if autocast else loaded.arithmetic.precision,
             device=str(loaded.device),
-            preprocess=self.preprocess,
+            preprocess=self.preprocess if isinstance(self.preprocess, Preprocess) else repr(self.preprocess),
             sampling=self.sampling,
             estimator=self.estimator,
             output=whole.scale.name,
             select=whole.select,
+            frame=shown.frame,
+            note=shown.note,
             versions=f"xai-layermask {__version__}, torch {torch.__version__}",
         )
 
@@ -253,7 +277,7 @@ def _function_name(function: object) -> str:
     return str(getattr(function, "__qualname__", type(function).__qualname__))
 
 
-def _masking(masking: object, network: nn.Module, preprocess: Preprocess) -> Masking:
+def _masking(masking: object, network: nn.Module, preprocess: Preprocess | Transform) -> Masking:
     if isinstance(masking, str):
         return make(masking, network, preprocess)
     made = masking(network) if callable(masking) else masking

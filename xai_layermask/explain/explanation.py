@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from ..errors import InputError, check_integer, choose
 from ..metrics import alignment_score, topk_jaccard
 from ..models import class_index
 from .html import render
+from .inputs import cut_to_crop
 from .parts import as_labels, check_values, exact
 from .serialization import DTYPES, FORMATS, png_url
 from .settings import Settings
@@ -171,10 +172,27 @@ class Explanation:
         """What finds the target of a row: its class, or the label of a target that is no class."""
         return self.targets[row] if self.targets[row] >= 0 else self.labels[row]
 
-    def heatmap(self, target: int | str | None = None) -> Floats:
-        """The score of each pixel's segment, float64 `(H, W)`."""
+    def heatmap(self, target: int | str | None = None, size: str = "crop") -> Floats:
+        """The score of each pixel's segment.
+
+        Args:
+            target: The class.
+            size: "crop" for the part that the model saw, or "original" for the whole photograph.
+
+        Returns:
+            float64 `(H, W)`; over the photograph nan outside of the part that the model saw.
+
+        Raises:
+            InputError: If the part is unknown, since the preprocessing is a callable.
+        """
         heatmap: Floats = self.scores[self.row(target)][self.segments]
-        return heatmap
+        if choose(size, ("crop", "original"), "size") == "crop":
+            return heatmap
+        if self.settings.frame is None:
+            raise InputError.expected(
+                "a preprocessing whose crop is known, for size='original'", "one with shown=", "use a Preprocess"
+            )
+        return self.settings.frame.spread(heatmap)
 
     def top(self, k: int = 5, target: int | str | None = None) -> npt.NDArray[np.int64]:
         """The segments with the highest scores.
@@ -209,20 +227,23 @@ class Explanation:
         )
 
     def alignment(self, mask: npt.ArrayLike | Tensor, target: int | str | None = None) -> float:
-        """The [`alignment_score`][] with an object mask `(H, W)` over the cropped picture.
+        """The [`alignment_score`][] with an object mask `(H, W)` over the cropped picture or the photograph.
 
         Raises:
             InputError: If the mask does not fit.
         """
-        return alignment_score(self.scores[self.row(target)], self.segments, mask)
+        return alignment_score(self.scores[self.row(target)], self.segments, self._cut(mask))
 
     def jaccard(self, mask: npt.ArrayLike | Tensor, k: int = 20, target: int | str | None = None) -> float:
-        """The [`topk_jaccard`][] overlap of the k best segments with an object mask `(H, W)` over the cropped picture.
+        """The [`topk_jaccard`][] overlap of the k best segments with an object mask `(H, W)`, as in `alignment`.
 
         Raises:
             InputError: If the mask or `k` does not fit.
         """
-        return topk_jaccard(self.scores[self.row(target)], self.segments, mask, k)
+        return topk_jaccard(self.scores[self.row(target)], self.segments, self._cut(mask), k)
+
+    def _cut(self, mask: npt.ArrayLike | Tensor) -> Any:
+        return cut_to_crop(mask, self.segments.shape, self.settings.frame)
 
     def plot(
         self,

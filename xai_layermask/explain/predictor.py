@@ -23,7 +23,7 @@ from ..engine.runtime import (
     noise,
 )
 from ..errors import InputError
-from ..images import Preprocess
+from ..images import Preprocess, wrong_channels
 from ..maskings import Masking
 from ..models import Classifier, Ending, Output, Scale, Target, as_targets, load
 from ..segments import presence_of
@@ -166,6 +166,8 @@ class Predictor:
         autocast: Whether forward passes run under bfloat16 autocast; as an attribute also the decision of
             [`choose_precision`][].
         output: Which tensor of the model's answer is explained, and on which scale.
+        present: Bool `(H, W)`: pixels that are there at all; None for all.
+        additional: Further inputs of the model.
 
     Example:
         >>> from xai_layermask import LayerMask
@@ -183,8 +185,14 @@ class Predictor:
         segments: npt.NDArray[np.int64],
         autocast: bool = False,
         output: Output = Output(),  # noqa: B008, frozen
+        present: npt.NDArray[np.bool_] | None = None,
+        additional: tuple[Any, ...] = (),
     ) -> None:
-        self._bound = masking.bind(image)
+        self._bound = masking.bind(image, additional)
+        # Four channels without a presence would be read as three and their presence.
+        everywhere = np.ones(segments.shape, bool) if image.shape[1] == 4 else None
+        shown = everywhere if present is None else present
+        self._present = None if shown is None else torch.from_numpy(shown)[None, None].to(image.device)
         self._segments = segments
         self._device = image.device
         self.autocast = autocast
@@ -198,7 +206,7 @@ class Predictor:
             InputError: If the model does not return such an output, it is not finite, or its scale is not clear.
         """
         with forward_mode(self._device, self.autocast), Ending() as ending:
-            answer = self._bound.masking(self._bound.image)
+            answer = self._answer()
             tensor = self.output.tensor(answer, 1)
         scale = self.output.decide(tensor, ending.made(tensor))
         select = self.output.part_name(answer)
@@ -225,6 +233,16 @@ class Predictor:
             )
         return as_targets(targets, self.whole.values, labels, top, self.whole.regions)
 
+    def _answer(self) -> Any:
+        bound = self._bound
+        try:
+            return bound.masking(bound.image, self._present, *bound.additional)
+        except RuntimeError as error:
+            wrong = wrong_channels(error, bound.image.shape[1])
+            if wrong is None:
+                raise
+            raise wrong from error
+
     def predict(
         self,
         coalitions: Coalitions,
@@ -247,6 +265,8 @@ class Predictor:
 
         def predict(rows: Coalitions) -> Floats:
             presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
+            if self._present is not None:
+                presence = presence & self._present
             return read(targets, scale(self.output.tensor(self._bound(presence), len(rows))))
 
         with forward_mode(self._device, self.autocast):

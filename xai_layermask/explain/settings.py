@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 from ..errors import InputError
-from ..images import Preprocess
+from ..images import Frame, Preprocess
 
 __all__ = ["Settings"]
 
@@ -29,12 +29,14 @@ class Settings:
         batch_size: Samples per forward pass.
         precision: Of the forward passes, such as "float32".
         device: Of the forward passes, such as "cpu".
-        preprocess: From the picture to the model's input.
+        preprocess: From the picture to the model's input; the text of a callable that is no `Preprocess`.
         versions: The versions of this package and of torch.
         sampling: How the samples depend on each other, such as "plain".
         estimator: What was fitted to the predictions, such as "spatial".
         output: What is explained, such as "probability"; never "auto".
         select: The part of the model's answer that is explained, as [`Output`][] takes it, or a function's name.
+        frame: The part of the photograph that the model saw; None if unknown.
+        note: What is worth telling about the data, such as the bands that are displayed.
 
     Example:
         >>> settings = Settings(
@@ -53,12 +55,14 @@ class Settings:
     batch_size: int
     precision: str
     device: str
-    preprocess: Preprocess
+    preprocess: Preprocess | str
     versions: str
     sampling: str = "plain"
     estimator: str = "spatial"
     output: str = "probability"
     select: str | int | None = None
+    frame: Frame | None = None
+    note: str = ""
 
     def record(self) -> dict[str, Any]:
         """The settings as numbers, strings, lists and dictionaries, ready for JSON."""
@@ -76,16 +80,23 @@ class Settings:
             InputError: If it is anything else.
         """
         names = {field.name for field in fields(cls)}
-        if isinstance(record, Mapping) and "sampling" not in record:
-            record = {**record, "sampling": "paired" if record.get("method") == "shap" else "plain"}
-        if isinstance(record, Mapping) and set(record) == names and isinstance(record["preprocess"], Mapping):
-            kinds: dict[str, Any] = {"str": str, "int": int, "str | int | None": (str, int, type(None))}
+        needed = {field.name for field in fields(cls) if field.default is MISSING}
+        if isinstance(record, Mapping) and needed <= set(record) <= names:
+            content = dict(record)
+            content.setdefault("sampling", "paired" if record["method"] == "shap" else "plain")
+            kinds: dict[str, Any] = {
+                "str": str, "int": int, "str | int | None": (str, int, type(None)), "Preprocess | str": (Mapping, str)
+            }  # fmt: skip
             for one in fields(cls):
-                kind = kinds.get(str(one.type), object)
-                if not isinstance(record[one.name], kind):
-                    raise InputError.expected(f"{one.type} for {one.name} in settings", type(record[one.name]).__name__)
+                value = content.get(one.name, one.default)
+                if not isinstance(value, kinds.get(str(one.type), object)):
+                    raise InputError.expected(f"{one.type} for {one.name} in settings", type(value).__name__)
             try:
-                return cls(**{**record, "preprocess": Preprocess(**record["preprocess"])})
+                if isinstance(content["preprocess"], Mapping):
+                    content["preprocess"] = Preprocess(**content["preprocess"])
+                if isinstance(content.get("frame"), Mapping):
+                    content["frame"] = Frame(**content["frame"])
+                return cls(**content)
             except TypeError:
                 pass  # unknown fields of the preprocessing
         raise InputError.expected(f"a record of settings with {', '.join(sorted(names))}", "something else")

@@ -12,11 +12,21 @@ import torch
 
 from ..errors import InputError, reason, refuse_masked
 from .decode import open_picture, upright
+from .depth import Depth
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["decode_image", "read_file", "read_image", "sample_name", "sample_photograph"]
+__all__ = [
+    "decode_image",
+    "from_pil",
+    "read_file",
+    "read_image",
+    "read_picture",
+    "sample_name",
+    "sample_photograph",
+    "unusual_tensor",
+]
 
 Picture = npt.NDArray[np.uint8]
 
@@ -41,16 +51,18 @@ def sample_photograph() -> Picture:
     return read_image(skimage.data.coffee())  # type: ignore[no-untyped-call]
 
 
-def read_image(img: object) -> Picture:
+def read_image(img: object, bits: int | None = None) -> Picture:
     """Read a picture.
 
-    Transparent pixels are composited on white, EXIF rotation is applied, 16 bits are reduced to 8, and the first
-    frame is read.
+    Transparent pixels are composited on white, EXIF rotation is applied, and the first frame is read. 16 bits are
+    reduced to 8, by the bits that are used: cameras and scanners store 10, 12 or 14 bits in 16.
 
     Args:
         img: A path; a PIL image of any mode; an array `(H, W)`, `(H, W, C)` or `(C, H, W)` with C of 1, 3 or 4 (taken
             as last where both are possible), uint8, uint16 or float in [0, 1]; or a tensor `(C, H, W)` or
             `(1, C, H, W)` of the same types.
+        bits: The number of bits of white in 16-bit data; if None, the smallest of 8, 10, 12, 14 and 16 that holds
+            the brightest pixel.
 
     Returns:
         uint8 `(H, W, 3)`, RGB, a copy.
@@ -68,22 +80,24 @@ def read_image(img: object) -> Picture:
         ...
         xai_layermask.errors.InputError: expected an existing file for image, got 'missing.jpg'
     """
+    return read_picture(img, Depth(bits))
+
+
+def read_picture(img: object, depth: Depth) -> Picture:
+    """Read a picture as [`read_image`][] does; `depth.note` says afterwards how 16 bits were reduced."""
     if isinstance(img, (str, os.PathLike)):
-        return _from_path(os.fspath(img))
+        name = os.fsdecode(os.fspath(img))
+        return decode_image(read_file(name), name, depth)
     if isinstance(img, torch.Tensor):
-        return _from_tensor(img)
+        return _from_tensor(img, depth)
     if isinstance(img, np.ndarray):
         refuse_masked(img, "image")
-        return _from_array(img)
+        return _from_array(img, depth)
     from PIL import Image
 
     if isinstance(img, Image.Image):
-        return _from_pil(img, "the PIL image")
+        return from_pil(img, "the PIL image", depth)
     raise InputError.expected("a path, a PIL image, an array or a tensor for image", type(img).__name__)
-
-
-def _from_path(path: str | bytes) -> Picture:
-    return decode_image(read_file(os.fsdecode(path)), os.fsdecode(path))
 
 
 def read_file(path: str | os.PathLike[str]) -> bytes:
@@ -104,12 +118,13 @@ def read_file(path: str | os.PathLike[str]) -> bytes:
         raise InputError.expected("a readable file for image", f"{name!r} ({reason(error)})") from error
 
 
-def decode_image(content: bytes, name: str) -> Picture:
+def decode_image(content: bytes, name: str, depth: Depth | None = None) -> Picture:
     """Decode the content of a picture file as [`read_image`][] does.
 
     Args:
         content: The bytes of the file.
         name: Name of the file, for error messages.
+        depth: How 16 bits are reduced.
 
     Returns:
         uint8 `(H, W, 3)`, RGB.
@@ -118,10 +133,11 @@ def decode_image(content: bytes, name: str) -> Picture:
         InputError: If the bytes are not a picture.
     """
     with open_picture(content, name) as image:
-        return _from_pil(image, f"the file {name!r}")
+        return from_pil(image, f"the file {name!r}", depth or Depth())
 
 
-def _from_pil(image: Image.Image, what: str) -> Picture:
+def from_pil(image: Image.Image, what: str, depth: Depth) -> Picture:
+    """Convert an image of Pillow as [`read_image`][] does; `what` names it in error messages."""
     from PIL import Image
 
     if 0 in image.size:
@@ -147,11 +163,11 @@ def _from_pil(image: Image.Image, what: str) -> Picture:
                 "greys from 0 to 65535 in image", f"values from {values.min()} to {values.max()}", "rescale it"
             )
         values = values.astype(np.uint16 if values.max() > 255 else np.uint8)
-    return _from_array(values)
+    return _from_array(values, depth)
 
 
-def _from_tensor(tensor: torch.Tensor) -> Picture:
-    unusual = _unusual(tensor)
+def _from_tensor(tensor: torch.Tensor, depth: Depth) -> Picture:
+    unusual = unusual_tensor(tensor)
     if unusual:
         raise InputError.expected("a dense tensor of numbers for image", *unusual)
     shape = tuple(tensor.shape)
@@ -164,10 +180,10 @@ def _from_tensor(tensor: torch.Tensor) -> Picture:
     tensor = tensor.detach().cpu().permute(1, 2, 0)
     if tensor.is_floating_point() and tensor.dtype not in (torch.float16, torch.float32, torch.float64):
         tensor = tensor.float()  # numpy has neither bfloat16 nor 8 bits
-    return _opaque(_to_uint8(tensor.resolve_conj().resolve_neg().numpy()))
+    return _opaque(_to_uint8(tensor.resolve_conj().resolve_neg().numpy(), depth))
 
 
-def _unusual(tensor: torch.Tensor) -> tuple[str, str] | None:
+def unusual_tensor(tensor: torch.Tensor) -> tuple[str, str] | None:
     """The kind of a tensor whose values numpy cannot read, and the remedy."""
     if tensor.device.type == "meta":
         return "a tensor without values (on the meta device)", ""
@@ -184,7 +200,7 @@ def _remedies(shape: tuple[int, ...]) -> str:
     return "move the channels to the front with permute(2, 0, 1)" if shape[2:] in ((1,), (3,), (4,)) else ""
 
 
-def _from_array(array: npt.NDArray[Any]) -> Picture:
+def _from_array(array: npt.NDArray[Any], depth: Depth) -> Picture:
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim != 3:
@@ -193,18 +209,19 @@ def _from_array(array: npt.NDArray[Any]) -> Picture:
         array = array.transpose(1, 2, 0)
     if array.shape[2] not in (1, 3, 4):
         raise InputError.expected(
-            "1, 3 or 4 channels in image", f"an array {array.shape}", "select red, green and blue"
+            "1, 3 or 4 channels in image", f"an array {array.shape}",
+            "select red, green and blue, or use Preprocess(channels=C, ...) for a network of C bands"
         )
-    return _opaque(_to_uint8(array))
+    return _opaque(_to_uint8(array, depth))
 
 
-def _to_uint8(array: npt.NDArray[Any]) -> Picture:
+def _to_uint8(array: npt.NDArray[Any], depth: Depth) -> Picture:
     if array.size == 0:
         raise InputError.expected("at least one pixel in image", f"an array {array.shape}")
     if array.dtype == np.uint8:
         return array
     if array.dtype == np.uint16:
-        return np.rint(array / 257.0).astype(np.uint8)  # 65535 = 257 * 255
+        return np.rint(depth.fractions(array) * 255.0).astype(np.uint8)
     if not np.issubdtype(array.dtype, np.floating):
         remedy = "use astype('uint8') if its values are from 0 to 255" if array.dtype.kind in "iu" else ""
         raise InputError.expected(
@@ -227,5 +244,5 @@ def _opaque(array: Picture) -> Picture:
     if array.shape[2] == 4:
         from PIL import Image
 
-        return _from_pil(Image.fromarray(np.ascontiguousarray(array)), "the array")
+        return from_pil(Image.fromarray(np.ascontiguousarray(array)), "the array", Depth())
     return np.array(np.broadcast_to(array, (*array.shape[:2], 3)), order="C")

@@ -9,7 +9,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["LARGEST_SIDE", "Size", "framed", "resized"]
+__all__ = ["LARGEST_SIDE", "Size", "framed", "placed", "resized"]
 
 #: The longest side in pixels to which pictures are resized or cropped: a bound on memory.
 LARGEST_SIDE = 8192
@@ -70,16 +70,27 @@ def framed(image: Image.Image, resize: Size | None, crop: Size | None, interpola
                 "crop the picture, or use a smaller resize",
             )  # fmt: skip
         return image if (width, height) == image.size else image.resize((width, height), method)
-    crop_height, crop_width = _pair(crop)
-    top, left = round((height - crop_height) / 2), round((width - crop_width) / 2)
+    top, left, bottom, right = placed(height, width, crop)
     if width * height > max(_MUCH, image.width * image.height):
         # Of a long thin picture the whole would take gigabytes. The box is in pixels of the picture.
         x, y = image.width / width, image.height / height
-        box = (left * x, top * y, min(image.width, (left + crop_width) * x), min(image.height, (top + crop_height) * y))
-        return image.resize((crop_width, crop_height), method, box)
+        box = (left * x, top * y, min(image.width, right * x), min(image.height, bottom * y))
+        return image.resize((right - left, bottom - top), method, box)
     if (width, height) != image.size:
         image = image.resize((width, height), method)
-    return image.crop((left, top, left + crop_width, top + crop_height))
+    return image.crop((left, top, right, bottom))
+
+
+def placed(height: int, width: int, crop: Size | None) -> tuple[int, int, int, int]:
+    """The place `(top, left, bottom, right)` of the crop in a resized picture.
+
+    Example:
+        >>> placed(256, 341, 224)
+        (16, 58, 240, 282)
+    """
+    crop_height, crop_width = (height, width) if crop is None else _pair(crop)
+    top, left = round((height - crop_height) / 2), round((width - crop_width) / 2)
+    return top, left, top + crop_height, left + crop_width
 
 
 def _pair(size: Size) -> tuple[int, int]:

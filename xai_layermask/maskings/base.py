@@ -15,7 +15,7 @@ from ..engine.exclusion import EXCLUSION
 from ..engine.failures import worded_failures
 from ..engine.graph import modules, same, tensors
 from ..errors import InputError
-from ..images import Preprocess
+from ..images import Preprocess, Transform
 from ..models import Ending, Output, as_output
 from .bound import Bound, as_extras
 from .callers import warn_of_filling
@@ -46,7 +46,7 @@ class Masking(nn.Module):
     #: The memory layout that the masking wants its images in.
     layout: ClassVar[torch.memory_format] = torch.preserve_format
     #: How pictures become inputs of the model, where the masking knows.
-    preprocess: Preprocess | None = None
+    preprocess: Preprocess | Transform | None = None
 
     def __init__(self, model: nn.Module, name: str) -> None:
         super().__init__()
@@ -140,7 +140,7 @@ class Masking(nn.Module):
         self,
         images: npt.ArrayLike | Tensor,
         presence: npt.ArrayLike | Tensor | None = None,
-        preprocess: Preprocess | None = None,
+        preprocess: Preprocess | Transform | None = None,
         additional_forward_args: Any = None,
         output: str | Output = "auto",
     ) -> npt.NDArray[np.floating[Any]]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ..engine.additional import NONE, Additional
 from ..engine.padding import neighbor_padding
 from ..errors import InputError, choose
-from ..images import Preprocess
+from ..images import Preprocess, Transform
 from .base import Masking
 from .imputers import inpaint, road
 from .presence import as_image
@@ -54,13 +54,13 @@ class Fill(Masking):
     """
 
     takes_preprocess = True
-    preprocess: Preprocess
+    preprocess: Preprocess | Transform
 
     def __init__(
         self,
         model: nn.Module,
         colour: str | tuple[float, float, float],
-        preprocess: Preprocess | None = None,
+        preprocess: Preprocess | Transform | None = None,
     ) -> None:
         if isinstance(colour, str):
             name = choose(colour, (*COLOURS, *_FILLS), "colour")
@@ -89,11 +89,17 @@ class Fill(Masking):
             `(N, C, H, W)`: the image where it is present, the fill elsewhere.
 
         Raises:
-            InputError: If the fill is a colour and the image does not have 3 channels.
+            InputError: If the fill is a colour, and the preprocessing has another number of channels than the image.
         """
         if self.rgb is not None:
-            image = as_image(image, channels=3)
-            return torch.where(presence, image, self.preprocess.color(self.rgb).to(image))
+            colour = self.preprocess.color(self.rgb).to(image)
+            if as_image(image).shape[1] != colour.shape[1]:
+                raise InputError.expected(
+                    f"a tensor (N, {colour.shape[1]}, H, W) for image",
+                    tuple(image.shape),
+                    f"pass Fill(model, {self.name!r}, Preprocess(channels={image.shape[1]}, mean=..., std=...))",
+                )
+            return torch.where(presence, image, colour)
         return _FILLS[self.name](image, presence)
 
 

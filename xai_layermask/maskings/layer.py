@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..engine.additional import NONE, Additional
+from ..engine.additional import NONE, Additional, check_inputs
 from ..engine.capture import capture
 from ..engine.exclusion import EXCLUSION
 from ..engine.executor import Executor, refuse_unsupported, run
@@ -161,6 +161,7 @@ class LayerMask(Masking):
         known = self._known(len(image), kind)
         if known is not None:
             return known
+        check_inputs(self.model, len(additional.inputs))
         with EXCLUSION.capturing():
             known = self._known(len(image), kind)  # another thread may have captured it meanwhile
             if known is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ..engine.runtime import batched_predict, first_parameter
 from ..errors import InputError
-from ..images import Picture, Preprocess
+from ..images import Picture, Preprocess, Transform, wrong_channels
 from ..models import Output, Scale
 from .presence import as_presence
 
@@ -25,7 +26,7 @@ def predict_proba(
     masking: Masking,
     images: npt.ArrayLike | Tensor,
     presence: npt.ArrayLike | Tensor | None,
-    preprocess: Preprocess,
+    preprocess: Preprocess | Transform,
     additional: tuple[Any, ...] = (),
     output: Output = Output(),  # noqa: B008, frozen
 ) -> npt.NDArray[np.floating[Any]]:
@@ -33,19 +34,22 @@ def predict_proba(
 
     Args:
         masking: The masking.
-        images: As [`as_pictures`][] takes them.
+        images: As [`as_pictures`][] takes them; for a preprocessing of rasters as it takes them.
         presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`, or None.
         preprocess: Normalises the pictures.
         additional: Further inputs of the model. A tensor with as many rows as there are images is cut with them.
         output: Which tensor of the model's answer is returned, and on which scale.
     """
     like = first_parameter(masking.model)
-    pictures, shown = as_pictures(images)
-    image = torch.cat([preprocess.normalize(picture) for picture in pictures])
+    if isinstance(preprocess, Preprocess) and preprocess.is_raster:
+        image, shown = _as_rasters(images, preprocess)
+    else:
+        pictures, shown = as_pictures(images)
+        image = torch.cat([preprocess.normalize(picture) for picture in pictures])
     if presence is not None:
         extra = presence if isinstance(presence, Tensor) else torch.from_numpy(np.array(presence))
         shown = shown & as_presence(extra.to(shown.device), image)
-    whole = bool(shown.all())
+    whole = bool(shown.all()) and image.shape[1] != 4  # four channels without a presence would be three and theirs
     image, shown = image.to(like), shown.to(like.device)
 
     def inputs(rows: Tensor) -> list[Any]:
@@ -53,7 +57,14 @@ def predict_proba(
 
     def predict(rows: Tensor) -> Tensor:
         part = image if len(image) == 1 else image[rows]
-        return output.tensor(masking(part, None if whole else shown[rows], *inputs(rows)), len(rows))
+        try:
+            answer = masking(part, None if whole else shown[rows], *inputs(rows))
+        except RuntimeError as error:
+            wrong = wrong_channels(error, image.shape[1])
+            if wrong is None:
+                raise
+            raise wrong from error
+        return output.tensor(answer, len(rows))
 
     with torch.no_grad():
         # Where everything is present, a single picture is predicted once for all presences.
@@ -79,6 +90,15 @@ def _columns(scale: Scale, output: Tensor) -> Tensor:
         )
     single = values.shape[1] == 1 and scale.name in ("probability", "sigmoid")
     return torch.cat([1 - values, values], dim=1) if single else values
+
+
+def _as_rasters(images: Any, preprocess: Preprocess) -> tuple[Tensor, Tensor]:
+    """Rasters of the model's size as images and their presence."""
+    as_it_is = replace(preprocess, resize=None, crop=None)
+    found = [as_it_is.prepare(one) for one in images]
+    everywhere = torch.ones(1, 1, *found[0].picture.shape[:2], dtype=torch.bool)
+    shown = [everywhere if one.present is None else torch.from_numpy(one.present)[None, None] for one in found]
+    return torch.cat([one.tensor for one in found]), torch.cat(shown)
 
 
 def _cut(one: Any, rows: Tensor, images: int) -> Any:

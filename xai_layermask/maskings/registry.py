@@ -8,7 +8,7 @@ from torch import nn
 
 from ..catalog import MASKINGS, parse_masking
 from ..errors import InputError
-from ..images import Preprocess
+from ..images import Preprocess, Transform
 from .base import Masking
 
 __all__ = ["NAMES", "make"]
@@ -17,7 +17,7 @@ __all__ = ["NAMES", "make"]
 NAMES: tuple[str, ...] = tuple(MASKINGS)
 
 
-def make(name: str, model: nn.Module, preprocess: Preprocess | None = None) -> Masking:
+def make(name: str, model: nn.Module, preprocess: Preprocess | Transform | None = None) -> Masking:
     """Make a masking by its name.
 
     Args:

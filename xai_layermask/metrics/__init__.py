@@ -14,6 +14,7 @@ from .ablation import Ablation, topk_ablation
 from .ablator import Ablator
 from .agreement import alignment_score, topk_jaccard
 from .curves import Curve, auc, deletion_curve, insertion_curve, symmetric_relevance_gain
+from .per_segment import per_segment
 from .predictions import class_entropy, linearity, unchanged_predictions
 from .streams import (
     AlignmentScore,
@@ -45,6 +46,7 @@ __all__ = [
     "deletion_curve",
     "insertion_curve",
     "linearity",
+    "per_segment",
     "symmetric_relevance_gain",
     "topk_ablation",
     "topk_jaccard",

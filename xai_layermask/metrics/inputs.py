@@ -145,7 +145,7 @@ def scored_segments(scores: Array, segments: Array) -> tuple[Floats, Integers]:
 
 
 def as_mask(mask: Array, shape: tuple[int, ...]) -> Floats:
-    """Check an object mask of bool or numbers in [0, 1], and make it float64.
+    """Check an object mask of bool, of integers 0 and 1 or 0 and 255, or of numbers in [0, 1], and make it float64.
 
     Args:
         mask: `(H, W)`.
@@ -165,6 +165,8 @@ def as_mask(mask: Array, shape: tuple[int, ...]) -> Floats:
             shape_of(array),
             "resize and crop it like the picture",
         )
+    if array.dtype.kind in "iu" and ((array == 0) | (array == 255)).all():
+        array = array != 0
     # The negated form also catches NaN.
     if array.dtype.kind not in "biuf" or not ((array >= 0) & (array <= 1)).all():
         numeric = array.dtype.kind in "iuf"

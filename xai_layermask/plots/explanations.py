@@ -242,12 +242,13 @@ def _add_caption(ax: Axes, explanations: Sequence[SegmentScores], look: Look, be
     """Say how scores were computed, below the axes or below the whole figure."""
     unsure = any(_uncertain(one, row) is not None for one in explanations for row in range(len(one.targets)))
     notes = [NOTES[look.style]] if unsure and look.style in NOTES else []
-    text = caption(
-        [one.settings for one in explanations], explanations[0].scores.shape[1], [explanations[0].output, *notes]
-    )
+    first = explanations[0]
+    text = caption([one.settings for one in explanations], first.scores.shape[1], [first.output, *notes])
+    data = first.settings.note
     if below:
-        ax.set_xlabel(escape_mathtext(textwrap.fill(text, 30)))
+        ax.set_xlabel(escape_mathtext(textwrap.fill(f"{text}; {data}" if data else text, 30)))
     else:
+        ax.set_xlabel(escape_mathtext(textwrap.fill(data, 32)))
         figure = ax.figure
         lines = textwrap.fill(text, max(30, int(_LETTERS * figure.get_figwidth())))
         figure.supxlabel(escape_mathtext(lines), fontsize="medium")
