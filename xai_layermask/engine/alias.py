@@ -53,8 +53,9 @@ class Aliases:
 
 def is_in_place(node: fx.Node) -> bool:
     """Whether the node's operator writes to its first argument; `detach_` changes no number."""
-    known = isinstance(node.target, torch._ops.OpOverload) and node.target is not torch.ops.aten.detach_.default
-    return known and node.target._schema.is_mutable
+    if not isinstance(node.target, torch._ops.OpOverload) or node.target is torch.ops.aten.detach_.default:
+        return False
+    return node.target._schema.is_mutable
 
 
 def _source(node: fx.Node) -> fx.Node | None:
