@@ -84,7 +84,8 @@ def progress_bar(total: int, description: str, args: argparse.Namespace) -> Iter
     from tqdm import tqdm
 
     hidden = not shows_progress(args)
-    with redirect_stdout(sys.stderr), tqdm(total=total, desc=description, leave=False, disable=hidden) as bar:
+    bar = tqdm(total=total, desc=description, leave=False, file=sys.stderr, disable=hidden)
+    with redirect_stdout(sys.stderr), bar:
         yield lambda: bar.update(1)
 
 
