@@ -204,9 +204,9 @@ replace them with filled(value)
 def _as_float(value: object) -> float | None:
     """A finite real number as a float; None for anything else, and for integers beyond the range of floats."""
     try:
-        return (
-            float(value) if isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value) else None
-        )
+        if isinstance(value, bool) or not isinstance(value, Real):
+            return None
+        return float(value) if math.isfinite(value) else None
     except OverflowError:
         return None
 

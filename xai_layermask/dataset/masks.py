@@ -56,7 +56,7 @@ class Painted:
             return _trimap(content, name)
         values = _values(content, name)
         if self.kind == "any":
-            return values.reshape(*values.shape[:2], -1).any(axis=2).astype(np.float64)
+            return np.asarray(values.reshape(*values.shape[:2], -1).any(axis=2), np.float64)
         return _soft(values, name) if self.kind == "soft" else _binary(values, name)
 
     def fingerprint(self, read_file: ReadFile = read_file) -> bytes:
@@ -104,8 +104,8 @@ def _values(content: bytes, name: str) -> npt.NDArray[Any]:
     """The stored values, `(H, W)` or `(H, W, 3)`, without a conversion that could lose some."""
     with open_picture(content, name) as image:
         # Pillow reduces 16-bit colours to 8 bits: a class such as 20 would become 0.
-        reduced = not image.mode.startswith(("I", "F")) and any(";16" in str(tile) for tile in image.tile)
-        if reduced:
+        tiles = map(str, getattr(image, "tile", []))
+        if not image.mode.startswith(("I", "F")) and any(";16" in tile for tile in tiles):
             raise _refused(name, "one of 16-bit colours")
         image = upright(image)
         if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:

@@ -71,7 +71,7 @@ lengths for segmentation, got something else: convert it to polygons
     """
     if isinstance(shape, dict):
         counts, size = shape.get("counts"), shape.get("size")
-        valid = _naturals(counts) and _naturals(size) and len(size) == 2
+        valid = _naturals(counts) and isinstance(size, list) and _naturals(size) and len(size) == 2
     else:
         valid = isinstance(shape, list) and bool(shape) and all(map(_is_polygon, shape))
     if not valid:

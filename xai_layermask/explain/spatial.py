@@ -139,9 +139,8 @@ class _Posterior:
         # The prior variance of each coefficient, as they are and apart from a shift of all of them.
         means = np.full(columns, 1 / columns) if covariance is None else covariance.mean(axis=1)
         self.apart, self.apart_variance = basis - basis.mean(axis=0), (1 - 2 * means + means.mean()) / scale**2
-        self.basis, self.variance = (
-            (self.apart, self.apart_variance) if problem.centred else (basis, np.full(columns, 1 / scale**2))
-        )
+        self.basis: Floats = self.apart if problem.centred else basis
+        self.variance: Floats = self.apart_variance if problem.centred else np.full(columns, 1 / scale**2)
 
     def evidence(self, energy: float, target: int, freedom: int) -> tuple[Floats, Floats]:
         """Logarithm of the marginal likelihood and variance of the noise for each signal-to-noise ratio."""

@@ -33,7 +33,8 @@ def change_preprocess(changes: str, own: Preprocess) -> Preprocess:
         >>> changed.channels, changed.crop, changed.resize
         ('BGR', 227, 256)
     """
-    if not isinstance(own, Preprocess):
+    kind: object = own
+    if not isinstance(kind, Preprocess):
         if changes.strip():
             raise InputError.expected("a Preprocess to change for preprocess", type(own).__name__)
         return own

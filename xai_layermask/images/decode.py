@@ -73,7 +73,7 @@ def upright(image: Image.Image) -> Image.Image:
         6: turn.ROTATE_270, 7: turn.TRANSVERSE, 8: turn.ROTATE_90,
     }  # fmt: skip
     try:
-        method = turns.get(image.getexif().get(_ORIENTATION))
+        method = turns.get(image.getexif().get(_ORIENTATION, 1))
     except Exception:  # whatever Pillow raises while it parses EXIF or XMP
         method = None
     return image if method is None else image.transpose(method)

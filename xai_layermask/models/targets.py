@@ -66,7 +66,7 @@ def has_vectors(targets: Any) -> bool:
 
 
 def _is_vector(target: object) -> bool:
-    return _is_floating(target) and np.ndim(target) == 1
+    return _is_floating(target) and getattr(target, "ndim", 0) == 1
 
 
 def _is_floating(target: object) -> bool:

@@ -123,8 +123,8 @@ def dodged(estimates: Mapping[str, Estimate], width: float) -> Iterator[tuple[st
     for number, (name, series) in enumerate(estimates.items()):
         known = np.isfinite(series.value)
         if known.any():
-            at = np.arange(len(known)) + (number - (len(estimates) - 1) / 2) * step
-            yield name, at[known], series.value[known], error_lengths(series)[:, known]
+            at = np.arange(len(known), dtype=np.float64) + (number - (len(estimates) - 1) / 2) * step
+            yield name, at[known], np.asarray(series.value[known], np.float64), error_lengths(series)[:, known]
 
 
 def error_lengths(series: Estimate) -> Floats:

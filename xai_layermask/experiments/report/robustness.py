@@ -23,7 +23,7 @@ def section(setups: Sequence[Setup]) -> Section:
     found = {key[0] for setup in setups for key in setup.keys}
     starts = [((order,), title) for order, title in _ORDERS.items() if order in found]
     tables, figures = removal_parts("robustness", setups, starts)
-    asked = {order for setup in setups for order in setup.identity.setting("orders") or ()}
+    asked = {order for setup in setups for order in setup.identity.setting("orders") or ()}  # type: ignore[attr-defined]
     lacking = [
         f"No trial removes segments in this order: {title}."
         for order, title in _ORDERS.items()
