@@ -229,12 +229,12 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
     ) -> Callable[[Any], Any]:
         """A function from presence, bool `(N, 1, H, W)`, to probabilities `(N, K)`."""
         preprocess = self.preprocess
-        classifier_fn = _owner(classifier_fn)
-        if isinstance(classifier_fn, nn.Module):
-            masking = classifier_fn if isinstance(classifier_fn, Masking) else LayerMask(classifier_fn)
+        owner: Any = _owner(classifier_fn)
+        if isinstance(owner, nn.Module):
+            masking = owner if isinstance(owner, Masking) else LayerMask(owner)
             return lambda presence: masking.predict_proba([picture], presence, preprocess, additional, self.output)
-        if not callable(classifier_fn):
-            kind = type(classifier_fn).__name__
+        if not callable(owner):
+            kind = type(owner).__name__
             raise InputError.expected("a masking, a network or a function for classifier_fn", kind)
         own = preprocess is not None or self.output != Output()
         for name, given in (("preprocess and no output", own), ("additional_forward_args", additional is not None)):

@@ -204,7 +204,7 @@ class LayerMaskExplainer:
         """The surrogate, the number of samples that it used, and the batch size that fitted."""
         most = MAX_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
         generator = np.random.default_rng(self.seed)
-        samples = METHODS[self.method].draw(players.count, most, generator, self.sampling)
+        samples = METHODS[self.method].draw(players.number, most, generator, self.sampling)
         priors = players.kernels() if self.estimator == "spatial" else None
         count = len(samples.coalitions)
         # Fewer samples than asked for are all coalitions, and the scores are exact.

@@ -22,24 +22,24 @@ class Players(NamedTuple):
 
     Attributes:
         segments: int64 `(H, W)`, ids 0..K-1; missing pixels are the last segment.
-        played: int64 `(H, W)`, ids 0..count-1: the same, with any id at missing pixels.
-        count: Number of segments that take part.
+        played: int64 `(H, W)`, ids 0..number-1: the same, with any id at missing pixels.
+        number: Of segments that take part.
     """
 
     segments: Segments
     played: Segments
-    count: int
+    number: int
 
     def kernels(self) -> list[Kernel]:
         """The spatial priors of the segments that take part."""
-        found, count = kernels(self.segments), self.count
+        found, count = kernels(self.segments), self.number
         return [
             one if one.covariance is None else one._replace(covariance=one.covariance[:count, :count]) for one in found
         ]
 
     def all_scores(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Scores, or their errors, of all segments: 0 for missing pixels."""
-        missing = int(self.segments.max()) + 1 - self.count
+        missing = int(self.segments.max()) + 1 - self.number
         return np.pad(scores, ((0, 0), (0, missing)))
 
 
@@ -56,7 +56,7 @@ def find_players(shown: Shown, how: Any) -> Players:
     Example:
         >>> picture, present = np.zeros((2, 4, 3), np.uint8), np.array([[True] * 3 + [False]] * 2)
         >>> players = find_players(Shown(torch.zeros(1, 3, 2, 4), picture, present), np.array([[4, 7, 9, 9]] * 2))
-        >>> players.segments[0].tolist(), players.played[0].tolist(), players.count
+        >>> players.segments[0].tolist(), players.played[0].tolist(), players.number
         ([0, 1, 2, 3], [0, 1, 2, 0], 3)
     """
     whole = how if isinstance(how, str) or callable(how) else cut_to_crop(how, shown.picture.shape[:2], shown.frame)

@@ -66,7 +66,7 @@ def prepare(preprocess: Preprocess, img: object, valid: npt.ArrayLike | None) ->
     raw = read_raw(img) if numbers else img
     filled, present = split_absent(raw, (1, 3, 4))
     picture = read_picture(filled, depth)
-    size = picture.shape[:2]
+    size = (picture.shape[0], picture.shape[1])
     present = as_valid(present, valid, size)
     frame = Frame.of(*size, preprocess.resize, preprocess.crop)
     if present is None:
@@ -89,7 +89,7 @@ def _raster(preprocess: Preprocess, img: object, valid: npt.ArrayLike | None) ->
         note = "window of {:g} to {:g}".format(*_ends(preprocess.window))
     elif preprocess.bits is not None:
         values = layers / float(2**preprocess.bits - 1)
-    frame = Frame.of(*layers.shape[:2], preprocess.resize, preprocess.crop)
+    frame = Frame.of(layers.shape[0], layers.shape[1], preprocess.resize, preprocess.crop)
     values, present = _framed(preprocess, values.astype(np.float32), present)
     tensor = torch.from_numpy(np.ascontiguousarray(values.transpose(2, 0, 1)))[None]
     if values.shape[2] == 1 and (count > 1 or isinstance(preprocess.channels, str)):
@@ -116,7 +116,8 @@ def _framed(
     sums = np.stack([preprocess.framed(np.where(present, layer, 0).astype(np.float32)) for layer in layers], axis=2)
     if not kept.any():
         raise InputError.expected("at least one valid pixel in the part that the model sees", "none")
-    return sums / np.where(kept, share, 1)[..., None], kept
+    mean: npt.NDArray[np.float32] = (sums / np.where(kept, share, 1)[..., None]).astype(np.float32)
+    return mean, kept
 
 
 def without_absent(tensor: Tensor, present: npt.NDArray[np.bool_]) -> Tensor:

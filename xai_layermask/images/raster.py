@@ -167,7 +167,7 @@ def split_absent(img: Any, counts: Sequence[int]) -> tuple[Any, Mask | None]:
         missing = missing | np.isnan(array)
     if not missing.any():
         return (array if isinstance(img, np.ma.MaskedArray) else img), None
-    absent = as_layers(missing, tuple(counts)).any(axis=2)
+    absent = np.asarray(as_layers(missing, tuple(counts)).any(axis=2))
     return np.where(missing, np.zeros((), array.dtype), array), ~absent
 
 

@@ -45,8 +45,7 @@ def per_segment(attribution: Array, segments: Array, reduce: str = "sum") -> Flo
     if not np.isfinite(values).all():
         raise InputError.expected("finite numbers in attribution", "NaN or infinity")
     ids = check_segments(segments, (values.shape[0], values.shape[1]))
-    total = np.bincount(ids.ravel(), weights=values.ravel().astype(np.float64))
+    scores: Floats = np.bincount(ids.ravel(), weights=values.ravel().astype(np.float64)).astype(np.float64)
     if choose(reduce, ("sum", "mean"), "reduce") == "mean":
-        total = total / np.bincount(ids.ravel())
-    scores: Floats = total
+        scores = scores / np.bincount(ids.ravel())
     return scores

@@ -249,7 +249,7 @@ def _add_caption(ax: Axes, explanations: Sequence[SegmentScores], look: Look, be
         ax.set_xlabel(escape_mathtext(textwrap.fill(f"{text}; {data}" if data else text, 30)))
     else:
         ax.set_xlabel(escape_mathtext(textwrap.fill(data, 32)))
-        figure = ax.figure
+        figure: Figure = ax.figure.figure  # the root of a subfigure
         lines = textwrap.fill(text, max(30, int(_LETTERS * figure.get_figwidth())))
         figure.supxlabel(escape_mathtext(lines), fontsize="medium")
 
