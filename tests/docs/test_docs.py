@@ -100,7 +100,7 @@ def test_every_page_stands_in_the_table_of_contents():
 def test_every_notebook_is_listed():
     text = (ROOT / "docs" / "notebooks.md").read_text()
     assert NOTEBOOKS
-    assert [name for name in NOTEBOOKS if f"`{Path(name).stem}`" not in text] == []
+    assert [name for name in NOTEBOOKS if f"`notebooks/{Path(name).stem}`" not in text] == []
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
