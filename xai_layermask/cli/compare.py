@@ -95,7 +95,7 @@ def run(args: argparse.Namespace) -> int:
         del columns["index"]
         print(table(list(columns), zip(*columns.values(), strict=True)))
         rows = [
-            (f"{name} and {other}", *("{:.2f} of at most {:.2f}".format(*agreement(one, another, target))
+            (f"{name} and {other}", *("{:.2f} of about {:.2f}".format(*agreement(one, another, target))
                                       for target in one.targets))
             for (name, one), (other, another) in pairs
         ]
@@ -105,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
             "",
             f"explained: {first.output}",
             "reliability: expected correlation of the scores with those of infinitely many samples.",
-            "at most: the correlation if maskings agreed entirely; each masking has samples of its own.",
+            "about: the expected correlation if maskings agreed entirely; each masking has samples of its own.",
             *filter(None, {one.advice for one in explanations}),
             *(f"wrote {path}" for path in paths),
             sep="\n",
