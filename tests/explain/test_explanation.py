@@ -289,6 +289,8 @@ def test_saves_figures(tmp_path, suffix, start):
         ("targets", np.array([281, -7]), "expected different classes of at least 0 for targets"),
         ("targets", np.array([7, 7]), "expected different classes of at least 0 for targets"),
         ("probabilities", np.array([0.5, 7]), "expected numbers from 0 to 1, or NaN, for probabilities"),
+        ("reliability", np.array([0.5, 1.5]), "expected numbers from 0 to 1, or NaN, for reliability"),
+        ("standard_errors", np.array([[0.1, 0, 0, -0.1], [0] * 4]), "expected numbers of at least 0, or NaN"),
         ("predictions", np.array([np.inf, 0]), "expected finite numbers for predictions"),
         ("r2", np.array([np.inf, 0]), "expected finite numbers for r2"),
         ("labels", "ab", "expected a list or tuple of labels, got str"),

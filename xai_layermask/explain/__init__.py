@@ -7,8 +7,9 @@ from .convergence import RELIABLE, ROUNDS, has_converged
 from .explainer import LayerMaskExplainer
 from .explanation import Explanation
 from .html import render
+from .loaded import LoadedModel, load_model
 from .origin import is_replaceable
-from .predictor import LoadedModel, Predictor, load_model
+from .predictor import Predictor
 from .sampling import LIME_SCHEMES, Coalitions, Samples, cosine_kernel, lime_samples, shap_samples
 from .settings import Settings
 from .spatial import Strength, kernels

@@ -22,7 +22,8 @@ from ..models import Classifier, Output, Target, as_labels, as_output, has_vecto
 from .convergence import MAX_SAMPLES, ROUNDS, has_converged
 from .explanation import Explanation
 from .inputs import Players, as_inputs, find_players
-from .predictor import Floats, Predictor, Whole, load_model, read, read_probabilities
+from .loaded import load_model
+from .predictor import Floats, Predictor, Whole, read, read_probabilities
 from .sampling import Samples
 from .settings import Settings
 from .surrogate import METHODS, Fit, fit

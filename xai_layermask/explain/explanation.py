@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ import numpy.typing as npt
 from ..errors import InputError, check_integer, choose
 from ..metrics import alignment_score, topk_jaccard
 from ..models import class_index
-from .html import render
 from .inputs import cut_to_crop
-from .parts import as_labels, check_values, exact
-from .serialization import DTYPES, FORMATS, png_url
+from .parts import as_labels, check_shapes, check_values, exact
+from .rendering import FIGURES, encode, html
+from .serialization import DTYPES, FORMATS
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -33,10 +33,8 @@ __all__ = ["Explanation"]
 Floats = npt.NDArray[np.float64]
 
 _NAMES = {"logit": "logit", "log_probability": "log-probability", "log_odds": "log-odds"}
-_BY_TARGET = ("reliability", "predictions", "probabilities", "intercept", "r2")
 # Below this reliability an explanation says that it should not be read segment by segment.
 _LOW = 0.8
-_FIGURES = (".png", ".svg", ".pdf")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -112,26 +110,11 @@ class Explanation:
         object.__setattr__(self, "targets", tuple(exact(self.targets, np.int64, "targets").tolist()))
         object.__setattr__(self, "output", str(self.output))
         object.__setattr__(self, "labels", as_labels(self.labels))
-        count = len(self.targets)
-        if (
-            self.picture.shape != (*self.segments.shape, 3)
-            or self.segments.ndim != 2
-            or self.scores.ndim != 2
-            or not 0 < len(self.scores) == count == len(self.labels)
-            or self.standard_errors.shape != self.scores.shape
-            or self.prior.shape != (count, 3)
-            or any(getattr(self, name).shape != (count,) for name in _BY_TARGET)
-            or not np.array_equal(np.unique(self.segments), np.arange(self.scores.shape[1]))
-        ):
-            raise InputError.expected(
-                "picture (H, W, 3), segments (H, W) with ids 0..K-1, scores and standard errors (T, K), "
-                "prior (T, 3), and one label, prediction, probability, reliability, intercept and R2 per target for an "
-                "explanation",
-                f"picture {self.picture.shape}, segments {self.segments.shape}, scores {self.scores.shape} and "
-                f"{count} targets",
-            )
-        numbers = {name: getattr(self, name) for name in ("scores", "predictions", "intercept")}
-        check_values(self.targets, numbers, self.probabilities)
+        arrays = {name: getattr(self, name) for name in DTYPES if name != "targets"}
+        check_shapes(arrays, len(self.targets), len(self.labels))
+        numbers = {name: arrays[name] for name in ("scores", "predictions", "intercept")}
+        shares = {name: arrays[name] for name in ("probabilities", "reliability")}
+        check_values(self.targets, numbers, shares, self.standard_errors)
 
     def __repr__(self) -> str:
         """Describe targets, segments, method, masking and model in one line."""
@@ -299,23 +282,11 @@ class Explanation:
             InputError: If the suffix is unknown, the folder does not exist, or an option is out of range.
         """
         path = Path(path)
-        suffix = choose(path.suffix.lower(), (*FORMATS, *_FIGURES, ".html"), "the suffix of the file", None, 0.6)
+        suffix = choose(path.suffix.lower(), (*FORMATS, *FIGURES, ".html"), "the suffix of the file", None, 0.6)
         if not os.path.isdir(path.parent):
             raise InputError.expected("a file in an existing folder", repr(str(path.parent)), "create the folder first")
-        path.write_bytes(self._encoded(suffix, look))
+        path.write_bytes(encode(self, suffix, look))
         return path
-
-    def _encoded(self, suffix: str, look: LookOptions) -> bytes:
-        if suffix in FORMATS:
-            if look:
-                raise InputError.expected("no options of figures for a file of data", ", ".join(look))
-            content = {field.name: getattr(self, field.name) for field in fields(self)}
-            return FORMATS[suffix][0](content | {"settings": self.settings.record()})
-        if suffix == ".html":
-            return self._html("explanation_page.html", look).encode()
-        from ..plots import figure_bytes, overview
-
-        return figure_bytes(overview(self, **look), suffix)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Explanation:
@@ -338,20 +309,7 @@ class Explanation:
             ) from error
 
     def _repr_png_(self) -> bytes:
-        return self._encoded(".png", {})
+        return encode(self, ".png", {})
 
     def _repr_html_(self) -> str:
-        return self._html("explanation.html", {})
-
-    def _html(self, template: str, look: LookOptions) -> str:
-        predictions = [self.shown(row) for row in range(len(self.targets))]
-        columns = (self.targets, self.labels, predictions, self.intercept, self.reliability, self.r2)
-        return render(
-            template,
-            figure=png_url(self._encoded(".png", look)),
-            labels=self.labels,
-            output=self.output,
-            advice=self.advice,
-            rows=list(zip(*columns, strict=True)),
-            settings=self.settings.record(),
-        )
+        return html(self, "explanation.html", {})

@@ -10,8 +10,11 @@ import numpy.typing as npt
 
 from ..errors import InputError, refuse_masked
 
-__all__ = ["as_labels", "check_values", "exact"]
+__all__ = ["as_labels", "check_shapes", "check_values", "exact"]
 
+Floats = npt.NDArray[np.float64]
+
+_BY_TARGET = ("reliability", "predictions", "probabilities", "intercept", "r2")
 _NO_CLASS = -1  # the target is a function of the outputs
 _SLACK = 1e-6  # of probabilities, for rounding
 
@@ -68,15 +71,40 @@ def as_labels(labels: object) -> tuple[str, ...]:
     return tuple(str(label).encode("utf-8", "backslashreplace").decode() for label in labels)
 
 
+def check_shapes(arrays: Mapping[str, npt.NDArray[Any]], targets: int, labels: int) -> None:
+    """Check that arrays fit each other, and as many targets and labels.
+
+    Raises:
+        InputError: If they do not.
+    """
+    picture, segments, scores = arrays["picture"], arrays["segments"], arrays["scores"]
+    fit = (
+        segments.ndim == scores.ndim == 2
+        and picture.shape == (*segments.shape, 3)
+        and 0 < len(scores) == targets == labels
+        and arrays["standard_errors"].shape == scores.shape
+        and arrays["prior"].shape == (targets, 3)
+        and all(arrays[name].shape == (targets,) for name in _BY_TARGET)
+        and np.array_equal(np.unique(segments), np.arange(scores.shape[1]))
+    )
+    if not fit:
+        raise InputError.expected(
+            "picture (H, W, 3), segments (H, W) with ids 0..K-1, scores and standard errors (T, K), prior (T, 3), and "
+            "one label, prediction, probability, reliability, intercept and R2 per target for an explanation",
+            f"picture {picture.shape}, segments {segments.shape}, scores {scores.shape} and {targets} targets",
+        )
+
+
 def check_values(
-    targets: Sequence[int], numbers: Mapping[str, npt.NDArray[np.float64]], probabilities: npt.NDArray[np.float64]
+    targets: Sequence[int], numbers: Mapping[str, Floats], shares: Mapping[str, Floats], errors: Floats
 ) -> None:
     """Check the range of values.
 
     Args:
         targets: Class indices, each once; -1 for a target that is no class.
         numbers: By name, arrays of finite numbers.
-        probabilities: From 0 to 1, or nan.
+        shares: By name, arrays of numbers from 0 to 1, or nan.
+        errors: Standard errors, at least 0, or nan.
 
     Raises:
         InputError: If one is out of range.
@@ -87,7 +115,10 @@ def check_values(
     for name, array in numbers.items():
         if not np.isfinite(array).all():
             raise InputError.expected(f"finite numbers for {name}", "NaN or infinity")
-    known = probabilities[~np.isnan(probabilities)]
-    if known.size and not (known.min() >= -_SLACK and known.max() <= 1 + _SLACK):
-        got = f"values from {known.min():g} to {known.max():g}"
-        raise InputError.expected("numbers from 0 to 1, or NaN, for probabilities", got)
+    for name, array in shares.items():
+        known = array[~np.isnan(array)]
+        if known.size and not (known.min() >= -_SLACK and known.max() <= 1 + _SLACK):
+            got = f"values from {known.min():g} to {known.max():g}"
+            raise InputError.expected(f"numbers from 0 to 1, or NaN, for {name}", got)
+    if (errors < 0).any():
+        raise InputError.expected("numbers of at least 0, or NaN, for standard_errors", f"{errors.min():g}")
