@@ -27,7 +27,8 @@ def test_the_row_is_what_the_explainer_says(masking, sampling, tmp_path):
     protocol = Lime(samples=40, k=4) if sampling == "plain" else Lime(samples=40, k=4, sampling=sampling)
     (row,) = protocol.rows(MaskedClassifier(made), one, masking, "patches:8", 7)
     explanation = LayerMaskExplainer(
-        made, masking=masking, segments="patches:8", n_samples=40, sampling=sampling, estimator="ridge",
+        made, masking=masking, segments="patches:8", n_samples=40, sampling=sampling,
+            estimator="ridge", output="probability",
         progress=False, seed=int(random_generator(7, one.name, "lime").integers(2**31)),
     ).explain(one.path, targets=[one.label])  # fmt: skip
     mask = made.preprocess.mask(one.mask())

@@ -390,8 +390,9 @@ def test_captum_passes_further_inputs(adapter, at_once):
     model, images, tables = Weighted(3), torch.rand(2, 3, 32, 32), torch.tensor([[2.0, 1.0], [-3.0, 5.0]])
     black = Fill(model, "black", Preprocess(mean=(0, 0, 0), std=(1, 1, 1)))
     options = {"n_samples": 16, "perturbations_per_eval": at_once, "return_input_shape": False}
-    scores = adapter(black).attribute(images, 0, tables, QUARTERS, **options)
-    alone = [adapter(black).attribute(images[i : i + 1], 0, tables[i : i + 1], QUARTERS, **options) for i in range(2)]
+    scores = adapter(black).attribute(images, None, 0, tables, QUARTERS, **options)
+    parts = [(images[i : i + 1], None, 0, tables[i : i + 1], QUARTERS) for i in range(2)]
+    alone = [adapter(black).attribute(*part, **options) for part in parts]
     torch.testing.assert_close(scores, torch.cat(alone), atol=1e-4, rtol=1e-4)
     if adapter is LayerMaskKernelShap:
         expected = [tables[i, 0] * model.shares(images[i : i + 1], QUARTERS) for i in range(2)]
@@ -401,9 +402,10 @@ def test_captum_passes_further_inputs(adapter, at_once):
 def test_captum_on_a_network_of_four_channels():
     model, image = convolutional(4), torch.rand(1, 4, 32, 32)
     with pytest.raises(InputError, match="pass presence separately if the network itself takes 4 channels"):
-        LayerMaskLime(model).attribute(image, 0, feature_mask=QUARTERS)
+        LayerMaskLime(model).attribute(image, target=0, feature_mask=QUARTERS)
     scores = LayerMaskKernelShap(model).attribute(
-        image, 0, feature_mask=QUARTERS, presence=torch.ones(1, 1, 32, 32), n_samples=16, return_input_shape=False
+        image, target=0, feature_mask=QUARTERS, presence=torch.ones(1, 1, 32, 32), n_samples=16,
+        return_input_shape=False,
     )
     masked = LayerMask(model)
     gain = masked(image, torch.ones(1, 1, 32, 32)) - masked(image, torch.zeros(1, 1, 32, 32))

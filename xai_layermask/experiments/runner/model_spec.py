@@ -51,6 +51,7 @@ def model_digest(classifier: Classifier) -> str:
         16 hexadecimal digits, the same on any device and in any process.
 
     Example:
+        >>> from xai_layermask import Preprocess
         >>> model = torch.nn.Linear(2, 2)
         >>> before = model_digest(Classifier(model, Preprocess(), (), "tiny"))
         >>> _ = model.bias.data.add_(1)
