@@ -189,3 +189,37 @@ def test_a_model_answers_alike_while_another_is_captured():
     thread.join()
     assert equal
     assert all(equal)
+
+
+def test_an_interrupt_of_a_waiting_capture_blocks_nobody():
+    exclusion, entered, leave = Exclusion(), threading.Event(), threading.Event()
+
+    def run():
+        with exclusion.running():
+            entered.set()
+            assert leave.wait(20)
+
+    other = threading.Thread(target=run)
+    other.start()
+    assert entered.wait(20)
+
+    class Interrupt(BaseException):
+        pass
+
+    def interrupted(*args):
+        raise Interrupt
+
+    wait, exclusion._changed.wait = exclusion._changed.wait, interrupted
+    with exclusion.running(), pytest.raises(Interrupt), exclusion.capturing():
+        pass
+    exclusion._changed.wait = wait
+    leave.set()
+    other.join(20)
+    done = threading.Event()
+
+    def again():
+        with exclusion.capturing(), exclusion.running():
+            done.set()
+
+    threading.Thread(target=again, daemon=True).start()
+    assert done.wait(20)

@@ -164,3 +164,13 @@ def test_exact_shapley_values_are_reliable_and_have_no_error():
     samples = shap_samples(5, 32, np.random.default_rng(0))
     found = fit("shap", samples, game(samples.coalitions))
     assert found.reliability[0] == 1 and (found.standard_errors == 0).all()
+
+
+@pytest.mark.parametrize(("sampling", "segments", "count"), [("plain", 10, 11), ("paired", 16, 36)])
+def test_errors_are_infinite_where_the_rank_is_too_low(sampling, segments, count):
+    samples = shap_samples(segments, count, np.random.default_rng(0), sampling)
+    # Repeated rows lower the rank as much as the number of equations that count.
+    coalitions = samples.coalitions.copy()
+    coalitions[4:] = coalitions[2:4].repeat(len(coalitions), axis=0)[: len(coalitions) - 4]
+    found = fit("shap", Samples(coalitions, samples.weights), np.random.default_rng(1).normal(size=(count, 1)))
+    assert np.isinf(found.standard_errors).all() and found.reliability[0] == 0

@@ -385,3 +385,19 @@ def test_names_that_no_file_has_are_refused(tmp_path, name):
 def test_settings_of_other_types_are_refused(name, value):
     with pytest.raises(InputError, match=rf"expected (str|int|str . int . None) for {name} in settings, got"):
         Settings.from_record(SETTINGS.record() | {name: value})
+
+
+def test_missing_pixels_rank_below_all_segments():
+    errors = np.array([[0.1, 0.1, 0.1, 0], [0.1, 0.1, 0.1, 0]])
+    one = explanation(scores=[[-0.3, -0.1, -0.2, 0], [0.1, 0.2, -0.1, 0]], standard_errors=errors)
+    assert one.played.tolist() == [True, True, True, False]
+    assert one.top(4).tolist() == [1, 2, 0, 3]
+    assert one.jaccard(one.segments == 1, k=1) == 1
+    assert explanation(scores=one.scores, standard_errors=np.full((2, 4), 0.1)).top(1).tolist() == [3]
+
+
+def test_exact_scores_need_no_advice():
+    equal = explanation(scores=np.ones((2, 4)), standard_errors=np.zeros((2, 4)), reliability=np.zeros(2))
+    assert equal.advice == ""
+    low = explanation(standard_errors=np.ones((2, 4)), reliability=np.array([0.9, 0.4]))
+    assert low.advice.startswith("Reliability 0.40 is low")

@@ -192,3 +192,9 @@ def test_differences_of_complements_are_what_the_rows_say():
     sums = np.array([(answers[a] + answers[b]) / np.sqrt(2) for a, b in pairs])
     mean = (np.square(weight) @ sums) / np.square(weight).sum()
     np.testing.assert_allclose(problem.even, np.square(weight) @ (sums - mean) ** 2)
+
+
+def test_samples_that_say_nothing_leave_all_doubt():
+    samples = shap_samples(36, 2, np.random.default_rng(0), "stratified")
+    found = fit("shap", samples, np.array([[0.9], [0.1]]), kernels(np.arange(36).reshape(6, 6)))
+    assert np.isinf(found.standard_errors).all() and found.reliability[0] == 0

@@ -10,10 +10,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from PIL import Image
+from PIL import Image, ImageOps
 
 from xai_layermask.errors import InputError
-from xai_layermask.images import read_image, sample_name, sample_photograph
+from xai_layermask.images import Preprocess, read_image, sample_name, sample_photograph
 
 RGB = np.arange(2 * 5 * 3, dtype=np.uint8).reshape(2, 5, 3) * 8
 
@@ -330,3 +330,40 @@ def test_a_negative_view_is_read():
     negative = torch.tensor([1 - 0.5j, 1 - 1j, 1 + 0j]).conj().imag.view(3, 1, 1)
     assert negative.is_neg()
     assert read_image(negative).tolist() == [[[128, 255, 0]]]
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 6, 8])
+def test_a_tiff_is_turned_once(tmp_path, orientation):
+    picture = np.random.default_rng(0).integers(0, 256, (4, 6, 3), dtype=np.uint8)
+    path = tmp_path / "turned.tif"
+    Image.fromarray(picture).save(path, tiffinfo={274: orientation})
+    with Image.open(path) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image))
+    np.testing.assert_array_equal(read_image(path), expected)
+
+
+def test_colours_of_16_bits_in_a_tiff_keep_their_numbers(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    colours = np.random.default_rng(0).integers(0, 4096, (8, 8, 3)).astype(np.uint16)
+    path = tmp_path / "deep.tif"
+    tifffile.imwrite(path, colours, photometric="rgb")
+    plain = Preprocess(None, None, bits=12)
+    np.testing.assert_array_equal(plain(path).picture, plain(colours).picture)
+    assert plain(path).picture.max() > 240
+
+
+def test_a_dark_grey_tiff_stays_dark(tmp_path):
+    path = tmp_path / "dark.tif"
+    Image.fromarray(np.linspace(0, 250, 64).reshape(8, 8).astype(np.uint16)).save(path)
+    assert Preprocess(None, None, bits=12)(path).picture.max() == 16  # 250 of 4095
+
+
+def test_a_tiff_that_claims_a_huge_size_is_refused(tmp_path, monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+    path = tmp_path / "bomb.tif"
+    tifffile.imwrite(path, np.zeros((40, 40, 5), np.uint8), compression="zlib")
+    raster = Preprocess(None, None, mean=0, std=1, channels=5)
+    assert raster(path).tensor.shape == (1, 5, 40, 40)
+    monkeypatch.setattr("xai_layermask.images.raster._LARGEST", 1000)
+    with pytest.raises(InputError):
+        raster(path)

@@ -13,7 +13,7 @@ from .inputs import load_model, read_picture, read_valid
 from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
-from .output import print_json, status, table
+from .output import number, print_json, status, table
 from .types import comma_separated, dots, masking, positive
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
     explanations: list[Explanation] = []
     for name, explainer in zip(args.maskings, explainers, strict=True):
         with status(f"{name}: segmenting the picture and capturing the model", args):
-            targets = explanations[0].targets if explanations else None
+            targets = list(explanations[0].targets) if explanations else None
             explanations.append(explainer.explain(picture, targets, args.top, valid))
     with status("drawing", args):
         for path in paths:
@@ -83,9 +83,11 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         records = {name: record(one, args.image) for name, one in zip(args.maskings, explanations, strict=True)}
         agreed = [
-            {"maskings": [name, other], "target": target, **agreement(one, another, target)._asdict()}
+            {"maskings": [name, other], "target": target, "correlation": number(found.correlation),
+             "ceiling": found.ceiling}
             for (name, one), (other, another) in pairs
             for target in one.targets
+            for found in [agreement(one, another, target)]
         ]
         print_json({"maskings": records, "agreement": agreed, "files": paths}, args)
     elif not args.quiet:
@@ -105,7 +107,7 @@ def run(args: argparse.Namespace) -> int:
             "",
             f"explained: {first.output}",
             "reliability: expected correlation of the scores with those of infinitely many samples.",
-            "about: the expected correlation if maskings agreed entirely; each masking has samples of its own.",
+            "about: the least correlation to expect if maskings agreed entirely; each masking has its own samples.",
             *filter(None, {one.advice for one in explanations}),
             *(f"wrote {path}" for path in paths),
             sep="\n",

@@ -58,7 +58,8 @@ def _objects(data: Any, known: Mapping[str, int] | None) -> list[tuple[str, Obje
     objects: dict[Any, dict[str, list[tuple[float, Any]]]] = defaultdict(lambda: defaultdict(list))
     for one in data["annotations"]:
         name = names[one["category_id"]]
-        if known is None or name in known:
+        # An annotation without an outline, such as a box alone, says nothing about the mask.
+        if one["segmentation"] != [] and (known is None or name in known):
             objects[one["image_id"]][name].append((float(one["area"]), one["segmentation"]))
     return sorted(((file, objects[number]) for number, file in pictures.items() if objects[number]), key=_file)
 

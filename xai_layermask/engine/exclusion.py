@@ -72,9 +72,15 @@ class Exclusion:
             suspended = self._own.runs
             self._count(-suspended)
             self._waiting += 1
-            while self._runs:
-                self._changed.wait()
-            self._waiting -= 1
+            try:
+                while self._runs:
+                    self._changed.wait()
+            except BaseException:  # an interrupt from the keyboard
+                self._count(suspended)
+                raise
+            finally:
+                self._waiting -= 1
+                self._changed.notify_all()
             self._own.depth += 1
             try:
                 yield

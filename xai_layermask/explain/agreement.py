@@ -17,8 +17,10 @@ class Agreement(NamedTuple):
 
     Attributes:
         correlation: Pearson's correlation of the scores.
-        ceiling: What it would be if the two agreed entirely and only the draw of samples differed: the product of
-            their reliabilities (Spearman's correction for attenuation, 1904).
+        ceiling: What to expect, at least, if the two agreed entirely and only the draw of samples differed: the product
+            of their reliabilities (Spearman's correction for attenuation, 1904). With the spatial estimator the errors
+            of both are partly the same, since both smooth alike, and the correlation may be higher, the more so the
+            less reliable the scores.
     """
 
     correlation: float
@@ -63,7 +65,8 @@ def agreement(one: Explanation, other: Explanation, target: int | str | None = N
         )
     first = one.row(target)
     second = other.row(one.key(first))
-    scores = one.scores[first], other.scores[second]
+    played = one.played & other.played
+    scores = one.scores[first, played], other.scores[second, played]
     varies = all(np.ptp(part) > 0 for part in scores)
     correlation = float(np.corrcoef(*scores)[0, 1]) if varies else float("nan")
     return Agreement(correlation, float(one.reliability[first] * other.reliability[second]))

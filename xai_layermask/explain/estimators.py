@@ -128,7 +128,7 @@ def standard_errors(problem: Regression, coalitions: npt.NDArray[np.bool_], inve
     # A pair is one equation for the segments, and samples of weight 0 are none.
     equations = np.count_nonzero(np.abs(nuisance[first]).max(axis=1, initial=0.0) > 1e-12)
     rank = np.linalg.matrix_rank(inverse, tol=_RANK**2 * np.abs(inverse).max(initial=0.0), hermitian=True)
-    if equations - nuisance.shape[1] <= rank:
+    if equations - nuisance.shape[1] <= rank or rank < features.shape[1] - problem.centred:
         return np.full((values.shape[1], features.shape[1]), np.inf)
     # The appended row of zeros is the partner of samples without one.
     features, values, nuisance = (np.pad(part, ((0, 1), (0, 0))) for part in (features, values, nuisance))

@@ -190,7 +190,20 @@ class Explanation:
         Raises:
             InputError: If `k` is less than 1.
         """
-        return np.argsort(-self.scores[self.row(target)], kind="stable")[: check_integer(k, "k", 1)]
+        return np.argsort(-self._ranked(self.row(target)), kind="stable")[: check_integer(k, "k", 1)]
+
+    @property
+    def played(self) -> npt.NDArray[np.bool_]:
+        """Which segments were removed and scored, bool `(K,)`: all but the last one, if it holds missing pixels."""
+        played = np.ones(self.scores.shape[1], bool)
+        played[-1] = len(played) == 1 or bool(self.scores[:, -1].any() or (self.standard_errors[:, -1] != 0).any())
+        return played
+
+    def _ranked(self, row: int) -> Floats:
+        """The scores of a row, with missing pixels below all others."""
+        scores = self.scores[row]
+        ranked: Floats = np.where(self.played, scores, scores.min() - 1)
+        return ranked
 
     def significant(self, target: int | str | None = None) -> npt.NDArray[np.bool_]:
         """Whether the 95 % interval of each segment's score excludes 0, bool `(K,)`; false where it is unknown."""
@@ -201,7 +214,8 @@ class Explanation:
     @property
     def advice(self) -> str:
         """What to do if scores are too unreliable to be read segment by segment; empty if they are not."""
-        worst = float(self.reliability.min())
+        doubtful = (self.standard_errors != 0).any(axis=1)
+        worst = float(self.reliability[doubtful].min(initial=1.0))
         if not worst < _LOW:
             return ""
         return (
@@ -223,7 +237,7 @@ class Explanation:
         Raises:
             InputError: If the mask or `k` does not fit.
         """
-        return topk_jaccard(self.scores[self.row(target)], self.segments, self._cut(mask), k)
+        return topk_jaccard(self._ranked(self.row(target)), self.segments, self._cut(mask), k)
 
     def _cut(self, mask: npt.ArrayLike | Tensor) -> Any:
         return cut_to_crop(mask, self.segments.shape, self.settings.frame)

@@ -158,7 +158,9 @@ def _averaged(
     fixed, none = (nuisance**2).sum(axis=1), np.zeros(columns)
     energy = float(problem.values[:, target] @ problem.values[:, target])
     if energy == 0:
-        return (none, none, np.float64(0), fixed), Strength(0.0, 0.0, 0.0)
+        # Constant predictions leave no doubt, samples that say nothing leave all.
+        errors = none if problem.features.any() else np.full(columns, np.inf)
+        return (none, errors, np.float64(0), fixed), Strength(0.0, 0.0, 0.0)
     rows = np.count_nonzero(problem.features.any(axis=1) | (fixed > 1e-24))
     freedom = max(rows - nuisance.shape[1], 1)
     found = [one.evidence(energy, target, freedom) for one in posteriors]

@@ -67,6 +67,7 @@ def upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF orientation says. Damaged EXIF data are ignored, since the pixels are sound."""
     from PIL import Image
 
+    image.load()  # some decoders turn the image as they load it, and say so only then
     turn = Image.Transpose
     turns = {
         2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE,

@@ -23,6 +23,8 @@ Mask = npt.NDArray[np.bool_]
 
 #: Suffixes of files that may hold other numbers than colours.
 SUFFIXES = (".npy", ".tif", ".tiff")
+# Numbers in a file of bands; a small compressed file may claim any size.
+_LARGEST = 1 << 28
 
 
 def read_raw(img: object, bands: bool = False) -> Any:
@@ -70,10 +72,13 @@ def _decoded(path: Path, bands: bool) -> npt.NDArray[Any]:
     content, tiff = read_file(path), path.suffix.lower() in (".tif", ".tiff")
     try:
         with open_picture(content, str(path)) as image:
-            if not (bands and tiff and getattr(image, "n_frames", 1) > 1):
+            # Pillow reduces 16-bit colours to 8 bits.
+            deep = not image.mode.startswith(("I", "F")) and any(";16" in str(tile) for tile in _tiles(image))
+            if not (tiff and (deep or (bands and getattr(image, "n_frames", 1) > 1))):
                 return _from_pil(image, f"the file {str(path)!r}")
-    except InputError:
-        found = _bands_of(content) if tiff else None
+    except InputError as error:
+        bomb = type(error.__cause__).__name__.startswith("DecompressionBomb")
+        found = _bands_of(content) if tiff and not bomb else None
         if found is None:
             raise
         return found
@@ -83,12 +88,18 @@ def _decoded(path: Path, bands: bool) -> npt.NDArray[Any]:
     return found
 
 
+def _tiles(image: Any) -> Sequence[object]:
+    found: Sequence[object] = getattr(image, "tile", ())
+    return found
+
+
 def _bands_of(content: bytes) -> npt.NDArray[Any] | None:
     """The bands of a TIFF that Pillow does not read; None if nothing does."""
     try:
         import tifffile  # comes with scikit-image
 
-        return np.asarray(tifffile.imread(io.BytesIO(content)))
+        with tifffile.TiffFile(io.BytesIO(content)) as file:
+            return np.asarray(file.asarray()) if file.series[0].size <= _LARGEST else None
     except Exception:  # a decoder may raise anything; the caller reports what Pillow said
         return None
 
@@ -102,7 +113,7 @@ def _from_pil(image: Any, what: str = "the PIL image") -> npt.NDArray[Any]:
                 "a complete picture for image", f"{what} that cannot be decoded ({reason(error)})",
                 "it may be truncated or damaged",
             ) from error  # fmt: skip
-        narrow = image.mode != "F" and values.size and values.min() >= 0 and values.max() <= 65535
+        narrow = image.mode == "I" and values.size and values.min() >= 0 and values.max() <= 65535
         return values.astype(np.uint16 if values.max() > 255 else np.uint8) if narrow else values
     colours = from_pil(image, what, Depth())
     return colours[..., 0] if image.mode in ("1", "L") else colours

@@ -126,7 +126,7 @@ class Output:
         if self.scale == "auto" and given == "logits" and single and float(whole.abs().max()) > _LOGIT_LIMIT:
             raise InputError.expected(
                 "output='value' or output='sigmoid' for a model with one output",
-                f"'auto' and an output of {float(whole.flatten()[0]):.4g}",
+                f"'auto' and an output of {float(whole.flatten()[whole.abs().argmax()]):.4g}",
                 "say whether it is a value or a logit",
             )
         possible = {"values": ("value",), "probabilities": _OF_PROBABILITIES}.get(given, OUTPUTS)

@@ -122,7 +122,7 @@ def _several(targets: Any, whole: Tensor) -> Iterable[Any]:
     """The targets one by one; a tuple is a position or a region where it fits a map, otherwise a sequence."""
     if isinstance(targets, str | int | np.integer) or callable(targets) or _is_vector(targets) or _is_region(targets):
         return [targets]
-    if whole.dim() == 4 and isinstance(targets, tuple) and len(targets) == 3 and not _is_region(targets[0]):
+    if whole.dim() == 4 and isinstance(targets, tuple) and len(targets) == 3 and not isinstance(targets[0], tuple):
         return [targets]
     if isinstance(targets, np.ndarray | Tensor):
         return list(targets) if targets.ndim == 2 else list(targets.reshape(-1).tolist())

@@ -16,6 +16,7 @@ from ...engine.capture import evaluating
 from ...engine.failures import worded_failures
 from ...engine.runtime import auto_batch_size, batched_predict, convert, first_parameter, forward_mode
 from ...errors import InputError
+from ...images import Preprocess
 from ...maskings.base import Masking
 from ...maskings.registry import make
 from ...models import Classifier, Ending, Output, Scale
@@ -67,7 +68,14 @@ class MaskedClassifier:
     """
 
     def __init__(self, classifier: Classifier, precision: str = "auto", batch_size: int | None = None) -> None:
-        self.preprocess = classifier.preprocess
+        preprocess = classifier.preprocess
+        if not isinstance(preprocess, Preprocess) or preprocess.is_raster or preprocess.bits is not None:
+            raise InputError.expected(
+                "a Preprocess of 8-bit colours for the experiments",
+                f"{preprocess!r}"[:60],
+                "convert the pictures to 8-bit PNG, or measure them with LayerMaskExplainer",
+            )
+        self.preprocess = preprocess
         self._arithmetic = convert(classifier.model, precision)
         self._network = evaluating(self._arithmetic.model)
         self._device = first_parameter(classifier.model).device

@@ -93,7 +93,6 @@ def _start_worker(lifeline: Connection, number: int, threads: int | None) -> Non
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole process group; the parent decides
     sys.stdout = sys.stderr  # what a model prints must not end up among the parent's results
     threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
-    sys.stdout = sys.stderr  # what a model prints does not mix with results
     number_worker(number)
     if threads is not None:
         torch.set_num_threads(threads)
