@@ -98,7 +98,7 @@ class Preprocess(Recipes):
 
     @property
     def is_raster(self) -> bool:
-        """Whether pictures are numbers rather than colours: a raster of bands, or values with a window."""
+        """Whether pictures are numbers rather than colours (a raster of bands, or values with a window)."""
         return not isinstance(self.channels, str) or self.window is not None
 
     def prepare(self, img: object, valid: npt.ArrayLike | None = None) -> Shown:

@@ -36,7 +36,7 @@ def read_raw(img: object, bands: bool = False) -> Any:
         bands: Whether the frames of a .tif file are the bands of a raster; otherwise the first frame is read.
 
     Returns:
-        The numbers: `(H, W)`, `(H, W, C)` or `(C, H, W)`. Pictures of 8 bits are `(H, W)` grey or `(H, W, 3)` RGB.
+        Numbers `(H, W)`, `(H, W, C)` or `(C, H, W)`. Pictures of 8 bits are `(H, W)` grey or `(H, W, 3)` RGB.
 
     Raises:
         InputError: If there is no such file, or it holds something else.
