@@ -85,7 +85,7 @@ def published(coalitions: Array, predictions: Array) -> Array:
     return fit("lime", Samples(coalitions, cosine_kernel(coalitions)), predictions[:, None]).scores[0]
 
 
-def compared(run: Run, priors: object) -> dict[str, float] | None:
+def compared(run: Run, priors: object, segments: Array, mask: Array | None) -> dict[str, float] | None:
     """A short run's scores beside those of the long run; None if the long run is too short to tell."""
     half = len(run.rest) // 4 * 2
     reference = published(run.rest, run.rest_predictions)
@@ -99,7 +99,7 @@ def compared(run: Run, priors: object) -> dict[str, float] | None:
     one = fit("lime", samples, run.predictions[:, None], priors)
     scores, errors = one.scores[0], one.standard_errors[0]
     ranks = np.corrcoef(rankdata(scores), rankdata(reference))[0, 1]
-    return {
+    found = {
         "error": np.sqrt(max(((scores - reference) ** 2).mean() - doubt, 0)) / spread,
         "correlation": min(np.corrcoef(scores, reference)[0, 1] / trusted, 1),
         "rank correlation": min(ranks / trusted, 1),
@@ -107,6 +107,7 @@ def compared(run: Run, priors: object) -> dict[str, float] | None:
         "reliability": one.reliability[0],
         "leave-one-out R2": one.r2[0],
     }
+    return found if mask is None else found | {"alignment": metrics.alignment_score(scores, segments, mask)}
 
 
 def measure(path: Path, masks: Path | None) -> dict[tuple[str, str, str, int], dict[str, float]]:
@@ -118,14 +119,9 @@ def measure(path: Path, masks: Path | None) -> dict[tuple[str, str, str, int], d
     for name, scale in SCALES.items():
         for (sampling, count), run in runs(found, scale, target).items():
             for estimator, prior in (("ridge", None), ("spatial", priors)):
-                one = compared(run, prior)
-                if one is None:
-                    continue
-                if mask is not None:
-                    samples = Samples(run.coalitions, cosine_kernel(run.coalitions))
-                    scores = fit("lime", samples, run.predictions[:, None], prior).scores[0]
-                    one["alignment"] = metrics.alignment_score(scores, found["seg"], mask)
-                rows[estimator, name, sampling, count] = one
+                one = compared(run, prior, found["seg"], mask)
+                if one is not None:
+                    rows[estimator, name, sampling, count] = one
     return rows
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..catalog import MASKS
 from ..errors import InputError, choose
-from ..images import decode_image, open_picture, read_file, upright
+from ..images import decode_image, loses_bits, open_picture, read_file, upright
 
 __all__ = ["Painted", "ReadFile", "Squares"]
 
@@ -103,9 +103,7 @@ class Squares:
 def _values(content: bytes, name: str) -> npt.NDArray[Any]:
     """The stored values, `(H, W)` or `(H, W, 3)`, without a conversion that could lose some."""
     with open_picture(content, name) as image:
-        # Pillow reduces 16-bit colours to 8 bits: a class such as 20 would become 0.
-        tiles = map(str, getattr(image, "tile", []))
-        if not image.mode.startswith(("I", "F")) and any(";16" in tile for tile in tiles):
+        if loses_bits(image):  # a class such as 20 would become 0
             raise _refused(name, "one of 16-bit colours")
         image = upright(image)
         if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:

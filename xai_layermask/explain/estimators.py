@@ -55,7 +55,7 @@ def least_squares(problem: Regression, coalitions: npt.NDArray[np.bool_], alpha:
     left, size, right = left[:, known], size[known], right[known]
     coefficients = ((left.T @ problem.values) * (size / (size**2 + alpha))[:, None]).T @ right
     leverage = (problem.nuisance**2).sum(axis=1) + (left**2) @ (size**2 / (size**2 + alpha))
-    errors = standard_errors(problem, coalitions, (right.T / (size**2 + alpha)) @ right)
+    errors = standard_errors(problem, coalitions, (right.T / (size**2 + alpha)) @ right, len(size))
     leverages = np.repeat(leverage[:, None], len(coefficients), axis=1)
     # The spread of unbiased coefficients is that of the truth and of their errors.
     spread, noise = coefficients.var(axis=1), (errors**2).mean(axis=1)
@@ -97,7 +97,9 @@ def cross_validated(problem: Regression, estimate: Estimate) -> Floats:
     return np.where(known, 1 - rest / np.where(total > 0, total, 1.0), np.nan)
 
 
-def standard_errors(problem: Regression, coalitions: npt.NDArray[np.bool_], inverse: Floats) -> Floats:
+def standard_errors(
+    problem: Regression, coalitions: npt.NDArray[np.bool_], inverse: Floats, rank: int
+) -> Floats:
     """Standard errors of least squares: the cluster-robust sandwich estimate with complementary pairs as clusters.
 
     The network is deterministic; what varies is the draw of coalitions. A linear surrogate misses part of each
@@ -109,6 +111,7 @@ def standard_errors(problem: Regression, coalitions: npt.NDArray[np.bool_], inve
         problem: The regression of M samples.
         coalitions: Bool `(M, K)`, of the same samples.
         inverse: float64 `(K, K)`: pseudo-inverse of the normal matrix, penalty included.
+        rank: Of the features.
 
     Returns:
         float64 `(T, K)`; infinite unless there are more samples, or pairs, than it takes to tell the segments apart.
@@ -120,14 +123,13 @@ def standard_errors(problem: Regression, coalitions: npt.NDArray[np.bool_], inve
         >>> noise = np.random.default_rng(1).normal(size=(400, 1))
         >>> problem = lime_regression(samples, samples.coalitions[:, :1] + noise)
         >>> inverse = np.linalg.inv(problem.features.T @ problem.features)
-        >>> standard_errors(problem, samples.coalitions, inverse).round(1)
+        >>> standard_errors(problem, samples.coalitions, inverse, rank=4).round(1)
         array([[0.1, 0.1, 0.1, 0.1]])
     """
     features, values, nuisance = problem.features, problem.values, problem.nuisance
     first, second = complements(coalitions)
     # A pair is one equation for the segments, and samples of weight 0 are none.
     equations = np.count_nonzero(np.abs(nuisance[first]).max(axis=1, initial=0.0) > 1e-12)
-    rank = np.linalg.matrix_rank(inverse, tol=_RANK**2 * np.abs(inverse).max(initial=0.0), hermitian=True)
     if equations - nuisance.shape[1] <= rank or rank < features.shape[1] - problem.centred:
         return np.full((values.shape[1], features.shape[1]), np.inf)
     # The appended row of zeros is the partner of samples without one.

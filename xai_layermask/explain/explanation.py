@@ -15,7 +15,7 @@ from ..errors import InputError, check_integer, choose
 from ..metrics import alignment_score, topk_jaccard
 from ..models import class_index
 from .inputs import cut_to_crop
-from .parts import as_labels, check_shapes, check_values, exact
+from .parts import check_shapes, check_values, exact, printable_labels
 from .rendering import FIGURES, encode, html
 from .serialization import DTYPES, FORMATS
 from .settings import Settings
@@ -109,7 +109,7 @@ class Explanation:
             object.__setattr__(self, name, array)
         object.__setattr__(self, "targets", tuple(exact(self.targets, np.int64, "targets").tolist()))
         object.__setattr__(self, "output", str(self.output))
-        object.__setattr__(self, "labels", as_labels(self.labels))
+        object.__setattr__(self, "labels", printable_labels(self.labels))
         arrays = {name: getattr(self, name) for name in DTYPES if name != "targets"}
         check_shapes(arrays, len(self.targets), len(self.labels))
         numbers = {name: arrays[name] for name in ("scores", "predictions", "intercept")}

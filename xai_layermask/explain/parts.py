@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, refuse_masked
 
-__all__ = ["as_labels", "check_shapes", "check_values", "exact"]
+__all__ = ["check_shapes", "check_values", "exact", "printable_labels"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -56,14 +56,14 @@ def exact(value: Any, dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
     return found
 
 
-def as_labels(labels: object) -> tuple[str, ...]:
+def printable_labels(labels: object) -> tuple[str, ...]:
     r"""Labels as text that every file and terminal takes: a lone surrogate becomes its number.
 
     Raises:
         InputError: If they are not in a list or tuple.
 
     Example:
-        >>> as_labels(["cat", "\ud800"])
+        >>> printable_labels(["cat", "\ud800"])
         ('cat', '\\ud800')
     """
     if not isinstance(labels, (list, tuple)):

@@ -15,7 +15,7 @@ from ..engine.runtime import NOISE_LIMIT, batched_predict, forward_mode, noise
 from ..errors import InputError
 from ..images import wrong_channels
 from ..maskings import Masking
-from ..models import Ending, Output, Scale, Target, as_targets
+from ..models import Ending, Output, Scale, Target, as_targets, check_finite
 from ..segments import presence_of
 
 __all__ = ["Predictions", "Predictor", "Whole", "read", "read_probabilities"]
@@ -113,7 +113,7 @@ class Predictor:
         scale = self.output.decide(tensor, ending.made(tensor))
         select = self.output.part_name(answer)
         words = scale.sentence if select is None else f"{scale.sentence}, from {select!r}"
-        values = _finite(scale(tensor))
+        values = check_finite(scale(tensor))
         return Whole(words, select, scale, values, scale.probabilities(tensor), scale.regions(tensor))
 
     def targets(self, targets: Any = None, labels: Sequence[str] = (), top: int = 1) -> tuple[Target, ...]:
@@ -199,7 +199,7 @@ def read(targets: Sequence[Target], output: Tensor) -> Floats:
     Raises:
         InputError: If one is not finite.
     """
-    values: Floats = _finite(torch.stack([target(output) for target in targets], dim=1)).numpy()
+    values: Floats = check_finite(torch.stack([target(output) for target in targets], dim=1)).numpy()
     return values
 
 
@@ -208,13 +208,3 @@ def read_probabilities(targets: Sequence[Target], output: Tensor | None) -> Floa
     if output is None:
         return np.full(len(targets), np.nan)
     return np.array([float(target(output)) if target.is_probability else np.nan for target in targets])
-
-
-def _finite(output: Tensor) -> Tensor:
-    if not torch.isfinite(output).all():
-        raise InputError.expected(
-            "finite numbers from the model",
-            "NaN or infinity",
-            "check its weights, and that the preprocessing is the model's own",
-        )
-    return output

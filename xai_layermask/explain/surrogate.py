@@ -82,16 +82,16 @@ def fit(method: str, samples: Samples, predictions: Floats, priors: Sequence[Ker
     chosen = METHODS[method]
     coalitions = samples.coalitions
     exact = method == "shap" and len(coalitions) == 2 ** coalitions.shape[1]
-    published = priors is None or exact
-    problem = chosen.regression(samples, predictions, not published)
     strength = None
     if priors is None or exact:
+        problem = chosen.regression(samples, predictions, False)
         estimate = least_squares(problem, coalitions, chosen.alpha)
         if exact:
             varies = np.ptp(estimate.coefficients, axis=1) > 0
             none = np.zeros_like(estimate.standard_errors)
             estimate = estimate._replace(standard_errors=none, reliability=varies.astype(np.float64))
     else:
+        problem = chosen.regression(samples, predictions, True)
         estimate, found = spatial(problem, priors)
         strength = tuple(found)
     scores = problem.base[:, None] + estimate.coefficients

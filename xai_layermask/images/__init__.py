@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .changes import change_preprocess
 from .channels import wrong_channels
-from .decode import FORMATS, open_picture, upright
+from .decode import FORMATS, loses_bits, open_picture, upright
 from .depth import Depth
 from .frame import Frame
 from .prepare import Prepared, Shown
@@ -28,6 +28,7 @@ __all__ = [
     "change_preprocess",
     "decode_image",
     "framed",
+    "loses_bits",
     "open_picture",
     "read_file",
     "read_image",

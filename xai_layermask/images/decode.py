@@ -13,7 +13,7 @@ from ..errors import InputError, reason
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FORMATS", "open_picture", "upright"]
+__all__ = ["FORMATS", "loses_bits", "open_picture", "upright"]
 
 #: Formats that are read, by Pillow's names. Others, such as EPS, which Pillow passes to Ghostscript, are refused.
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
@@ -61,6 +61,12 @@ JPEG2000, MPO, PNG, PPM, TGA, TIFF, WEBP for image, got the file 'x.png': conver
         ) from error  # fmt: skip
     except Exception as error:  # decoders raise OSError, ValueError, RuntimeError, SyntaxError, zlib.error ...
         raise InputError.expected("a readable picture for image", f"the file {name!r} ({reason(error)})") from error
+
+
+def loses_bits(image: Image.Image) -> bool:
+    """Whether Pillow reduces the colours of a file that is not loaded yet from 16 bits to 8."""
+    tiles = map(str, getattr(image, "tile", ()))
+    return not image.mode.startswith(("I", "F")) and any(";16" in tile for tile in tiles)
 
 
 def upright(image: Image.Image) -> Image.Image:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InputError, reason
-from .decode import open_picture, upright
+from .decode import loses_bits, open_picture, upright
 from .depth import Depth
 from .read import from_pil, read_file, unusual_tensor
 
@@ -72,9 +72,7 @@ def _decoded(path: Path, bands: bool) -> npt.NDArray[Any]:
     content, tiff = read_file(path), path.suffix.lower() in (".tif", ".tiff")
     try:
         with open_picture(content, str(path)) as image:
-            # Pillow reduces 16-bit colours to 8 bits.
-            deep = not image.mode.startswith(("I", "F")) and any(";16" in str(tile) for tile in _tiles(image))
-            if not (tiff and (deep or (bands and getattr(image, "n_frames", 1) > 1))):
+            if not (tiff and (loses_bits(image) or (bands and getattr(image, "n_frames", 1) > 1))):
                 return _from_pil(image, f"the file {str(path)!r}")
     except InputError as error:
         bomb = type(error.__cause__).__name__.startswith("DecompressionBomb")
@@ -85,11 +83,6 @@ def _decoded(path: Path, bands: bool) -> npt.NDArray[Any]:
     found = _bands_of(content)
     if found is None:
         raise InputError.expected("a TIFF of bands that tifffile can read for image", f"the file {str(path)!r}")
-    return found
-
-
-def _tiles(image: Any) -> Sequence[object]:
-    found: Sequence[object] = getattr(image, "tile", ())
     return found
 
 

@@ -8,7 +8,7 @@ from .ending import Ending
 from .labels import as_labels, class_index, imagenet_labels, read_labels
 from .loading import Classifier, known_labels, load
 from .outputs import Output, as_output
-from .scale import Scale
+from .scale import Scale, check_finite
 from .targets import Target, as_targets, has_vectors
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "as_labels",
     "as_output",
     "as_targets",
+    "check_finite",
     "class_index",
     "has_vectors",
     "imagenet_labels",

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-__all__ = ["Scale", "sums_to_one"]
+from ..errors import InputError
+
+__all__ = ["Scale", "check_finite", "sums_to_one"]
 
 
 @dataclass(frozen=True)
@@ -102,3 +104,22 @@ def _log_others(x: Tensor) -> Tensor:
     others = x.logsumexp(1, keepdim=True) + torch.log1p(-x.softmax(1).scatter(1, likeliest, 0.0))
     rest = x.scatter(1, likeliest, float("-inf")).logsumexp(1, keepdim=True)
     return others.scatter(1, likeliest, rest)
+
+
+def check_finite(output: Tensor) -> Tensor:
+    """The output of a model, if all of its numbers are finite.
+
+    Raises:
+        InputError: If one is not.
+
+    Example:
+        >>> check_finite(torch.ones(2))
+        tensor([1., 1.])
+    """
+    if not torch.isfinite(output).all():
+        raise InputError.expected(
+            "finite numbers from the model",
+            "NaN or infinity",
+            "check its weights, and that the preprocessing is the model's own",
+        )
+    return output

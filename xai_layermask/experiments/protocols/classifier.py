@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...images import Preprocess
 from ...maskings.base import Masking
 from ...maskings.registry import make
-from ...models import Classifier, Ending, Output, Scale
+from ...models import Classifier, Ending, Output, Scale, check_finite
 from ...segments import presence_of, segment
 from .features import feature_extractor, flatten_features
 
@@ -284,11 +284,5 @@ def class_probabilities(scale: Scale, answer: Any, count: int) -> Floats:
     Raises:
         InputError: If the answer is of another kind, or not finite.
     """
-    values: Floats = scale(_OUTPUT.tensor(answer, count)).numpy()
-    if not np.isfinite(values).all():
-        raise InputError.expected(
-            "finite numbers from the model",
-            "NaN or infinity",
-            "check its weights, and that the preprocessing is the model's own",
-        )
+    values: Floats = check_finite(scale(_OUTPUT.tensor(answer, count))).numpy()
     return values
