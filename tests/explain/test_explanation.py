@@ -388,12 +388,31 @@ def test_settings_of_other_types_are_refused(name, value):
 
 
 def test_missing_pixels_rank_below_all_segments():
-    errors = np.array([[0.1, 0.1, 0.1, 0], [0.1, 0.1, 0.1, 0]])
-    one = explanation(scores=[[-0.3, -0.1, -0.2, 0], [0.1, 0.2, -0.1, 0]], standard_errors=errors)
-    assert one.played.tolist() == [True, True, True, False]
+    scores = [[-0.3, -0.1, -0.2, 0], [0.1, 0.2, -0.1, 0]]
+    one = explanation(scores=scores, played=np.array([True, True, True, False]))
     assert one.top(4).tolist() == [1, 2, 0, 3]
     assert one.jaccard(one.segments == 1, k=1) == 1
-    assert explanation(scores=one.scores, standard_errors=np.full((2, 4), 0.1)).top(1).tolist() == [3]
+    assert explanation(scores=scores).played.all()
+    assert explanation(scores=scores).top(1).tolist() == [3]
+    with pytest.raises(InputError, match=r"played \(K,\)"):
+        explanation(played=np.ones(3, bool))
+
+
+@pytest.mark.parametrize("suffix", [".npz", ".json"])
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_file_of_before_played_was_recorded_has_missing_pixels_where_nothing_scored(tmp_path, suffix, missing):
+    errors = np.full((2, 4), 0.1)
+    errors[:, -1] *= not missing
+    scores = np.array([[-0.3, -0.1, -0.2, 0], [0.1, 0.2, -0.1, 0]])
+    path = explanation(scores=scores, standard_errors=errors).save(tmp_path / f"x{suffix}")
+    if suffix == ".json":
+        content = json.loads(path.read_text())
+        assert content.pop("played") == [True] * 4
+        path.write_text(json.dumps(content))
+    else:
+        with np.load(path) as arrays:
+            np.savez(path, **{name: arrays[name] for name in arrays.files if name != "played"})
+    assert Explanation.load(path).played.tolist() == [True] * 3 + [not missing]
 
 
 def test_exact_scores_need_no_advice():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
@@ -17,12 +17,13 @@ _LARGEST = 1 << 30  # bytes of all arrays in a file
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
-def read_arrays(data: bytes, names: Iterable[str]) -> dict[str, npt.NDArray[Any]]:
+def read_arrays(data: bytes, names: Iterable[str], optional: Collection[str] = ()) -> dict[str, npt.NDArray[Any]]:
     """Read arrays from the content of an `.npz` file. Sizes are checked before anything is allocated.
 
     Args:
         data: The file.
         names: Which arrays.
+        optional: Those of them that may be missing.
 
     Raises:
         Exception: Anything, if the file is damaged or something else.
@@ -30,7 +31,10 @@ def read_arrays(data: bytes, names: Iterable[str]) -> dict[str, npt.NDArray[Any]
     found: dict[str, npt.NDArray[Any]] = {}
     left = _LARGEST
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = set(archive.namelist())
         for name in names:
+            if name in optional and f"{name}.npy" not in members:
+                continue
             with archive.open(f"{name}.npy") as member:
                 content = member.read(left + 1)  # no more, whatever the directory of the archive claims
             left -= len(content)

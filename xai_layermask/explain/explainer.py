@@ -192,6 +192,7 @@ class LayerMaskExplainer:
             r2=found.r2,
             prior=np.full((len(chosen), 3), np.nan) if found.prior is None else np.array(found.prior),
             settings=self._settings(n_samples, batch_size, predictor.autocast, answer, shown),
+            played=np.arange(int(players.segments.max()) + 1) < players.number,
         )
 
     def _fit(

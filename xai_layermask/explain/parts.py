@@ -83,14 +83,16 @@ def check_shapes(arrays: Mapping[str, npt.NDArray[Any]], targets: int, labels: i
         and picture.shape == (*segments.shape, 3)
         and 0 < len(scores) == targets == labels
         and arrays["standard_errors"].shape == scores.shape
+        and arrays["played"].shape == scores.shape[1:]
         and arrays["prior"].shape == (targets, 3)
         and all(arrays[name].shape == (targets,) for name in _BY_TARGET)
         and np.array_equal(np.unique(segments), np.arange(scores.shape[1]))
     )
     if not fit:
         raise InputError.expected(
-            "picture (H, W, 3), segments (H, W) with ids 0..K-1, scores and standard errors (T, K), prior (T, 3), and "
-            "one label, prediction, probability, reliability, intercept and R2 per target for an explanation",
+            "picture (H, W, 3), segments (H, W) with ids 0..K-1, scores and standard errors (T, K), played (K,), "
+            "prior (T, 3), and one label, prediction, probability, reliability, intercept and R2 per target for an "
+            "explanation",
             f"picture {picture.shape}, segments {segments.shape}, scores {scores.shape} and {targets} targets",
         )
 

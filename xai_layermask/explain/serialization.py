@@ -39,6 +39,7 @@ DTYPES = {
     "intercept": np.float64,
     "r2": np.float64,
     "prior": np.float64,
+    "played": np.bool_,
 }
 
 
@@ -75,8 +76,8 @@ def _to_npz(fields: Fields) -> bytes:
 
 
 def _from_npz(data: bytes) -> Fields:
-    arrays = read_arrays(data, ("words", *DTYPES))
-    return _known(json.loads(arrays.pop("words").item())) | arrays
+    arrays = read_arrays(data, ("words", *DTYPES), optional=("played",))
+    return _with_played(_known(json.loads(arrays.pop("words").item())) | arrays)
 
 
 def _to_json(fields: Fields) -> bytes:
@@ -93,10 +94,21 @@ def _to_json(fields: Fields) -> bytes:
 
 
 def _from_json(data: bytes) -> Fields:
-    content = _known(json.loads(data))
-    lists = {name: _null_to_nan(content[name]) for name in DTYPES if name != "picture"}
+    content = _with_played(_known(json.loads(data)))
+    lists = {name: _null_to_nan(content[name]) for name in DTYPES if name not in ("picture", "played")}
     with open_picture(base64.b64decode(content["picture"].partition(",")[2], validate=True), "picture") as image:
         return content | lists | {"picture": np.array(image.convert("RGB"))}
+
+
+def _with_played(fields: Fields) -> Fields:
+    """Files without `played` are of before it was recorded: missing pixels were a last segment without any score."""
+    if "played" in fields:
+        return fields
+    parts = [np.asarray(fields[name], np.float64) for name in ("scores", "standard_errors")]
+    played = np.ones(parts[0].shape[-1:], bool)
+    if played.size > 1:
+        played[-1] = any((part[..., -1] != 0).any() for part in parts)
+    return fields | {"played": played}
 
 
 def _known(content: Any) -> Fields:

@@ -1,13 +1,8 @@
-"""The `lime` package with layer masking instead of a colour.
-
-Stock `lime` explains `as_rgba(picture)` with `masked.predict_proba` and `hide_color=0`. [`LayerMaskImageExplainer`][]
-takes an ordinary picture and avoids the pitfalls of the stock explainer.
-"""
+"""`LayerMaskImageExplainer`: the explainer of the `lime` package with layer masking."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -17,68 +12,18 @@ from lime.lime_base import LimeBase
 from lime.lime_image import ImageExplanation, LimeImageExplainer
 from torch import nn
 
-from .engine.runtime import batched_predict
-from .errors import InputError, check_integer, choose
-from .images import Preprocess
-from .maskings import LayerMask, Masking, as_pictures
-from .models import Output, as_output
-from .segments import Segments, presence_of, quickshift, segment
+from ..engine.runtime import batched_predict
+from ..errors import InputError, check_integer, choose
+from ..images import Preprocess
+from ..maskings import LayerMask, Masking
+from ..models import Output, as_output
+from ..segments import Segments, presence_of, quickshift
+from .pictures import How, Picture, as_rgba, segmentation, shown_raster, split_alpha
 
-__all__ = ["LayerMaskImageExplainer", "as_rgba", "segmentation"]
+__all__ = ["LayerMaskImageExplainer"]
 
 _SELECTIONS = ("auto", "none", "forward_selection", "highest_weights", "lasso_path")
-Picture = npt.NDArray[Any]
-How = str | npt.ArrayLike | Callable[[npt.NDArray[np.uint8]], object]
 Probabilities = npt.NDArray[np.floating[Any]]
-
-
-def as_rgba(picture: Picture, presence: npt.ArrayLike | None = None) -> Picture:
-    """Add an alpha channel to a picture, so that stock `lime` can hide segments by making them transparent.
-
-    Args:
-        picture: `(H, W)`, `(H, W, 3)` or `(H, W, 4)`, uint8 or floats from 0 to 1.
-        presence: `(H, W)`, which pixels are present; all if None.
-
-    Returns:
-        `(H, W, 4)` of the same type.
-
-    Raises:
-        InputError: If it is no such picture, or presence has another shape.
-
-    Example:
-        >>> as_rgba(np.zeros((2, 2, 3), np.uint8))[0, 0]
-        array([  0,   0,   0, 255], dtype=uint8)
-    """
-    colours, present = _split_alpha(picture)
-    if presence is not None:
-        extra = np.asarray(presence)
-        if extra.shape != present.shape:
-            raise InputError.expected(f"presence of the picture's size {present.shape}", str(extra.shape))
-        present = present & (extra != 0)
-    opaque = 255 if colours.dtype == np.uint8 else 1
-    return np.concatenate([colours, (present * opaque).astype(colours.dtype)[..., None]], axis=2)
-
-
-def segmentation(how: How = "quickshift") -> Callable[[Picture], Segments]:
-    """A `segmentation_fn` for stock `lime` that takes RGB and RGBA, with ids 0..n-1.
-
-    Args:
-        how: As `xai_layermask.segments.segment` takes it: a name such as "slic:100", a map, or a function of an RGB
-            picture.
-
-    Returns:
-        A function from a picture `(H, W, 3)` or `(H, W, 4)` to int64 `(H, W)`.
-
-    Example:
-        >>> segmentation("patches:2")(np.zeros((2, 4, 4), np.uint8))
-        array([[0, 0, 1, 1],
-               [0, 0, 1, 1]])
-    """
-
-    def segments_of(picture: Picture) -> Segments:
-        return segment(as_pictures(_split_alpha(picture)[0][None])[0][0], how)
-
-    return segments_of
 
 
 class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
@@ -175,7 +120,7 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
             InputError: If an argument is invalid.
         """
         raster = self._raster(classifier_fn)
-        colours, present = _split_alpha(image) if raster is None else _shown(image, raster)
+        colours, present = split_alpha(image) if raster is None else shown_raster(image, raster)
         if hide_color is not None and (np.ndim(hide_color) or hide_color != 0):
             raise InputError.expected(
                 "None or 0 for hide_color, since layer masking removes segments",
@@ -265,24 +210,6 @@ def _owner(classifier_fn: Any) -> Any:
     """The masking whose `predict_proba` it is; anything else as it is."""
     owner = getattr(classifier_fn, "__self__", None)
     return owner if isinstance(owner, Masking) and classifier_fn == owner.predict_proba else classifier_fn
-
-
-def _shown(image: Any, preprocess: Preprocess) -> tuple[Picture, npt.NDArray[np.bool_]]:
-    """The picture of a raster of the model's size, uint8 `(H, W, 3)`, and its presence `(H, W)`."""
-    shown = replace(preprocess, resize=None, crop=None).prepare(image)
-    present = np.ones(shown.picture.shape[:2], bool) if shown.present is None else shown.present
-    return shown.picture, present
-
-
-def _split_alpha(picture: Picture) -> tuple[Picture, npt.NDArray[np.bool_]]:
-    """Colours `(H, W, 3)` in their own type, and presence `(H, W)`."""
-    array = np.asarray(picture)
-    if array.ndim == 2:
-        array = np.repeat(array[..., None], 3, axis=2)
-    if array.ndim != 3 or array.shape[2] not in (3, 4):
-        raise InputError.expected("a picture (H, W, 3), (H, W, 4) or (H, W) for image", f"{array.dtype} {array.shape}")
-    present = as_pictures(array[None])[1]  # also checks type and range
-    return array[..., :3], present[0, 0].numpy()
 
 
 def _random_state(seed: int | np.random.RandomState | None) -> np.random.RandomState:

@@ -1,0 +1,42 @@
+"""Options with a few values, and other words for some of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+__all__ = [
+    "ALIASES", "DEVICES", "LAYOUTS", "MASKS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SCALES",
+    "SIGNS", "STYLES",
+]  # fmt: skip
+
+OUTPUTS = ("auto", "probability", "sigmoid", "logit", "log_probability", "log_odds", "value")
+#: The mark of this program in the files that it writes.
+PROGRAM = "xai-layermask"
+PRECISIONS = ("auto", "float32", "float64", "bfloat16")
+DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
+
+#: How figures draw scores.
+STYLES = ("overlay", "heatmap", "outlines", "top")
+SCALES = ("shared", "own")
+SIGNS = ("both", "positive", "negative")
+
+#: The meaning of painted object masks: 0 and 255 (or 0 and 1), or greys that are shares of the object.
+MASKS = ("binary", "soft")
+#: Layouts of dataset folders.
+LAYOUTS = ("auto", "labels.csv", "salient-imagenet", "pixel-imagenet", "oxford-iiit-pet", "coco", "imagefolder")
+#: Protocols of experiments, with the names of their settings.
+PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
+    "robustness": ("orders", "fractions"),
+    "lime": ("samples", "sampling", "k", "among", "ablator"),
+    "mask-shape": (),
+    "linearity": ("sizes",),
+    "collapse": ("sizes",),
+    "ablation": ("fractions", "removals", "samples", "k", "among"),
+    "colours": ("patch", "fractions"),
+})
+#: Other words for some of these, for suggestions.
+ALIASES: Mapping[str, str] = MappingProxyType({
+    "double": "float64", "float": "float32", "gpu": "cuda", "half": "bfloat16", "kernelshap": "shap", "lite": "lite0",
+    "squares": "patches", "superpixels": "slic",
+})  # fmt: skip
