@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
-from .cells import ABSENT, PRESENT, Masked, masked
+from .cells import ABSENT, BORDER, PRESENT, Masked, masked
 from .operators import RULES, pointwise
 
 
@@ -62,14 +62,15 @@ class Interpreter:
         self._recording = True
         image = next(n for n in self._nodes if n.op == "placeholder" and n.name not in self._held).meta["val"]
         self.dtype, size = image.dtype, image.shape
-        draw = torch.Generator().manual_seed(7)
+        draw = self._draw = torch.Generator().manual_seed(7)
         probes = _probes(*size[2:], draw)
         batch = size[0] if isinstance(size[0], int) else len(probes)
         # Several runs where the model fixes the batch size: together they show what a large batch does.
-        for presence in probes[: len(probes) // batch * batch].split(batch):
-            with torch.no_grad():
-                self(torch.randn(batch, *size[1:], generator=draw, dtype=torch.float64), presence)
-        self._recording = False
+        for self._redrawing in (False, True):
+            for presence in probes[: len(probes) // batch * batch].split(batch):
+                with torch.no_grad():
+                    self(torch.randn(batch, *size[1:], generator=draw, dtype=torch.float64), presence)
+        self._recording = self._redrawing = False
 
     def _find_cut(self, until: str | None) -> fx.Node | None:
         if until is None:
@@ -86,6 +87,19 @@ class Interpreter:
     def varies(self, node: fx.Node, key: Any, state: Tensor, dim: int) -> bool:
         """Whether presence may differ along a dimension of a value."""
         return self.structural(node, (key, dim), bool((state != state.narrow(dim, 0, 1)).any()))
+
+    def redrawn(self, state: Tensor, before: Tensor) -> Tensor:
+        """In half of the recording, random states of a window's output, along the dimensions where its input varies.
+
+        On a small map every window may see every present pixel. Its cells are still cells of their own.
+        """
+        if not self._redrawing:
+            return state
+        n, _, h, w = state.shape
+        high, wide = (size if (before != before.narrow(dim, 0, 1)).any() else 1 for size, dim in ((h, 2), (w, 3)))
+        share = torch.rand(n, 1, 1, 1, generator=self._draw)
+        present = torch.rand(n, 1, high, wide, generator=self._draw) < share
+        return torch.where(state == BORDER, BORDER, torch.where(present, PRESENT, ABSENT))
 
     def __call__(self, image: Tensor, presence: Tensor, settings: Settings = DEFAULT) -> Any:
         """Answer for a float64 image `(N, C, H, W)` and a bool presence `(N, 1, H, W)`."""
