@@ -31,7 +31,7 @@ def removal(rows):
         points = sorted(grouped(of_order, "fraction").items())
         curve = [{"order": order, "fraction": fraction, **_point(group)} for (fraction,), group in points]
         fractions = [row["fraction"] for row in curve]
-        areas = {measure: auc(fractions, [row[measure] for row in curve]) for measure in CURVES}
+        areas = {measure: auc(fractions, [row[measure] for row in curve], "mean") for measure in CURVES}
         found += [*curve, {"order": order, "fraction": None, "n": min(row["n"] for row in curve), **areas}]
     return found
 
@@ -106,6 +106,7 @@ def collapse(rows):
         found[size] = {
             "between": mean(now for now, _ in both),
             "change": mean(abs(now - before) for now, before in both if None not in (now, before)),
+            "signed": mean(now - before for now, before in both if None not in (now, before)),
             "whole": mean(row["cosine_whole"] for row in rows if row["size"] == size),
         }
     return found

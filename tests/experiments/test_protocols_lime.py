@@ -77,6 +77,15 @@ def test_ablation_has_robustness_and_lime_at_several_shares(tmp_path):
         assert row["jaccard"] == pytest.approx(topk_jaccard(scores, ids, mask, 4))
 
 
+def test_ablation_removes_in_the_orders_that_are_asked_for(tmp_path):
+    masked, one = MaskedClassifier(classifier()), item(tmp_path)
+    asked = Ablation(orders=("random", "least"), fractions=(0.0, 0.5, 1.0), removals=())
+    rows = list(asked.rows(masked, one, "layer", "patches:8", 7))
+    same = removal_rows(masked, one, "layer", "patches:8", ("random", "least"), (0.0, 0.5, 1.0), 7)
+    assert rows == [{"part": "robustness", "variant": "layer", **row} for row in same]
+    assert asked.passes(32, 32, "patches:8") == 1 + 2 + 2
+
+
 @pytest.mark.parametrize("case", ["unlikely", "no mask", "no label"])
 def test_ablation_without_lime_says_so_in_a_row(case, tmp_path):
     one = {

@@ -129,8 +129,60 @@ def test_collapse_derived_again(made):
             between = found["cosine between pictures"]
             assert between.value == close(expected["between"])
             assert between.n == (COUNT - 1 if size == 64 else COUNT)
-            assert found["change of that cosine ↓"].value == close(expected["change"])
+            assert found["absolute change ↓"].value == close(expected["change"])
+            assert found["change of that cosine"].value == close(expected["signed"])
             assert found["cosine with the whole picture ↑"].value == close(expected["whole"])
+
+
+def test_areas_are_averaged_over_segmentations_and_orders(made):
+    for protocol, masking in (("robustness", "grey"), ("robustness", "layer")):
+        areas = [
+            row for cut in ("patches:16", "slic:100") for row in summaries.removal(rows_of(protocol, masking, cut))
+            if row["fraction"] is None
+        ]  # fmt: skip
+        found = line(made[protocol], f"{protocol}-average", masking=masking)
+        assert len(areas) == 6 and found["n"] == COUNT
+        for title, column in CURVES.items():
+            assert found[title + " ↑"].value == close(sum(row[column] for row in areas) / 6)
+    assert not any(one.name.endswith("average") for one in made["colours"].tables)
+
+
+def test_an_average_is_of_the_pictures_that_have_every_segmentation_and_order():
+    measured = [accurate("grey", "a", 1, 1, 1), accurate("grey", "b", 1, 0, 0)]
+    measured += [(replace(trial, segments="quickshift"), rows) for trial, rows in measured[:1]]
+    measured += [accurate("layer", "a", 1, 1, 1)]
+    section = sections(measured)[0]
+    (found,) = lines(section, "robustness-average")  # layer lacks a segmentation
+    assert (found["masking"], found["n"], found["accuracy ↑"].value) == ("grey", 1, 1.0)
+
+
+def test_the_length_of_a_part_has_an_exponent():
+    rows = [{"size": size, "cosine": 0.5, "norm_whole": 2.0, "norm_parts": 2.0 * (size / 224) ** 2, "norm_sum": 1.0}
+            for size in (112, 56, 16)]
+    measured = [(replace(TRIAL, protocol="linearity", picture=name), rows) for name in "ab"]
+    section = sections(measured)[0]
+    assert line(section, "linearity-exponents")["exponent"].value == pytest.approx(2)
+    (ax,) = [ax for ax in section.figures[0].figure.axes if ax.get_title() == "length of a part / whole"]
+    (reference,) = [one for one in ax.lines if one.get_label() == "share of the area, n²"]
+    assert reference.get_ydata().tolist() == [(size / 224) ** 2 for size in (112, 56, 16)]
+
+
+def test_classes_in_the_figure_are_those_in_which_maskings_differ_with_the_models_names():
+    def shape(masking, picture, label, object_out, broken_out, name):
+        row = {"label": label, "name": name, "whole": label, "kept": True, "object_share": 0.3,
+               "object_out": object_out, "broken_out": broken_out}
+        return replace(TRIAL, protocol="mask-shape", masking=masking, picture=picture), [row]
+
+    measured = []
+    for label, grey, layer in ((3, 9, 9), (4, 4, 9), (5, 9, 5)):  # equal, layer masking ahead, behind
+        for masking, after in (("grey", grey), ("layer", layer)):
+            measured += [shape(masking, f"{label}{n}", label, after, label, f"kind {label}") for n in range(2)]
+    measured += [shape(masking, "6", 6, 6, 6, "kind 6") for masking in ("grey", "layer")]  # a single picture
+    section = sections(measured)[0]
+    (figure,) = [one for one in section.figures if one.name.endswith("classes")]
+    labels = [text.get_text() for text in figure.figure.axes[0].get_yticklabels()]
+    assert labels == ["kind 4 (2)", "kind 3 (2)", "kind 5 (2)"]
+    assert {row["name"] for row in lines(section, "mask-shape-classes")} == {f"kind {n}" for n in (3, 4, 5, 6)}
 
 
 def test_lime_of_the_ablation_derived_again(made):
@@ -161,8 +213,8 @@ def test_accuracies_counted_by_hand():
     measured = [accurate("grey", "a", 1, 1, 0), accurate("grey", "b", 1, 0, 0), accurate("grey", "c", 1, 0, 0)]
     section = sections(measured)[0]
     assert [row["accuracy"].value for row in lines(section, "robustness-curves")] == [1.0, pytest.approx(1 / 3), 0.0]
-    # Areas by trapezia: (1 + 1/3) / 4 + (1/3 + 0) / 4.
-    assert line(section, "robustness")["accuracy ↑"].value == pytest.approx(5 / 12)
+    # The paper's area is the plain mean of the points: (1 + 1/3 + 0) / 3.
+    assert line(section, "robustness")["accuracy ↑"].value == pytest.approx(4 / 9)
 
 
 def test_differences_are_of_the_pictures_that_both_have():
@@ -175,10 +227,10 @@ def test_differences_are_of_the_pictures_that_both_have():
     found = line(section, "robustness-differences")
     assert (found["masking"], found["minus"]) == ("layer", "grey")
     assert (found["n"], found["only first"], found["only second"]) == (2, 2, 1)
-    # b: 1 - 0.75, c: 1 - 1. Over all pictures grey is the better one.
-    assert found["accuracy ↑"].value == pytest.approx(0.125)
+    # b: 1 - 2/3, c: 1 - 1. Over all pictures grey is the better one.
+    assert found["accuracy ↑"].value == pytest.approx(1 / 6)
     assert line(section, "robustness", masking="layer")["accuracy ↑"].value == pytest.approx(0.5)
-    assert line(section, "robustness", masking="grey")["accuracy ↑"].value == pytest.approx((0.25 + 0.75 + 1) / 3)
+    assert line(section, "robustness", masking="grey")["accuracy ↑"].value == pytest.approx((1 / 3 + 2 / 3 + 1) / 3)
     assert section.missing[:2] == (
         "lite0: grey with slic lacks 2 of 5 pictures.", "lite0: layer with slic lacks 1 of 5 pictures."
     )
@@ -228,7 +280,7 @@ def test_pictures_without_a_label_have_no_accuracy_but_the_rest():
     found = line(sections(measured)[0], "robustness", masking="grey")
     assert math.isnan(found["accuracy ↑"].value)
     assert math.isnan(found["WordNet similarity ↑"].value)
-    assert found["unchanged predictions ↑"] == Interval(pytest.approx(0.75), pytest.approx(math.nan, nan_ok=True),
+    assert found["unchanged predictions ↑"] == Interval(pytest.approx(2 / 3), pytest.approx(math.nan, nan_ok=True),
                                                         pytest.approx(math.nan, nan_ok=True), 1)
 
 
@@ -329,8 +381,8 @@ def test_collapse_is_compared_with_the_largest_size_of_the_setup():
     small = [(replace(trial, settings='{"sizes":[64]}'), rows[1:]) for trial, rows in EVERY["collapse"]()]
     alone = line(sections(small)[0], "collapse", masking="grey", size="64")
     both = lines(sections([*EVERY["collapse"](), *small])[0], "collapse", masking="grey", size="64")
-    assert alone["change of that cosine ↓"].value == 0
-    assert [row["change of that cosine ↓"].value for row in both if "64" in row["model"]] == [0]
+    assert alone["absolute change ↓"].value == 0
+    assert [row["absolute change ↓"].value for row in both if "64" in row["model"]] == [0]
 
 
 def test_the_best_segments_are_called_by_their_number():
@@ -386,7 +438,7 @@ def test_only_the_protocols_that_were_asked_for_are_missed():
         ("lime", 4 * 5, 2 * 5),  # series, measures
         ("mask-shape", 2 * 3 * (2 + 4), 3 * 2),  # series, measures, both means and every class
         ("linearity", 2 * 3, 2 * 3),  # series, measures over all sizes
-        ("collapse", 2 * 3, 2 * 3),
+        ("collapse", 2 * 4, 2 * 4),
         ("ablation", 2 * (4 + 4) + 2 * 2, 4 + 3 * 2),  # series, curves and areas; LIME's measures over all fractions
         ("colours", 2 * (4 + 4), 4),
     ],

@@ -37,14 +37,14 @@ def naive_alignment(scores, segments, mask):
     return dot / math.sqrt(sum(score**2 for score in scores)) / math.sqrt(sum(g**2 for g in gain))
 
 
-def naive_jaccard(scores, segments, mask, k):
+def naive_jaccard(scores, segments, mask, k, soft):
     top = sorted(range(len(scores)), key=lambda segment: (-scores[segment], segment))[:k]
     overlap = union = 0.0
     for y in range(segments.shape[0]):
         for x in range(segments.shape[1]):
             chosen = float(segments[y, x] in top)
             overlap += min(chosen, mask[y, x])
-            union += max(chosen, mask[y, x])
+            union += max(chosen, mask[y, x]) if soft else float(chosen + mask[y, x] > 0)
     return overlap / union
 
 
@@ -56,11 +56,11 @@ def test_alignment_equals_its_definition(picture):
     assert -1 <= value <= 1
 
 
-@given(pictures(), st.integers(1, 7))
-def test_jaccard_equals_its_definition(picture, k):
-    value = topk_jaccard(*picture, k=k)
+@given(pictures(), st.integers(1, 7), st.booleans())
+def test_jaccard_equals_its_definition(picture, k, soft):
+    value = topk_jaccard(*picture, k=k, union="max" if soft else "any")
     assume(not math.isnan(value))
-    assert value == pytest.approx(naive_jaccard(*picture, k), abs=1e-12)
+    assert value == pytest.approx(naive_jaccard(*picture, k, soft), abs=1e-12)
     assert 0 <= value <= 1
 
 

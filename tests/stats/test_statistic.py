@@ -10,7 +10,7 @@ import pytest
 
 from xai_layermask.errors import InputError
 from xai_layermask.metrics import auc, class_entropy
-from xai_layermask.stats.statistic import Area, ClassMean, Difference, Entropy, Mean, Pairs
+from xai_layermask.stats.statistic import Area, Average, ClassMean, Difference, Entropy, Exponent, Mean, Pairs
 
 RNG = np.random.default_rng(3)
 WEIGHTS = np.array([RNG.multinomial(7, np.full(7, 1 / 7)) for _ in range(20)], dtype=float)
@@ -93,6 +93,29 @@ def test_area_is_the_metrics_area_from_0_to_1_and_a_mean_height_elsewhere():
     for row, half, weights in zip(found, halved, WEIGHTS, strict=True):
         assert row[0] == pytest.approx(auc(x, heights[written_out(weights)].mean(axis=0)))
         assert half[0] == pytest.approx(row[0])
+
+
+def test_the_mean_rule_of_an_area_ignores_distances():
+    heights = RNG.random((7, 3))
+    for row, weights in zip(Area(Mean(heights), [0.0, 0.1, 1.0], rule="mean")(WEIGHTS), WEIGHTS, strict=True):
+        assert row[0] == pytest.approx(heights[written_out(weights)].mean())
+
+
+def test_an_average_is_the_mean_of_its_parts_on_the_same_pictures():
+    first, second = RNG.random((7, 2)), RNG.random((7, 2))
+    second[3] = np.nan
+    found = Average([Mean(first), Mean(second)])
+    np.testing.assert_allclose(found(WEIGHTS), (Mean(first)(WEIGHTS) + Mean(second)(WEIGHTS)) / 2)
+    assert found.counts.tolist() == [6, 6] and found.defined.sum() == 6
+
+
+def test_the_exponent_of_a_power_is_that_power_and_points_at_zero_are_left_out():
+    x = [16.0, 32.0, 112.0]
+    for power in (0.0, 1.3, 2.0):
+        curve = np.array([[3 * one**power for one in x]] * 7)
+        assert Exponent(Mean(curve), x)(WEIGHTS) == pytest.approx(power)
+        curve[:, 1] = 0
+        assert Exponent(Mean(curve), x)(WEIGHTS) == pytest.approx(power)
 
 
 def test_area_of_an_entropy_is_recomputed_and_no_mean_of_areas():

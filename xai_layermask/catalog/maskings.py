@@ -51,6 +51,8 @@ MASKINGS: Mapping[str, MaskingEntry] = MappingProxyType({
     "partial": MaskingEntry("partial convolution", "layer:LayerMask", {"padding": "partial"}, "#009E73", "P"),
     "tokens": MaskingEntry("token dropping", "layer:LayerMask", {}, "#CC79A7", "*"),
     "layer": MaskingEntry("layer masking", "layer:LayerMask", {}, "#D55E00", "o"),
+    "layer-unscaled": MaskingEntry("not rescaled", "layer:LayerMask", {"rescale": False}, "#A6761D", "x"),
+    "layer-soft": MaskingEntry("soft presence", "layer:LayerMask", {"soft": True}, "#7570B3", "+"),
 })
 #: Maskings with a value in their name: masked up to a module, a minimum fraction of a window, a fill colour.
 MASKING_PATTERNS = ("layer-until:MODULE", "layer-threshold:T", "(r,g,b)")
@@ -94,7 +96,7 @@ def masking_order(masking: str) -> tuple[int, str]:
         >>> sorted(["layer", "layer-threshold:0.1", "grey", "(1,2,3)", "black"], key=masking_order)
         ['black', 'grey', '(1,2,3)', 'layer', 'layer-threshold:0.1']
     """
-    names = [name for name in MASKINGS if name != "layer"]
+    names = [name for name in MASKINGS if name not in ("layer", "layer-unscaled", "layer-soft")]
     if masking in names:
         return names.index(masking), ""
     return len(names) + masking.startswith("layer"), masking

@@ -32,7 +32,7 @@ PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "mask-shape": (),
     "linearity": ("sizes",),
     "collapse": ("sizes",),
-    "ablation": ("fractions", "removals", "samples", "k", "among"),
+    "ablation": ("orders", "fractions", "removals", "samples", "k", "among"),
     "colours": ("patch", "fractions"),
 })
 #: Other words for some of these, for suggestions.

@@ -25,13 +25,15 @@ class PresenceMask:
     Args:
         mask: Bool, of the activation's rank; size 1 along dimensions in which presence does not vary, such as channels.
         inner: A presence that is known to be contained in this one.
+        share: The share of the image under each cell that was present, float of the mask's shape; the mask if None.
     """
 
-    __slots__ = ("_memory", "inner", "mask")
+    __slots__ = ("_memory", "inner", "mask", "share")
 
-    def __init__(self, mask: Tensor, inner: PresenceMask | None = None) -> None:
+    def __init__(self, mask: Tensor, inner: PresenceMask | None = None, share: Tensor | None = None) -> None:
         self.mask = mask
         self.inner = inner
+        self.share = share
         self._memory: dict[Hashable, object] = {}
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -50,6 +52,10 @@ class PresenceMask:
     def varies(self, dim: int) -> bool:
         """Whether presence may differ along a dimension of the activation."""
         return self.mask.shape[dim] > 1
+
+    def weights(self) -> Tensor:
+        """The share of each present cell; 0 for absent cells."""
+        return self.mask.float() if self.share is None else self.share * self.mask
 
     def is_whole(self) -> bool:
         """Whether every cell is present."""
@@ -73,7 +79,8 @@ class PresenceMask:
         if now[-1] == shape[-1] and now[-2] == shape[-2] and now[:-3] == tuple(shape[:-3]):
             return self
         sizes = (*shape[:-3], now[-3], *shape[-2:])
-        return self.cached(("expanded", sizes), lambda: PresenceMask(self.mask.expand(sizes)))
+        share = None if self.share is None else self.share.expand(sizes)
+        return self.cached(("expanded", sizes), lambda: PresenceMask(self.mask.expand(sizes), share=share))
 
     def with_borders(self, inside: object) -> PresenceMask:
         """Present cells and borders; a border is absent even in `inside`, the presence of a whole image."""
@@ -81,7 +88,9 @@ class PresenceMask:
             return self
 
         def make() -> tuple[PresenceMask, PresenceMask]:
-            return PresenceMask(self.mask | ~inside.mask.to(self.mask.device)), inside
+            border = ~inside.mask.to(self.mask.device)
+            share = None if self.share is None else torch.where(border, 1.0, self.share)
+            return PresenceMask(self.mask | border, share=share), inside
 
         return self.cached(("known", id(inside)), make)[0]
 
@@ -94,6 +103,7 @@ class PresenceMask:
         size: Pair,
         threshold: float = 0.0,
         inside: Tensor | None = None,
+        soft: bool = False,
     ) -> PresenceMask:
         """The presence after a window operator, `(N, 1, h, w)`: windows with enough present cells.
 
@@ -104,7 +114,8 @@ class PresenceMask:
             dilation: Distance between the cells of a window.
             size: Output height and width.
             threshold: The fraction of a window's cells inside the image that must be present; 0 for at least one cell.
-            inside: For each window, its number of cells inside the image; required with a threshold.
+            inside: For each window, its number of cells inside the image; required with a threshold or `soft`.
+            soft: Whether the result keeps the mean share of each window.
         """
         if kernel == (1, 1) and stride == (1, 1) and padding == (0, 0):
             return self
@@ -117,11 +128,15 @@ class PresenceMask:
         def make() -> PresenceMask:
             if inside is None:
                 return PresenceMask(window_sum(self.mask, *geometry), self if centred else None)
-            share = window_sum(self.mask.float(), *geometry) / inside.clamp(min=1)
+            cells = inside.clamp(min=1)
+            weights = window_sum(self.weights(), *geometry) / cells if soft else None
+            if not threshold:
+                return PresenceMask(window_sum(self.mask, *geometry), self if centred else None, weights)
+            share = window_sum(self.mask.float(), *geometry) / cells
             # The quotient is inexact: 3 of 10 cells must reach a threshold of 0.3.
-            return PresenceMask((share >= threshold - 1e-6) & (share > 0))
+            return PresenceMask((share >= threshold - 1e-6) & (share > 0), share=weights)
 
-        return self.cached(("window", *geometry, threshold), make)
+        return self.cached(("window", *geometry, threshold, soft), make)
 
     def rings(self, wanted: PresenceMask, inside: PresenceMask | None = None) -> Rings:
         """The geometry that fills the absent cells of `wanted`, `(N, 1, H, W)`, within `inside`."""
@@ -144,10 +159,11 @@ def intersection(a: PresenceMask, b: PresenceMask) -> PresenceMask:
 
     def make() -> tuple[PresenceMask, PresenceMask]:
         mask = a.mask & b.mask
-        for one in (a, b):
+        for one in (a, b) if b.share is None else (b, a):
             if mask.shape == one.mask.shape and torch.equal(mask, one.mask):
                 return one, b
-        return PresenceMask(mask), b
+        soft = a.share is not None or b.share is not None
+        return PresenceMask(mask, share=torch.minimum(a.weights(), b.weights()) if soft else None), b
 
     return a.cached(("intersection", id(b)), make)[0]
 
@@ -189,4 +205,4 @@ def joined(operands: Sequence[tuple[PresenceMask, PresenceMask]]) -> PresenceMas
     if inside.is_whole():
         return known
     mask = inside.mask.to(known.mask.device)
-    return known.cached(("inside", id(inside)), lambda: (PresenceMask(known.mask & mask), inside))[0]
+    return known.cached(("inside", id(inside)), lambda: (PresenceMask(known.mask & mask, share=known.share), inside))[0]

@@ -40,7 +40,11 @@ class LayerMask(Masking):
             there on, with zeros at absent cells. None masks all of it.
         pool_padding: Whether pooling windows see padded cells as convolutions do; False leaves zeros there.
         threshold: The fraction of a window's cells that must be present for its output to be present, 0 to 1. With 0,
-            the paper's rule, any present cell will do.
+            the paper's rule, any present cell will do. With 1, a transformer drops each token that lacks a pixel.
+        rescale: Whether means over space divide by the present cells, as section 3.2 of the paper defines; False
+            divides by all cells, so that features shrink with the present area.
+        soft: Whether means over space weight each cell by the share of its window that was present, window by window
+            from the image on; not in the paper.
 
     Raises:
         InputError: If an argument is none of the above.
@@ -66,11 +70,13 @@ class LayerMask(Masking):
         until: str | None = None,
         pool_padding: bool = True,
         threshold: float = 0.0,
+        rescale: bool = True,
+        soft: bool = False,
     ) -> None:
         choose(padding, PADDINGS, "padding")
         if not isinstance(threshold, int | float) or not 0 <= threshold <= 1:
             raise InputError.expected("a number from 0 to 1 for threshold", repr(threshold))
-        settings = MaskingSettings(padding, pool_padding, float(threshold))
+        settings = MaskingSettings(padding, pool_padding, float(threshold), bool(rescale), bool(soft))
         super().__init__(model, _name(settings, until))
         if until is not None:
             choose(until, [path for path, _ in model.named_modules() if path], "until")
@@ -187,4 +193,5 @@ def _name(settings: MaskingSettings, until: str | None) -> str:
         name += "-pools-zero"
     if settings.threshold:
         name += f"-threshold:{settings.threshold:g}"
+    name += "-unscaled" * (not settings.rescale) + "-soft" * settings.soft
     return name if until is None else f"{name}-until:{until}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import check_integer
+from ..errors import check_integer, choose
 from .inputs import Array, as_mask, is_constant, ranking, scored_segments
 
 __all__ = ["alignment_score", "topk_jaccard"]
@@ -61,14 +61,15 @@ def alignment_score(scores: Array, segments: Array, mask: Array) -> float:
     return min(1.0, max(-1.0, cosine))
 
 
-def topk_jaccard(scores: Array, segments: Array, mask: Array, k: int = 20) -> float:
+def topk_jaccard(scores: Array, segments: Array, mask: Array, k: int = 20, union: str = "any") -> float:
     r"""Intersection over union of the k highest-scoring segments and the object.
 
     With $T$ the pixels of these segments and $m$ the mask,
 
-    $$J = \frac{\sum_{p \in T} m_p}{|T| + \sum_{p \notin T} m_p},$$
+    $$J = \frac{\sum_{p \in T} m_p}{|T| + \sum_{p \notin T} u(m_p)},$$
 
-    which is the Jaccard index for a binary mask, and the sum of minima over the sum of maxima for a soft one.
+    which is the Jaccard index for a binary mask. For a soft one, $u(m_p)$ is 1 wherever $m_p > 0$, as in appendix 6.2
+    of the paper, or $m_p$ itself, which gives the sum of minima over the sum of maxima.
 
     - Of equal scores the lower id is taken first.
     - k >= K takes every segment, whatever the scores: J is the mean of the mask.
@@ -80,6 +81,8 @@ def topk_jaccard(scores: Array, segments: Array, mask: Array, k: int = 20) -> fl
         segments: As in [`alignment_score`][].
         mask: As in [`alignment_score`][].
         k: Number of segments; 20 in the paper.
+        union: What a pixel outside of them adds to the denominator: "any", 1 if any of the object is there, as in the
+            paper; or "max", the mask. They differ for soft masks only.
 
     Returns:
         A number in [0, 1], or nan.
@@ -94,7 +97,13 @@ def topk_jaccard(scores: Array, segments: Array, mask: Array, k: int = 20) -> fl
         0.6666666666666666
         >>> topk_jaccard([0.9, 0.4, 0.1, 0.0], segments, mask, k=2)
         0.75
+        >>> soft = mask / 2
+        >>> topk_jaccard([0.9, 0.4, 0.1, 0.0], segments, soft, k=1)
+        0.3333333333333333
+        >>> topk_jaccard([0.9, 0.4, 0.1, 0.0], segments, soft, k=1, union="max")
+        0.4
     """
+    choose(union, ("any", "max"), "union")
     values, ids = scored_segments(scores, segments)
     human = as_mask(mask, ids.shape)
     count = check_integer(k, "k", least=1)
@@ -103,4 +112,5 @@ def topk_jaccard(scores: Array, segments: Array, mask: Array, k: int = 20) -> fl
     chosen = np.zeros(values.size, dtype=bool)
     chosen[ranking(values)[:count]] = True
     top = chosen[ids]
-    return float(human[top].sum() / (top.sum() + human[~top].sum()))
+    outside = human[~top]
+    return float(human[top].sum() / (top.sum() + (outside.sum() if union == "max" else np.count_nonzero(outside))))

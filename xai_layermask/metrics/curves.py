@@ -15,30 +15,39 @@ from .inputs import Array, Floats, Integers, as_classes, as_vector, is_constant,
 __all__ = ["Curve", "auc", "deletion_curve", "insertion_curve", "symmetric_relevance_gain"]
 
 
-def auc(x: Array, y: Array) -> float:
-    r"""Area under a piecewise linear curve (the trapezoidal rule).
+def auc(x: Array, y: Array, rule: str = "trapezoid") -> float:
+    r"""Area under a curve, by the trapezoidal rule or by the paper's.
 
-    $$\sum_j \tfrac12 (x_{j+1} - x_j)(y_{j+1} + y_j)$$
+    $$\text{trapezoid: } \sum_j \tfrac12 (x_{j+1} - x_j)(y_{j+1} + y_j), \qquad
+    \text{mean: } \frac{x_P - x_1}{P} \sum_j y_j$$
 
-    Over fractions from 0 to 1 this is the mean height of the curve. The area is not divided by the range of x.
+    Over fractions from 0 to 1 both are a mean height of the curve. The area is not divided by the range of x.
 
     Args:
         x: Abscissae `(P,)`, P >= 2, not decreasing.
         y: Ordinates `(P,)`.
+        rule: "trapezoid", which depends on the distances of the points; or "mean", the plain mean of the ordinates
+            times the range of x. The paper's tables are means over the eleven fractions 0, 0.1, ... 1: its published
+            arrays reproduce tables 4 and 5 with this rule only.
 
     Raises:
-        InputError: If there are fewer than two points, x and y differ in length, or x decreases.
+        InputError: If there are fewer than two points, x and y differ in length, x decreases, or the rule is unknown.
 
     Example:
         >>> auc([0.0, 0.5, 1.0], [1.0, 0.5, 0.5])
         0.625
+        >>> round(auc([0.0, 0.5, 1.0], [1.0, 0.5, 0.5], rule="mean"), 3)
+        0.667
     """
+    choose(rule, ("trapezoid", "mean"), "rule")
     across, height = as_vector(x, "x"), as_vector(y, "y")
     if across.size != height.size or across.size < 2:
         raise InputError.expected("x and y of the same length, at least 2", f"{across.size} and {height.size}")
     widths = np.diff(across)
     if (widths < 0).any():
         raise InputError.expected("sorted numbers for x", "decreasing ones", "sort the points by x first")
+    if rule == "mean":
+        return float((across[-1] - across[0]) * height.mean())
     return float((widths * (height[1:] + height[:-1]) / 2).sum())
 
 
@@ -64,7 +73,7 @@ class Curve:
 
     @property
     def auc(self) -> float:
-        """The area under the curve, in [0, 1]."""
+        """The area under the curve by the trapezoidal rule, in [0, 1]."""
         return auc(self.fractions, self.values)
 
 

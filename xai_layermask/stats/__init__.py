@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from .intervals import LEVEL, NOTHING, Estimate, Interval, Paired, estimate, joined, paired
-from .statistic import Area, ClassMean, Difference, Entropy, Floats, Mean, Pairs, Statistic
+from .statistic import Area, Average, ClassMean, Difference, Entropy, Exponent, Floats, Mean, Pairs, Statistic
 
 __all__ = [
     "LEVEL",
     "NOTHING",
     "Area",
+    "Average",
     "ClassMean",
     "Difference",
     "Entropy",
     "Estimate",
+    "Exponent",
     "Floats",
     "Interval",
     "Mean",

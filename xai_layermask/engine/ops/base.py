@@ -31,6 +31,8 @@ __all__ = [
     "Unrelated",
     "fill_absent",
     "operands",
+    "weight_of",
+    "weighted",
 ]
 
 Found = PresenceMask | None | tuple[Any, ...]
@@ -43,6 +45,8 @@ class MaskingSettings:
     padding: str = "neighbor"
     pool_padding: bool = True
     threshold: float = 0.0
+    rescale: bool = True
+    soft: bool = False
 
 
 @dataclass
@@ -154,6 +158,20 @@ class MaskedOperator:
 def fill_absent(number: float, x: Tensor, cells: PresenceMask) -> Tensor:
     """Replace every absent cell by a number."""
     return torch.where(cells.mask, x, x.new_full((), number))
+
+
+def weighted(x: Tensor, cells: PresenceMask) -> Tensor:
+    """Zero every absent cell, and multiply present ones by their shares where the presence has shares."""
+    kept = fill_absent(0.0, x, cells)
+    return kept if cells.share is None else kept * cells.weights().to(x.dtype)
+
+
+def weight_of(cells: PresenceMask, dims: tuple[int, ...], keepdim: bool, dtype: torch.dtype) -> Tensor:
+    """The sum of weights over dimensions, at least 1 without shares, for the quotient of a mean."""
+    if cells.share is None:
+        return cells.mask.sum(dims, keepdim=keepdim).clamp(min=1)
+    total = cells.weights().sum(dims, keepdim=keepdim)
+    return torch.where(total > 0, total, 1.0).to(dtype)
 
 
 class Pointwise(MaskedOperator):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..mask import PresenceMask
-from .base import Call, Found, MaskedOperator, fill_absent
+from .base import Call, Found, MaskedOperator, fill_absent, weight_of, weighted
 
 __all__ = ["Reduce", "leaves"]
 
@@ -42,7 +42,8 @@ class Reduce(MaskedOperator):
     """A reduction over dimensions.
 
     A sum is the mean over present cells times the number of all cells, which keeps the scale that the model expects.
-    Any other reduction is computed over the present cells only.
+    Any other reduction is computed over the present cells only. Means and sums are weighted by the share of each cell
+    that was present if the settings are soft, and keep the divisor of the model if they do not rescale.
 
     Args:
         kind: Name of the ATen operator; "norm" for vector norms.
@@ -83,11 +84,17 @@ class Reduce(MaskedOperator):
             return _each(lambda y: torch.where(found, y, y.new_zeros(())), call.run(values))
         x = values[0]
         precision = torch.promote_types(x.dtype, torch.float32) if x.is_floating_point() else x.dtype
-        y = call.run([self._filled(x.to(precision), cells, dims), *values[1:]])
+        linear = self.kind in ("mean", "sum")
+        prepare = weighted(x.to(precision), cells) if linear else self._filled(x.to(precision), cells, dims)
+        y = call.run([prepare, *values[1:]])
         total = math.prod(x.shape[dim] for dim in dims)
-        count = cells.mask.sum(dims, keepdim=self.keepdim)
+        if linear:
+            count = weight_of(cells, dims, self.keepdim, precision)
+        else:
+            count = cells.mask.sum(dims, keepdim=self.keepdim)
         count = count * math.prod(x.shape[dim] for dim in dims if not cells.varies(dim))
-        y = self._counted(y, count, total)
+        if call.settings.rescale or not linear:
+            y = self._counted(y, count, total)
         narrow = x.dtype != precision and call.step.arguments.get("dtype") is None
         return _each(lambda y: self._finished(y, found, x.dtype if narrow else None), y)
 
@@ -109,7 +116,7 @@ class Reduce(MaskedOperator):
     def _counted(self, y: Any, count: Tensor, total: int) -> Any:
         """Divide by the number of present cells where the operator divides by the number of all cells."""
         if self.kind in ("mean", "sum"):
-            return y * (total / count.clamp(min=1).to(y.dtype))
+            return y * (total / count.to(y.dtype))
         if not self.kind.startswith(("var", "std")):
             return y
         first, *rest = y if isinstance(y, tuple | list) else (y,)

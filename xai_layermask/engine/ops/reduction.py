@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..mask import PresenceMask
-from .base import Call, Demand, Found, MaskedOperator, fill_absent
+from .base import Call, Demand, Found, MaskedOperator, fill_absent, weight_of, weighted
 
 __all__ = ["Nearest", "Norm", "Regions", "Resize"]
 
@@ -19,6 +19,9 @@ __all__ = ["Nearest", "Norm", "Regions", "Resize"]
 @dataclass(frozen=True)
 class Regions(MaskedOperator):
     """Adaptive pooling: mean or maximum over the present cells of each region, 0 if there is none.
+
+    Means are weighted by the share of each cell that was present if the settings are soft, and not divided by the
+    weights if they do not rescale.
 
     Args:
         size: Number of regions, vertically and horizontally.
@@ -35,13 +38,19 @@ class Regions(MaskedOperator):
     def value(self, call: Call, values: list[Any]) -> Any:
         cells, x = call.with_borders(), values[0]
         if self.size == (1, 1) and self.kind == "mean":
-            total = fill_absent(0.0, x, cells).sum((-2, -1), keepdim=True)
-            return total / cells.mask.sum((-2, -1), keepdim=True).clamp(min=1)
+            total = weighted(x, cells).sum((-2, -1), keepdim=True)
+            if not call.settings.rescale:
+                return total / (x.shape[-2] * x.shape[-1])
+            return total / weight_of(cells, (-2, -1), True, x.dtype)
         share = F.adaptive_avg_pool2d(cells.mask.to(_wide(x)), self.size)
         if self.kind == "max":
             found = F.adaptive_max_pool2d(fill_absent(-math.inf, x, cells), self.size, return_indices=True)
             return tuple(torch.where(share > 0, one, one.new_zeros(())) for one in found)
-        mean = F.adaptive_avg_pool2d(fill_absent(0.0, x, cells), self.size)
+        mean = F.adaptive_avg_pool2d(weighted(x, cells), self.size)
+        if not call.settings.rescale:
+            return mean
+        if cells.share is not None:
+            share = F.adaptive_avg_pool2d(cells.weights().to(share.dtype), self.size)
         return mean * torch.where(share > 0, 1 / share, 0.0).to(x.dtype)
 
 

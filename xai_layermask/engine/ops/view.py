@@ -104,7 +104,8 @@ def permuted(cells: PresenceMask, order: tuple[int, ...]) -> PresenceMask:
 
     def make() -> PresenceMask:
         inner = permuted(cells.inner, order) if cells.inner is not None else None
-        there = PresenceMask(cells.mask.permute(order), inner)
+        share = None if cells.share is None else cells.share.permute(order)
+        there = PresenceMask(cells.mask.permute(order), inner, share)
         back = tuple(sorted(range(len(order)), key=order.__getitem__))
         there.cached(("permute", back), lambda: cells)
         return there

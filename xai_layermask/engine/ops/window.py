@@ -38,9 +38,9 @@ class Window(MaskedOperator):
     kind: str = "conv"
 
     def presence(self, call: Call) -> Found:
-        threshold = call.settings.threshold
-        inside = self._inside(call) if threshold else None
-        return call.cells().window(*self._geometry(call), threshold, inside)
+        threshold, soft = call.settings.threshold, call.settings.soft
+        inside = self._inside(call) if threshold or soft else None
+        return call.cells().window(*self._geometry(call), threshold, inside, soft)
 
     def _geometry(self, call: Call) -> tuple[Pair, Pair, Pair, Pair, Pair]:
         size = (call.step.shape[2], call.step.shape[3])
@@ -134,7 +134,9 @@ class Border(MaskedOperator):
         def make() -> PresenceMask:
             if self.mode != "constant":
                 return PresenceMask(F.pad(cells.mask.float(), self.pad, mode=self.mode) > 0.5)
-            return PresenceMask(F.pad(cells.mask, self._sizes(call)))
+            sizes = self._sizes(call)
+            share = None if cells.share is None else F.pad(cells.share, sizes)
+            return PresenceMask(F.pad(cells.mask, sizes), share=share)
 
         return cells.cached(("border", self.pad, self.mode), make)
 
@@ -149,7 +151,8 @@ class Border(MaskedOperator):
                 sizes[dim] = shape[dim]
         if sizes == list(cells.mask.shape):
             return cells
-        return cells.cached(("spread", *sizes), lambda: PresenceMask(cells.mask.expand(sizes)))
+        share = None if cells.share is None else cells.share.expand(sizes)
+        return cells.cached(("spread", *sizes), lambda: PresenceMask(cells.mask.expand(sizes), share=share))
 
     def _sizes(self, call: Call) -> list[int]:
         """The padding of the mask: none along dimensions in which presence does not vary."""

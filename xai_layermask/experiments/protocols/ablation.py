@@ -1,4 +1,4 @@
-"""What layer masking is made of (table 3, figure 9), and how many cells a window needs (ours)."""
+"""What layer masking is made of (appendix 2 and 3, table 3, figure 9), and how many cells a window needs (ours)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
+from ...errors import choose
 from ...explain.sampling import Samples, cosine_kernel
 from .lime import check_counts, fit_lime, is_likely, lime_scores
-from .protocol import Protocol, Row, random_generator
-from .removal import FRACTIONS, check_fractions, removal_rows
+from .protocol import Protocol, Row, check_each, random_generator
+from .removal import FRACTIONS, ORDERS, check_fractions, removal_rows
 
 if TYPE_CHECKING:
     from ...dataset import Item
@@ -20,13 +21,15 @@ __all__ = ["Ablation"]
 
 @dataclass(frozen=True)
 class Ablation(Protocol):
-    """Variants of layer masking: robustness to random removal, and LIME that removes more or fewer segments.
+    """Variants of layer masking: robustness to removal, and LIME that removes more or fewer segments.
 
-    The paper varies the padding ("layer-zero" is its "no padding", "partial" is partial convolution) and how deep
-    masking goes ("first convolution layer", "first two resnet blocks"). Depth needs names of the model's own modules,
-    for a ResNet "layer-until:conv1" and "layer-until:layer2": pass them as maskings. Beyond the paper are thresholds
-    ("layer-threshold:0.3"), and LIME with different fractions of segments removed: a prediction that survives removal
-    changes less with each segment, so that robustness may cost alignment.
+    The paper varies the padding ("layer-zero" is zero padding, "partial" is partial convolution) and how deep masking
+    goes. Depth needs names of the model's own modules: in torchvision's ResNet, "layer-until:relu" masks the first
+    convolution, BatchNorm and ReLU, and "layer-until:layer2" the first two residual blocks. ("layer-until:conv1" zeroes
+    absent cells before the norm, whose bias then fills them.) Table 3 averages over segmentations and orders, see
+    [`PAPER`][xai_layermask.experiments.paper.PAPER]. Beyond the paper are thresholds ("layer-threshold:0.3"), and LIME
+    with different fractions of segments removed: a prediction that survives removal changes less with each segment, so
+    that robustness may cost alignment.
 
     Rows have variant (the masking's name) and part:
 
@@ -36,6 +39,7 @@ class Ablation(Protocol):
       jaccard, r2. Each sample removes each segment with this probability; all variants have the same samples.
 
     Attributes:
+        orders: Orders of removal, some of "random", "salient" and "least"; all three for table 3.
         fractions: The fractions of segments that are removed for robustness.
         removals: The probabilities with which LIME removes each segment; none leaves LIME out.
         samples: Number of LIME's samples.
@@ -49,25 +53,29 @@ class Ablation(Protocol):
     )  # fmt: skip
     segments: ClassVar[tuple[str, ...]] = ("patches:16",)
 
+    orders: tuple[str, ...] = ("random",)
     fractions: tuple[float, ...] = FRACTIONS
     removals: tuple[float, ...] = (0.3, 0.5, 0.7)
-    samples: int = 512
+    samples: int = 500
     k: int = 20
     among: int = 3
 
     def __post_init__(self) -> None:
+        check_each(self.orders, lambda order: choose(order, ORDERS, "orders"), "orders")
         check_fractions(self.fractions, "fractions")
         if self.removals:
             check_fractions(self.removals, "removals")
         check_counts(self.samples, self.k, self.among)
 
     def passes(self, height: int, width: int, segments: str) -> int:
-        return 1 + len(self.fractions) + len(self.removals) * (self.samples - 1)
+        ends = sum(fraction in (0, 1) for fraction in self.fractions)
+        robustness = ends + len(self.orders) * (len(self.fractions) - ends)
+        return 1 + robustness + len(self.removals) * (self.samples - 1)
 
     def rows(
         self, classifier: MaskedClassifier, item: Item, masking: str, segments: str, seed: int
     ) -> Iterator[Row]:
-        for row in removal_rows(classifier, item, masking, segments, ("random",), self.fractions, seed):
+        for row in removal_rows(classifier, item, masking, segments, self.orders, self.fractions, seed):
             yield {"part": "robustness", "variant": masking, **row}
         if self.removals:
             for row in self._lime(classifier, item, masking, segments, seed):

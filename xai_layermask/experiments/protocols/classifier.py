@@ -76,6 +76,7 @@ class MaskedClassifier:
                 "convert the pictures to 8-bit PNG, or measure them with LayerMaskExplainer",
             )
         self.preprocess = preprocess
+        self.labels = classifier.labels
         self._arithmetic = convert(classifier.model, precision)
         self._network = evaluating(self._arithmetic.model)
         self._device = first_parameter(classifier.model).device

@@ -27,10 +27,11 @@ class Collapse(Protocol):
     The features of two different pictures have some cosine. If the missing part influences the model, all pictures come
     to look like it, and their cosines rise. Without missingness bias they stay those of the whole pictures.
 
-    The paper's text was not available. This follows the notebook "Measure Concordance" of its published code: sides of
-    the shrunk picture, the top left corner, features before the last layer, the change of cosines between pictures.
-    There, layer masking sees the corner of the picture at full size instead of the shrunk picture, and each picture is
-    compared with one other at random. Here all maskings see the same, and all pictures are compared.
+    Sides, the top left corner and the features before the last layer are those of the paper's published notebook
+    "Measure Concordance". There, layer masking sees the corner of the picture at full size instead of the shrunk
+    picture that the paper describes, and each picture is compared with one other at random. Here all maskings see the
+    shrunk picture, and all pictures are compared. The paper's text averages the change of the cosine, the notebook its
+    absolute value; the report has both.
 
     One row for each size:
 

@@ -21,9 +21,8 @@ __all__ = ["Colours"]
 class Colours(Protocol):
     """Square patches are removed at random and filled with one colour or another.
 
-    One row for each fraction, see [`removal_rows`][], with the masking's name as colour. The paper's text was not
-    available. Its published code lists red, green, blue and the picture's mean beside grey in the experiment with
-    random 16 x 16 patches. White is our addition.
+    One row for each fraction, see [`removal_rows`][], with the masking's name as colour. The paper compares red, green,
+    blue and the picture's mean colour with grey. White is our addition.
 
     Attributes:
         patch: Side of a patch in pixels.

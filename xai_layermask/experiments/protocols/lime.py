@@ -35,9 +35,8 @@ class Lime(Protocol):
     - ablated: the prediction without the `k` best segments, removed by the `ablator`;
     - r2, leave-one-out, of the surrogate; reliability of its scores; segments_count.
 
-    All maskings of a picture have the same samples. The paper's published code draws 512 and segments by quickshift
-    (kernel size 2, maximal distance 200, ratio 0.2), 16 x 16 patches and SLIC with 250 segments. It keeps the pictures
-    that are classified correctly, whereas the paper says the top 3.
+    All maskings of a picture have the same samples. Samples, segmentations, `k` and `among` are those of section 4.4
+    and appendix 1 of the paper.
 
     Attributes:
         samples: Number of samples.
@@ -49,9 +48,9 @@ class Lime(Protocol):
 
     name: ClassVar[str] = "lime"
     needs_masks: ClassVar[bool] = True
-    segments: ClassVar[tuple[str, ...]] = ("patches:16", "slic:250", "quickshift")
+    segments: ClassVar[tuple[str, ...]] = ("patches:16", "slic:196", "quickshift")
 
-    samples: int = 512
+    samples: int = 500
     sampling: str = "plain"
     k: int = 20
     among: int = 3

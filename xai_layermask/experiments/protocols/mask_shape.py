@@ -28,7 +28,7 @@ class MaskShape(Protocol):
 
     One row for each picture:
 
-    - label; whole, the model's prediction for the whole picture;
+    - label; name, that of its class, if the model has names; whole, the model's prediction for the whole picture;
     - kept: whether the whole picture is classified correctly, and its object covers part of it;
     - object_out: the prediction without the object; broken_out: the prediction without the area of the broken mask;
     - object_share: the fraction of pixels that the object covers.
@@ -55,6 +55,7 @@ class MaskShape(Protocol):
         share = float(object_.mean())
         yield {
             "label": label,
+            "name": classifier.labels[label] if classifier.labels else None,
             "whole": whole,
             "kept": whole == label and 0 < share < 1,
             "object_out": int(predictions[0]),

@@ -24,10 +24,8 @@ class Robustness(Protocol):
     One row for each order and fraction, see [`removal_rows`][]. Labels are needed only for measures of accuracy, masks
     only for the orders by saliency.
 
-    The paper takes Salient ImageNet's core masks for saliency. Its published code calls SLIC with scikit-image's
-    defaults (about 100 segments) and quickshift with kernel size 4, and leaves out pictures with more than 200
-    segments. Here SLIC is "slic:100" with this package's compactness, quickshift has kernel size 2, and no picture is
-    left out.
+    The segmentations are those of appendix 1 of the paper, which takes Salient ImageNet's saliency maps for the orders.
+    Here saliency is the object mask, and SLIC has this package's compactness.
 
     Attributes:
         orders: Some of "random", "salient" and "least".
@@ -35,7 +33,7 @@ class Robustness(Protocol):
     """
 
     name: ClassVar[str] = "robustness"
-    segments: ClassVar[tuple[str, ...]] = ("patches:16", "slic:100", "quickshift")
+    segments: ClassVar[tuple[str, ...]] = ("patches:16", "slic:196", "quickshift")
 
     orders: tuple[str, ...] = ORDERS
     fractions: tuple[float, ...] = FRACTIONS

@@ -79,7 +79,7 @@ def sections(
                 yield trial, rows
 
     columns = {name: module.COLUMNS for name, module in SECTIONS.items()}
-    found = group_results(known(), columns, {"collapse": collapse.TEXTS})
+    found = group_results(known(), columns, {"collapse": collapse.TEXTS, "mask-shape": mask_shape.TEXTS})
     made: list[Section] = []
     for name, module in SECTIONS.items():
         if name in found:

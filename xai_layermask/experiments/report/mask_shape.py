@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache, partial
+from functools import partial
 
 import numpy as np
 
@@ -17,13 +17,14 @@ from .section import Column, Measure, ReportFigure, Section, comparisons, count_
 from .series import Indices, Key, Series, Setup
 from .tables import Entry, Table
 
-__all__ = ["COLUMNS", "section"]
+__all__ = ["COLUMNS", "TEXTS", "section"]
 
 COLUMNS: tuple[str, ...] = ()
+TEXTS = ("name",)
 _ONLY: tuple[Key, ...] = ((),)
 _KINDS = {"object_out": "object masked out", "broken_out": "broken mask", "gap": "broken minus object"}
 _ACCURACIES = tuple(_KINDS)[:2]
-_CLASSES = 24  # in a figure
+_CLASSES, _FEWEST = 24, 2  # in a figure; pictures of each
 
 # By class: number of pictures. By class and masking: the intervals of all kinds.
 _ClassCounts = Mapping[int, int]
@@ -121,27 +122,28 @@ def _class_table(
 ) -> Table:
     rows: list[tuple[Entry, ...]] = []
     for setup, every, found in zip(setups, counts, intervals, strict=True):
+        names = _class_names(setup)
         for label in every:
             for one in setup.of(""):
                 numbers = found[label, one.masking]
                 n = numbers["object_out"].n
                 if n:
-                    rows.append((setup.name, label, _class_name(label), one.masking, n, *numbers.values()))
+                    rows.append((setup.name, label, names.get(label, ""), one.masking, n, *numbers.values()))
     header = ("model", "class", "name", "masking", "n", *_KINDS.values())
-    caption = "The same for every class; names are those of ImageNet's classes."
+    caption = "The same for every class, with the model's names of classes."
     return Table(name, caption, header, tuple(rows), shown=False)
 
 
 def _class_figure(name: str, setup: Setup, counts: _ClassCounts, intervals: _ClassIntervals) -> list[ReportFigure]:
     """A panel for each masking with a line for each class; nothing if no class has two pictures."""
-    shown = list(counts)[:_CLASSES]
-    if not shown or counts[shown[0]] < 2:
+    shown = _telling_classes(setup, counts, intervals)
+    if not shown:
         return []
-    series = setup.of("")
+    series, names = setup.of(""), _class_names(setup)
     figure, (line,) = panels(1, len(series))
     figure.set_size_inches(1.6 + 1.7 * len(series), 1.3 + 0.24 * len(shown))
     styles = styles_of(_KINDS.values())
-    groups = [f"{_class_name(label) or label} ({counts[label]})" for label in shown]
+    groups = [f"{names.get(label) or label} ({counts[label]})" for label in shown]
     for ax, one in zip(line, series, strict=True):
         found = {
             _KINDS[kind]: joined([intervals[label, one.masking][kind] for label in shown]) for kind in _ACCURACIES
@@ -150,21 +152,51 @@ def _class_figure(name: str, setup: Setup, counts: _ClassCounts, intervals: _Cla
         ax.set(title=title(one.masking), xlim=(-0.05, 1.05), xlabel="accuracy")
     count = count_text(np.isfinite(_values("object_out", one, None)).sum() for one in series)
     add_frame(figure, f"{setup.name}, {count}")
-    of = f"the {len(shown)} of {len(counts)} classes with most pictures" if len(shown) < len(counts) else "every class"
+    of = f"{len(shown)} of {len(counts)} classes" if len(shown) < len(counts) else "every class"
+    layer = _telling_masking([one.masking for one in series])
     caption = (
-        f"{setup.name}: the same for {of}, with the number of pictures of each; {count} pictures that are classified "
-        "correctly when whole. Lines are 95 % bootstrap intervals over pictures."
+        f"{setup.name}: the same for {of}, with at least {_FEWEST} pictures and the largest differences between "
+        f"maskings, the widest gap of {title(layer)} first; {count} pictures that are "
+        "classified correctly when whole, and their number for each class. They are chosen by the result, as in figure "
+        "6 of the paper: the averages above are the evidence. Lines are 95 % bootstrap intervals over pictures."
     )
     return [ReportFigure(name, caption, figure)]
 
 
-@lru_cache
-def _class_name(label: int) -> str:
-    """ImageNet's name of a class; "" if it is none, or names are not available."""
+def _telling_classes(setup: Setup, counts: _ClassCounts, intervals: _ClassIntervals) -> list[int]:
+    """The classes whose gap differs most between layer masking (or the last masking) and the mean of the others.
+
+    Classes of at least two pictures, sorted by that difference, the largest first.
+    """
+    maskings = [one.masking for one in setup.of("")]
+    last = _telling_masking(maskings)
+    others = [name for name in ("black", "grey") if name in maskings and name != last]
+    others = others or [name for name in maskings if name != last]
+    ahead = {}
+    for label in (label for label, count in counts.items() if count >= _FEWEST):
+        gaps = {name: intervals[label, name]["gap"].value for name in (last, *others)}
+        baseline = np.mean([gaps[name] for name in others]) if others else 0.0
+        if np.isfinite(gaps[last] - baseline):
+            ahead[label] = float(gaps[last] - baseline)
+    largest = sorted(ahead, key=lambda label: (-abs(ahead[label]), -counts[label], label))[:_CLASSES]
+    return sorted(largest, key=lambda label: (-ahead[label], -counts[label], label))
+
+
+def _telling_masking(maskings: Sequence[str]) -> str:
+    return "layer" if "layer" in maskings else maskings[-1]
+
+
+def _class_names(setup: Setup) -> dict[int, str]:
+    """The names that the rows have from the model; ImageNet's if no row has one."""
+    found: dict[int, str] = {}
+    for one in setup.of(""):
+        for label, name in zip(one.values("label", _ONLY)[:, 0], one.texts("name", ()), strict=True):
+            if name is not None and np.isfinite(label):
+                found[int(label)] = name
     try:
-        return dict(enumerate(imagenet_labels())).get(label, "")
+        return found or dict(enumerate(imagenet_labels()))
     except InputError:  # torchvision, which has the names, is not installed
-        return ""
+        return {}
 
 
 _TEXT = (

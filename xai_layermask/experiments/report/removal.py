@@ -10,7 +10,7 @@ import numpy as np
 
 from ...metrics import wordnet_matrix
 from ...plots import curves, styles_of
-from ...stats import Area, Entropy, Estimate, Mean, Statistic
+from ...stats import Area, Average, Entropy, Estimate, Mean, Statistic, estimate
 from .figures import add_frame, panels
 from .section import Column, Measure, ReportFigure, comparisons, count_text, summary
 from .series import Indices, Key, Measured, Series, Setup
@@ -48,12 +48,12 @@ def _wordnet(series: Series, keys: Sequence[Key], indices: Indices) -> Mean:
 
 
 def _area(of: Measured, series: Series, keys: Sequence[Key], indices: Indices) -> Statistic:
-    """The mean height of the curve with this start, over the fractions that the series has."""
+    """The mean of the points of the curve with this start, at the fractions that the series has."""
     (start,) = keys
     points = curve_keys(series.keys, start)
     if not points[1:]:
         return Mean(np.full(len(series.pictures if indices is None else indices), np.nan))
-    return Area(of(series, points, indices), _fractions(points))
+    return Area(of(series, points, indices), _fractions(points), rule="mean")
 
 
 #: The four curves of the paper.
@@ -102,6 +102,7 @@ def removal_parts(
         tables = [
             summary(stem, _AREAS_CAPTION, setups, blocks, "order"),
             comparisons(f"{stem}-differences", setups, blocks, "order"),
+            *_averages(f"{stem}-average", setups, starts),
             *tables,
         ]
     figures = [
@@ -110,6 +111,28 @@ def removal_parts(
         for segments in setup.segments
     ]
     return tuple(tables), tuple(one for one in figures if one)
+
+
+def _averages(name: str, setups: Sequence[Setup], starts: Starts) -> list[Table]:
+    """The areas averaged over all segmentations and orders of a setup, as in table 3 of the paper."""
+    rows: list[tuple[Entry, ...]] = []
+    for setup in setups:
+        cells = [(cut, start) for cut in setup.segments for start, _ in starts if curve_keys(setup.keys, start)[1:]]
+        for masking in dict.fromkeys(one.masking for cut in setup.segments for one in setup.of(cut)):
+            found = {cut: setup.series[cut, masking] for cut, _ in cells if (cut, masking) in setup.series}
+            whole = all(cut in found and curve_keys(found[cut].keys, start)[1:] for cut, start in cells)
+            if len(cells) < 2 or not whole:
+                continue
+            common = sorted(set.intersection(*(set(one.pictures) for one in found.values())))
+            places = {cut: {picture: at for at, picture in enumerate(one.pictures)} for cut, one in found.items()}
+            indices = {cut: [at[picture] for picture in common] for cut, at in places.items()}
+            if common:
+                rows.append((setup.name, masking, len(common), *(
+                    estimate(Average([area.of(found[cut], [start], indices[cut]) for cut, start in cells]))[0]
+                    for area in AREAS
+                )))  # fmt: skip
+    header = ("model", "masking", "n", *(area.head for area in AREAS))
+    return [Table(name, _AVERAGE_CAPTION, header, tuple(rows))] if rows else []
 
 
 def _points(name: str, setups: Sequence[Setup], starts: Starts) -> Table:
@@ -195,7 +218,11 @@ def _fractions(keys: Sequence[Key]) -> list[float]:
     return [float(key[-1]) for key in keys]  # type: ignore[arg-type]
 
 
+_AVERAGE_CAPTION = (
+    "The same, averaged over all segmentations and orders, as in table 3 of the paper; over the n pictures that have "
+    "all of them."
+)
 _AREAS_CAPTION = (
-    "Mean height of each curve over the fraction removed (over 0 to 1, the area under it), with 95 % bootstrap "
-    "intervals over pictures."
+    "Mean of the points of each curve over the fractions removed, which is the paper's area under the curve (the "
+    "trapezoidal rule gives other numbers), with 95 % bootstrap intervals over pictures."
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from ...plots import curves, styles_of
 from .figures import add_frame, panels
@@ -39,7 +40,13 @@ def size_tables(name: str, caption: str, setups: Sequence[Setup], measures: Sequ
 
 
 def size_figures(
-    name: str, setups: Sequence[Setup], measures: Sequence[Measure], axis: str, shown: str, log_scale: bool = False
+    name: str,
+    setups: Sequence[Setup],
+    measures: Sequence[Measure],
+    axis: str,
+    shown: str,
+    log_scale: bool = False,
+    references: Mapping[str, tuple[str, Callable[[float], float]]] = MappingProxyType({}),
 ) -> tuple[ReportFigure, ...]:
     """Figures with a panel for each measure, and in it a curve over the sizes for each masking.
 
@@ -50,6 +57,7 @@ def size_figures(
         axis: Label of the horizontal axis.
         shown: What the figure shows, for the caption.
         log_scale: Whether sizes are powers of two.
+        references: By title of a measure, a curve to compare with: its name, and its value at a size.
     """
     figures = []
     for place, setup in enumerate(setups, start=1):
@@ -64,6 +72,9 @@ def size_figures(
                 counts += [int(n) for one in found.values() for n in one.n]
                 sizes = [float(key[0]) for key in keys]  # type: ignore[arg-type]
                 curves(sizes, found, ax=ax, styles=styles)
+                if measure.title in references:
+                    label, of = references[measure.title]
+                    ax.plot(sizes, [of(size) for size in sizes], "--", color="0.3", linewidth=1, label=label)
                 if log_scale:
                     ax.set_xscale("log", base=2)
                     ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
