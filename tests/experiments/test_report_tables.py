@@ -6,8 +6,8 @@ import csv
 import io
 
 from xai_layermask.experiments.report.tables import Table
-from xai_layermask.explain.html import render
 from xai_layermask.stats.intervals import Interval
+from xai_layermask.viewer import render
 
 NAN = float("nan")
 ROWS = (

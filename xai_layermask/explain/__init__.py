@@ -6,7 +6,6 @@ from .agreement import Agreement, agreement
 from .convergence import RELIABLE, ROUNDS, has_converged
 from .explainer import LayerMaskExplainer
 from .explanation import Explanation
-from .html import render
 from .loaded import LoadedModel, load_model
 from .origin import is_replaceable
 from .predictor import Predictor
@@ -38,6 +37,5 @@ __all__ = [
     "kernels",
     "lime_samples",
     "load_model",
-    "render",
     "shap_samples",
 ]

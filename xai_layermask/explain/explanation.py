@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import InputError, choose
 from .by_target import ByTarget
 from .parts import check_shapes, check_values, exact, printable_labels
-from .rendering import FIGURES, encode, html
+from .rendering import FIGURES, encode, notebook_html
 from .serialization import DTYPES, FORMATS
 from .settings import Settings
 
@@ -165,7 +165,7 @@ class Explanation(ByTarget):
 
         Args:
             path: With the suffix .npz or .json, which [`load`][] reads; .png, .svg or .pdf for a figure; or .html for
-                a page that embeds its pictures.
+                an interactive page that needs no other file.
             **look: Options of figures and pages, as for [`plot`][].
 
         Returns:
@@ -205,4 +205,4 @@ class Explanation(ByTarget):
         return encode(self, ".png", {})
 
     def _repr_html_(self) -> str:
-        return html(self, "explanation.html", {})
+        return notebook_html(self)

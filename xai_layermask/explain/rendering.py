@@ -6,14 +6,14 @@ from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
-from .html import render
-from .serialization import FORMATS, png_url
+from ..viewer import embed, page, png_bytes, png_url, render, still
+from .serialization import FORMATS
 
 if TYPE_CHECKING:
     from ..plots import LookOptions
     from .explanation import Explanation
 
-__all__ = ["FIGURES", "encode", "html"]
+__all__ = ["FIGURES", "encode", "notebook_html"]
 
 #: Suffixes of figures.
 FIGURES = (".png", ".svg", ".pdf")
@@ -31,25 +31,23 @@ def encode(explanation: Explanation, suffix: str, look: LookOptions) -> bytes:
         content = {field.name: getattr(explanation, field.name) for field in fields(explanation)}
         return FORMATS[suffix][0](content | {"settings": explanation.settings.record()})
     if suffix == ".html":
-        return html(explanation, "explanation_page.html", look).encode()
+        return page(explanation, look=look).encode()
     from ..plots import figure_bytes, overview
 
     return figure_bytes(overview(explanation, **look), suffix)
 
 
-def html(explanation: Explanation, template: str, look: LookOptions) -> str:
-    """An explanation in a template."""
-    predictions = [explanation.shown(row) for row in range(len(explanation.targets))]
-    columns = (
-        explanation.targets, explanation.labels, predictions, explanation.intercept, explanation.reliability,
-        explanation.r2,
-    )  # fmt: skip
-    return render(
-        template,
-        figure=png_url(encode(explanation, ".png", look)),
+def notebook_html(explanation: Explanation) -> str:
+    """The viewer in a frame, and below it the picture with its colours for hosts that show no frames."""
+    rows = [
+        (label, explanation.shown(row), explanation.reliability[row]) for row, label in enumerate(explanation.labels)
+    ]
+    fallback = render(
+        "viewer_fallback.html",
+        figure=png_url(png_bytes(still(explanation))),
         labels=explanation.labels,
         output=explanation.output,
         advice=explanation.advice,
-        rows=list(zip(*columns, strict=True)),
-        settings=explanation.settings.record(),
+        rows=rows,
     )
+    return embed(page(explanation), fallback=fallback)

@@ -14,16 +14,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import InputError
 from ..images import open_picture
+from ..viewer import png_bytes, png_url
 from .archive import read_arrays
 
-__all__ = ["DTYPES", "FORMATS", "png_bytes", "png_url"]
+__all__ = ["DTYPES", "FORMATS"]
 
 Fields = dict[str, Any]
-Picture = npt.NDArray[np.uint8]
 
 _FORMAT = "xai-layermask explanation 1"
 #: The arrays of an explanation.
@@ -41,30 +40,6 @@ DTYPES = {
     "prior": np.float64,
     "played": np.bool_,
 }
-
-
-def png_bytes(picture: Picture) -> bytes:
-    """Encode a picture, uint8 `(H, W, 3)`, as PNG.
-
-    Example:
-        >>> png_bytes(np.zeros((2, 2, 3), np.uint8))[1:4]
-        b'PNG'
-    """
-    from PIL import Image
-
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def png_url(png: bytes) -> str:
-    """Encode a PNG as a data URL, for `<img src=...>`.
-
-    Example:
-        >>> png_url(b"PNG")
-        'data:image/png;base64,UE5H'
-    """
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def _to_npz(fields: Fields) -> bytes:

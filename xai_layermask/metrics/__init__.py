@@ -16,6 +16,7 @@ from .agreement import alignment_score, topk_jaccard
 from .curves import Curve, auc, deletion_curve, insertion_curve, symmetric_relevance_gain
 from .per_segment import per_segment
 from .predictions import class_entropy, linearity, unchanged_predictions
+from .removal import Removal, removal
 from .streams import (
     AlignmentScore,
     ClassEntropy,
@@ -35,6 +36,7 @@ __all__ = [
     "ClassEntropy",
     "Curve",
     "Linearity",
+    "Removal",
     "SymmetricRelevanceGain",
     "TopKAblation",
     "TopKJaccard",
@@ -47,6 +49,7 @@ __all__ = [
     "insertion_curve",
     "linearity",
     "per_segment",
+    "removal",
     "symmetric_relevance_gain",
     "topk_ablation",
     "topk_jaccard",

@@ -10,7 +10,7 @@ from ..errors import InputError
 if TYPE_CHECKING:
     from matplotlib.colors import Colormap
 
-__all__ = ["NEUTRAL", "colormap", "signed_colour"]
+__all__ = ["NEUTRAL", "STOPS", "colormap", "signed_colour"]
 
 #: The colour of a score of 0.
 NEUTRAL = "#f7f7f7"
@@ -19,6 +19,8 @@ NEUTRAL = "#f7f7f7"
 # 50 apart in CIEDE2000 for protanopes, deuteranopes and tritanopes.
 _AGAINST = ("#1f70c1", "#6a8fcf", "#9cb0dc", "#cad3ea")
 _FOR = ("#fad0bb", "#f7a981", "#ec8249", "#dd5a00")
+#: Equidistant colours from the most negative to the most positive score; straight lines in sRGB between them.
+STOPS = (*_AGAINST, NEUTRAL, *_FOR)
 
 
 def colormap(cmap: str | Colormap | None = None) -> Colormap:
@@ -56,4 +58,4 @@ def signed_colour(score: float, cmap: str | Colormap | None = None) -> tuple[flo
 def _blue_to_orange() -> Colormap:
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("blue to orange", [*_AGAINST, NEUTRAL, *_FOR], N=255)
+    return LinearSegmentedColormap.from_list("blue to orange", STOPS, N=255)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...errors import InputError, reason
-from ...explain.html import render
+from ...viewer import render
 from .figures import save
 from .folder import check_folder
 from .section import ReportFigure, Section
