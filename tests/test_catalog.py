@@ -13,14 +13,14 @@ from xai_layermask.dataset import LAYOUTS
 from xai_layermask.errors import InputError
 from xai_layermask.experiments.protocols import PROTOCOLS
 from xai_layermask.experiments.report import SECTIONS
+from xai_layermask.explain.procedures import PROCEDURES
 from xai_layermask.explain.sampling import LIME_SCHEMES, SHAP_SCHEMES
-from xai_layermask.explain.surrogate import METHODS
 from xai_layermask.images import sample_photograph
 from xai_layermask.segments import segment
 
 
 def test_methods_have_the_samplings_that_are_listed():
-    assert list(catalog.METHODS) == list(METHODS)
+    assert list(catalog.METHODS) == list(PROCEDURES)
     assert catalog.METHODS["lime"].samplings == tuple(LIME_SCHEMES)
     assert catalog.METHODS["shap"].samplings == tuple(SHAP_SCHEMES)
     assert set(catalog.SAMPLINGS) == {"auto"}.union(*(entry.samplings for entry in catalog.METHODS.values()))

@@ -15,7 +15,7 @@ import torch
 from .catalog import parse_segmentation
 from .errors import InputError, check_integer, check_number, refuse_masked
 
-__all__ = ["check_segments", "felzenszwalb", "patches", "presence_of", "quickshift", "segment", "slic"]
+__all__ = ["centroids", "check_segments", "felzenszwalb", "patches", "presence_of", "quickshift", "segment", "slic"]
 
 Segments = npt.NDArray[np.int64]
 Picture = npt.NDArray[np.uint8]
@@ -231,6 +231,25 @@ got 'slick': did you mean 'slic'?
     elif callable(how):
         found = how(image.copy())  # the function may modify its argument
     return check_segments(found, (image.shape[0], image.shape[1]))
+
+
+def centroids(segments: Segments) -> npt.NDArray[np.float64]:
+    """The centroids of segments.
+
+    Args:
+        segments: int64 `(H, W)`, ids 0..K-1.
+
+    Returns:
+        float64 `(K, 2)`: row and column in pixels; the centre of the first pixel is (0, 0).
+
+    Example:
+        >>> centroids(np.array([[0, 0, 0, 1], [0, 0, 0, 1]]))
+        array([[0.5, 1. ],
+               [0.5, 3. ]])
+    """
+    flat = segments.ravel()
+    areas = np.bincount(flat)
+    return np.stack([np.bincount(flat, axis.ravel()) / areas for axis in np.indices(segments.shape)], axis=1)
 
 
 def presence_of(segments: Segments, coalitions: npt.ArrayLike | torch.Tensor) -> torch.Tensor:

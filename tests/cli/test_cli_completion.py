@@ -16,6 +16,7 @@ from xai_layermask.cli.parser import build
 FREE = {
     "batch", "batch_size", "best", "cmap", "dpi", "evaluate weights", "explanations", "jobs", "json", "limit",
     "preprocess", "rounds", "samples", "scheduler", "seed", "select", "shape", "shuffle_seed", "target", "top",
+    "window",
 }  # fmt: skip
 
 HARNESS = """

@@ -57,7 +57,7 @@ def test_they_are_the_sandwich_with_pairs_as_clusters(sampling, segments):
 
 
 @pytest.mark.parametrize(
-    ("method", "sampling"), [(name, one) for name, entry in catalog.METHODS.items() for one in entry.samplings]
+    ("method", "sampling"), [(name, one) for name in METHODS for one in catalog.METHODS[name].samplings]
 )
 def test_they_say_how_much_other_draws_differ(method, sampling):
     chosen = METHODS[method]

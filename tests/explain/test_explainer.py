@@ -461,7 +461,8 @@ def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"method": "line"}, r"expected one of lime, shap for method, got 'line': did you mean 'lime'\?"),
+        ({"method": "line"},
+         r"expected one of lime, shap, rise, occlusion, ablation for method, got 'line': did you mean 'lime'\?"),
         ({"masking": "gray"}, r"expected one of .* for masking, got 'gray': did you mean 'grey'\?"),
         ({"masking": lambda model: model}, "expected a name, a masking of the model, .* for masking, got Seq"),
         ({"masking": 3}, "expected a name, a masking of the model, or a function .* for masking, got int"),

@@ -6,7 +6,7 @@ The API and the command line check names here. Nothing here imports torch, so th
 from __future__ import annotations
 
 from .maskings import MASKING_PATTERNS, MASKINGS, MaskingEntry, masking_order, parse_masking
-from .methods import ESTIMATORS, METHODS, SAMPLINGS, MethodEntry, check_estimator, check_sampling
+from .methods import ESTIMATORS, METHODS, SAMPLINGS, MethodEntry, check_estimator, check_fit, check_sampling
 from .models import LITE, MODELS, TORCHVISION, check_model
 from .segmentations import SEGMENTATIONS, parse_segmentation
 from .words import (
@@ -26,8 +26,8 @@ from .words import (
 __all__ = [
     "ALIASES", "DEVICES", "ESTIMATORS", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "MASKS", "METHODS",
     "MODELS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS",
-    "STYLES", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_model", "check_sampling",
-    "masking_order", "parse_masking", "parse_segmentation", "title",
+    "STYLES", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_fit", "check_model",
+    "check_sampling", "masking_order", "parse_masking", "parse_segmentation", "title",
 ]  # fmt: skip
 
 

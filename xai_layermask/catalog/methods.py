@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from ..errors import choose
+from ..errors import InputError, choose
 from .words import ALIASES
 
-__all__ = ["ESTIMATORS", "METHODS", "SAMPLINGS", "MethodEntry", "check_estimator", "check_sampling"]
+__all__ = ["ESTIMATORS", "METHODS", "SAMPLINGS", "MethodEntry", "check_estimator", "check_fit", "check_sampling"]
 
 
 @dataclass(frozen=True)
@@ -20,23 +20,30 @@ class MethodEntry:
         title: What figures call it.
         samplings: How its samples may depend on each other.
         auto: The sampling that "auto" stands for: the one whose scores converge first.
-        estimators: What may be fitted to the predictions; the published one last.
+        estimators: What may be fitted to the predictions, the default first; the published one last.
+        segments: The segmentation that "auto" stands for.
+        fixed: Why the number of samples cannot be chosen; empty if it can.
+        window: Whether segments are removed in windows of a given side.
     """
 
     title: str
     samplings: tuple[str, ...]
     auto: str
     estimators: tuple[str, ...]
+    segments: str = "slic:64"
+    fixed: str = ""
+    window: bool = False
 
 
 METHODS: Mapping[str, MethodEntry] = MappingProxyType({
-    "lime": MethodEntry("LIME", ("plain", "paired", "stratified", "orthogonal"), "orthogonal",
-                        ("spatial", "ridge")),
-    "shap": MethodEntry("KernelSHAP", ("plain", "paired", "stratified"), "stratified",
-                        ("spatial", "least_squares")),
+    "lime": MethodEntry("LIME", ("plain", "paired", "stratified", "orthogonal"), "orthogonal", ("spatial", "ridge")),
+    "shap": MethodEntry("KernelSHAP", ("plain", "paired", "stratified"), "stratified", ("spatial", "least_squares")),
+    "rise": MethodEntry("RISE", ("plain", "paired"), "paired", ("mean",), "patches:8", window=True),
+    "occlusion": MethodEntry("occlusion", ("all",), "all", ("mean",), "patches:16", "visits each window once", True),
+    "ablation": MethodEntry("ablation", ("all",), "all", ("mean",), fixed="removes each segment once"),
 })
-SAMPLINGS = ("auto", *METHODS["lime"].samplings)
-ESTIMATORS = ("spatial", "ridge", "least_squares")
+SAMPLINGS = ("auto", *METHODS["lime"].samplings, "all")
+ESTIMATORS = ("auto", "spatial", "ridge", "least_squares", "mean")
 
 
 def check_sampling(sampling: object, method: str, what: str = "") -> str:
@@ -60,10 +67,10 @@ def check_sampling(sampling: object, method: str, what: str = "") -> str:
 
 
 def check_estimator(estimator: object, method: str, what: str = "") -> str:
-    """Return the estimator if a method has it.
+    """Return the estimator that a method uses: `estimator`, or its default for "auto".
 
     Args:
-        estimator: "spatial", or the method's published one.
+        estimator: One of the method's estimators, or "auto".
         method: One of `METHODS`.
         what: The argument's name for the message; by default that of the method's estimator.
 
@@ -71,7 +78,39 @@ def check_estimator(estimator: object, method: str, what: str = "") -> str:
         InputError: If the method has no such estimator.
 
     Example:
-        >>> check_estimator("ridge", "lime")
-        'ridge'
+        >>> check_estimator("auto", "lime")
+        'spatial'
     """
-    return choose(estimator, METHODS[method].estimators, what or f"estimator of method {method!r}")
+    entry = METHODS[method]
+    chosen = choose(estimator, ("auto", *entry.estimators), what or f"estimator of method {method!r}")
+    return entry.estimators[0] if chosen == "auto" else chosen
+
+
+def check_fit(method: str, n_samples: object, window: object, samples: str = "n_samples", side: str = "window") -> None:
+    """Check that a method has a number of samples, and windows, to choose.
+
+    Args:
+        method: One of `METHODS`.
+        n_samples: "auto", or a number of samples.
+        window: "auto", or the side of a window.
+        samples: The first argument's name for the message.
+        side: The second argument's name for the message.
+
+    Raises:
+        InputError: If a number is given to a method that has no use for it.
+
+    Example:
+        >>> check_fit("ablation", 500, "auto")
+        Traceback (most recent call last):
+        ...
+        xai_layermask.errors.InputError: expected 'auto' for n_samples of method 'ablation', got 500: it removes each \
+segment once
+    """
+    entry = METHODS[method]
+    if entry.fixed and n_samples != "auto":
+        wanted = f"'auto' for {samples} of method {method!r}"
+        raise InputError.expected(wanted, repr(n_samples), f"it {entry.fixed}")
+    if not entry.window and window != "auto":
+        with_windows = " and ".join(name for name, one in METHODS.items() if one.window)
+        wanted = f"'auto' for {side} of method {method!r}"
+        raise InputError.expected(wanted, repr(window), f"only {with_windows} remove windows")

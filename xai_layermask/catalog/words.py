@@ -37,6 +37,6 @@ PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
 })
 #: Other words for some of these, for suggestions.
 ALIASES: Mapping[str, str] = MappingProxyType({
-    "double": "float64", "float": "float32", "gpu": "cuda", "half": "bfloat16", "kernelshap": "shap", "lite": "lite0",
-    "squares": "patches", "superpixels": "slic",
+    "double": "float64", "float": "float32", "gpu": "cuda", "half": "bfloat16", "kernel_shap": "shap",
+    "kernelshap": "shap", "lite": "lite0", "squares": "patches", "superpixels": "slic",
 })  # fmt: skip

@@ -110,6 +110,7 @@ def make_explainer(
         seed=args.seed if seed is None else seed,
         progress=shows_progress(args),
         output=Output(args.output, select),
+        window=args.window,
     )
 
 

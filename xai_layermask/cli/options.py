@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from ..catalog import ESTIMATORS, METHODS, OUTPUTS, PRECISIONS, SAMPLINGS, check_estimator, check_sampling
-from .types import auto_or_positive, device, model, natural, one_of, samples, segmentation
+from ..catalog import ESTIMATORS, METHODS, OUTPUTS, PRECISIONS, SAMPLINGS, check_estimator, check_fit, check_sampling
+from .types import auto_or_positive, auto_or_segmentation, device, model, natural, one_of, samples, window
 
 __all__ = [
     "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_output", "add_outputs", "add_overwrite",
@@ -35,8 +35,9 @@ def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", metavar="FILE",
                         help="names of the classes, instead of the model's own: a text file with a name on each line, "
                         ".csv with names or with indices and names, or .json with a list or {index: name}")
-    parser.add_argument("--segments", type=segmentation, default="slic:64", metavar="NAME[:N]",
-                        help=f"{SEGMENTS} (default: slic:64, which needs fewer samples than more segments)")
+    parser.add_argument("--segments", type=auto_or_segmentation, default="auto", metavar="NAME[:N]",
+                        help=f"{SEGMENTS} (default: slic:64, which needs fewer samples than more segments; "
+                        "patches:8 for RISE, patches:16 for occlusion)")
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -60,16 +61,21 @@ def add_preprocess(parser: argparse.ArgumentParser) -> None:
 def add_sampling(parser: argparse.ArgumentParser) -> None:
     """Add the method, its samples, and how they are predicted."""
     parser.add_argument("--method", type=one_of(METHODS), default="lime", metavar="NAME",
-                        help="lime or shap (default: lime)")
+                        help="lime, shap, rise (random masks of smooth shape, for a map of pixels), occlusion (a "
+                        "sliding window) or ablation (each segment is removed once) (default: lime)")
     parser.add_argument("--samples", type=samples, default="auto", metavar="N",
                         help="how many masked pictures the model predicts, or auto: until the scores are reliable, "
-                        "at most 1000 (default: auto)")
+                        "at most 1000 (default: auto; occlusion and ablation take no number)")
+    parser.add_argument("--window", type=window, default="auto", metavar="PIXELS",
+                        help="the side of what RISE and occlusion remove at once, or auto, a seventh of the picture "
+                        "(default: auto)")
     parser.add_argument("--sampling", type=one_of(SAMPLINGS), default="auto", metavar="NAME",
-                        help="how samples are drawn: plain, paired, stratified, orthogonal (LIME only), or auto, the "
-                        "one whose scores converge first (default: auto)")
-    parser.add_argument("--estimator", type=one_of(ESTIMATORS), default="spatial", metavar="NAME",
+                        help="how samples are drawn: plain, paired, stratified, orthogonal (LIME only), all (occlusion "
+                        "and ablation), or auto, the one whose scores converge first (default: auto)")
+    parser.add_argument("--estimator", type=one_of(ESTIMATORS), default="auto", metavar="NAME",
                         help="spatial (a prior that nearby segments score alike, as far as the samples bear it out), "
-                        "or as published: ridge (LIME), least_squares (KernelSHAP) (default: spatial)")
+                        "or as published: ridge (LIME), least_squares (KernelSHAP), mean (the others); auto is spatial "
+                        "where the method has it (default: auto)")
     parser.add_argument("--seed", type=natural, default=0, metavar="N",
                         help="seed of the samples; equal seeds give equal results (default: 0)")
     parser.add_argument("--batch-size", type=auto_or_positive, default="auto", metavar="N",
@@ -82,10 +88,11 @@ def check_sampling_options(args: argparse.Namespace) -> None:
     """Check that the options of `add_sampling` fit each other.
 
     Raises:
-        InputError: If the method does not support the sampling scheme or the estimator.
+        InputError: If the method does not support the sampling scheme, the estimator, a number of samples or a window.
     """
     check_sampling(args.sampling, args.method, f"--sampling of --method {args.method}")
     check_estimator(args.estimator, args.method, f"--estimator of --method {args.method}")
+    check_fit(args.method, args.samples, args.window, "--samples", "--window")
 
 
 def add_precision(parser: argparse.ArgumentParser) -> None:

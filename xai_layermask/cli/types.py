@@ -16,8 +16,9 @@ from ..catalog import ALIASES, DEVICES, check_model, parse_masking, parse_segmen
 from ..errors import InputError, check_integer, choose
 
 __all__ = [
-    "auto_or_positive", "comma_separated", "device", "dots", "masking", "model", "natural", "one_of",
-    "pair", "positive", "samples", "segmentation", "shape", "split",
+    "auto_or_positive", "auto_or_segmentation", "comma_separated", "device", "dots", "masking", "model", "natural",
+    "one_of",
+    "pair", "positive", "samples", "segmentation", "shape", "split", "window",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -71,6 +72,12 @@ def auto_or_positive(word: str) -> int | str:
 @_option_type
 def samples(word: str) -> int | str:
     """The word auto, or an integer of at least 2: a surrogate cannot be fitted to a single sample."""
+    return word if word == "auto" else _integer(word, 2, "auto", _MOST)
+
+
+@_option_type
+def window(word: str) -> int | str:
+    """The word auto, or the side of a window, an integer of at least 2."""
     return word if word == "auto" else _integer(word, 2, "auto", _MOST)
 
 
@@ -179,6 +186,12 @@ def segmentation(word: str) -> str:
     """
     parse_segmentation(word, "")
     return word
+
+
+@_option_type
+def auto_or_segmentation(word: str) -> str:
+    """The word auto, or the name of a segmentation."""
+    return word if word == "auto" else segmentation(word)
 
 
 @_option_type

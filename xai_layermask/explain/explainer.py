@@ -13,28 +13,26 @@ import torch
 from torch import Tensor, nn
 
 from .. import __version__
-from ..catalog import check_estimator, check_sampling
+from ..catalog import ALIASES, METHODS, check_estimator, check_fit, check_sampling
 from ..engine.runtime import auto_batch_size
 from ..errors import InputError, check_integer, choose
-from ..images import Preprocess, Shown, Transform, as_preprocess
+from ..images import Preprocess, Transform, as_preprocess
 from ..maskings import Masking, make
-from ..models import Classifier, Output, Target, as_labels, as_output, has_vectors
-from .convergence import MAX_SAMPLES, ROUNDS, has_converged
+from ..models import Classifier, Output, as_labels, as_output, has_vectors
+from .estimation import Estimation
 from .explanation import Explanation
-from .inputs import Players, as_inputs, find_players
+from .inputs import as_inputs, find_players
 from .loaded import load_model
-from .predictor import Floats, Predictor, Whole, read, read_probabilities
-from .sampling import Samples
+from .pending import Pending
+from .predictor import Predictor, read
 from .settings import Settings
-from .surrogate import METHODS, Fit, fit
 
 __all__ = ["LayerMaskExplainer"]
 
 # bfloat16 is tried on this many samples, if there are enough samples for it to pay.
 _TRIAL_SAMPLES, _ENOUGH_SAMPLES = 32, 200
 _MOST = 1_000_000  # samples: a limit of memory
-# Between rounds only every so many kernels of the prior are tried.
-_SKIPPED = 4
+_WINDOWS = 7  # along the longer side of the picture, as in RISE's paper
 
 
 class LayerMaskExplainer:
@@ -46,15 +44,18 @@ class LayerMaskExplainer:
     Args:
         model: A name that [`load`][xai_layermask.models] knows, a [`Classifier`][], or the network: images
             `(N, 3, h, w)` to logits `(N, classes)`, or to whatever `output` names.
-        method: "lime" (weighted ridge regression) or "shap" (KernelSHAP; exact if all `2^K` coalitions are at most
-            `n_samples`).
+        method: "lime" (weighted ridge regression), "shap" (KernelSHAP; exact if all `2^K` coalitions are at most
+            `n_samples`), "rise" (random masks of smooth shape, for a map of pixels), "occlusion" (a sliding window), or
+            "ablation" (each segment is removed once).
         masking: How segments are removed: a name that [`make`][] knows, such as "layer" or "grey"; a masking of
             `model`; or a function from the network to a masking.
         segments: How the picture is segmented: a name such as "slic", "slic:100" or "patches:16"; a map `(H, W)` of
             integers, or of booleans for a region and the rest, over the photograph or over its cropped part; or a
-            function from the cropped picture to a map of it.
+            function from the cropped picture to a map of it. "auto" is the method's own: "slic:64", fine patches for
+            RISE and occlusion.
         n_samples: Number of coalitions to evaluate; "auto" stops when the scores are reliable: when they are expected
-            to correlate by 0.95 with those of infinitely many samples; at 1000 at the latest.
+            to correlate by 0.95 with those of infinitely many samples; at 1000 at the latest. Occlusion and ablation
+            take no number.
         batch_size: Coalitions per forward pass; "auto" depends on the picture's size. It is halved when memory runs
             out, and changes scores by rounding only.
         precision: "float32", "float64" (a network in another precision is copied), "bfloat16" (autocast), or "auto":
@@ -70,12 +71,14 @@ class LayerMaskExplainer:
         progress: Whether to show a progress bar on stderr.
         sampling: How samples depend on each other: "plain" (independent, as in the papers), "paired" (with
             complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), or "auto", which
-            converges fastest: orthogonal for LIME, stratified for KernelSHAP.
+            converges fastest: orthogonal for LIME, stratified for KernelSHAP, paired for RISE.
         estimator: "spatial" (a prior that nearby segments score alike, as far as the samples bear it out), or the
-            published one: "ridge" for LIME, "least_squares" for KernelSHAP.
+            published one: "ridge" for LIME, "least_squares" for KernelSHAP, "mean" for the others; "auto" is spatial
+            where the method has it.
         output: What is explained: "probability", "sigmoid" (independent classes), "logit", "log_probability",
             "log_odds", "value" (the model's number as it is), "auto", which decides by the model's output and says so
             in `explanation.output`; or an [`Output`][], which also selects a tensor of the model's answer.
+        window: Side in pixels of what RISE and occlusion remove at once; "auto" is a seventh of the picture.
 
     Raises:
         InputError: If an argument is invalid, or two do not fit each other.
@@ -95,7 +98,7 @@ class LayerMaskExplainer:
         model: str | nn.Module | Classifier = "lite0",
         method: str = "lime",
         masking: str | Masking | Callable[[nn.Module], Masking] = "layer",
-        segments: str | npt.ArrayLike | Callable[[npt.NDArray[np.uint8]], object] = "slic:64",
+        segments: str | npt.ArrayLike | Callable[[npt.NDArray[np.uint8]], object] = "auto",
         n_samples: int | str = "auto",
         batch_size: int | str = "auto",
         precision: str = "auto",
@@ -105,17 +108,21 @@ class LayerMaskExplainer:
         labels: Sequence[str] | Mapping[Any, str] | None = None,
         progress: bool = True,
         sampling: str = "auto",
-        estimator: str = "spatial",
+        estimator: str = "auto",
         output: str | Output = "auto",
+        window: int | str = "auto",
     ) -> None:
-        self.method = choose(method, METHODS, "method")
+        self.method = choose(method, METHODS, "method", ALIASES)
+        check_fit(method, n_samples, window)
+        self.window = _auto_or_integer(window, "window", 2)
         self.sampling = check_sampling(sampling, method)
         self.estimator = check_estimator(estimator, method)
         self.n_samples = _auto_or_integer(n_samples, "n_samples", 2)
         self.batch_size = _auto_or_integer(batch_size, "batch_size", 1)
         self.seed = check_integer(seed, "seed", 0)
         self.progress = bool(progress)
-        self.segments = segments
+        automatic = isinstance(segments, str) and segments == "auto"
+        self.segments = METHODS[method].segments if automatic else segments
         given = None if preprocess is None else as_preprocess(preprocess)
         own = masking if isinstance(masking, Masking) else None
         self._loaded = load_model(model, own, precision, device)
@@ -151,10 +158,26 @@ class LayerMaskExplainer:
         Raises:
             InputError: If `img` is no picture, the segments do not fit it, or a target does not fit the output.
         """
+        pending = self._open(img, targets, top, valid, additional_forward_args)
+        predictor, estimation, chosen = pending.predictor, pending.estimation, pending.targets
+        with _progress_bar(estimation.total - 1, self.progress) as advance:
+            if self._tries_bfloat16(estimation):
+                first = predictor.choose_precision(
+                    estimation.wanted[:_TRIAL_SAMPLES], chosen, pending.batch_size, advance
+                )
+                estimation.add(first.values)
+                pending.batch_size = first.batch_size
+            while len(estimation.wanted):
+                more = predictor.predict(estimation.wanted, chosen, pending.batch_size, advance)
+                estimation.add(more.values)
+                pending.batch_size = more.batch_size
+        return pending.explanation(self._settings(pending))
+
+    def _open(self, img: object, targets: Any, top: int, valid: Any = None, additional: Any = None) -> Pending:
+        """Predict the whole picture, and draw the samples."""
         shown = self.preprocess.prepare(img, valid)
-        picture, players = shown.picture, find_players(shown, self.segments)
+        players = find_players(shown, self.segments)
         loaded = self._loaded
-        further = as_inputs(additional_forward_args, loaded.device, loaded.arithmetic.dtype)
         compares = has_vectors(targets)
         output = replace(self.output, scale="value") if compares and self.output.scale == "auto" else self.output
         predictor = Predictor(
@@ -164,72 +187,22 @@ class LayerMaskExplainer:
             loaded.arithmetic.autocast,
             output,
             shown.present,
-            further,
+            as_inputs(additional, loaded.device, loaded.arithmetic.dtype),
         )
-        answer = predictor.whole
-        chosen = predictor.targets(targets, self.labels if compares else self._class_names(answer.values), top)
-        batch_size = (
-            auto_batch_size(picture.shape[0], picture.shape[1], loaded.device)
-            if self.batch_size == "auto"
-            else int(self.batch_size)
+        values = predictor.whole.values
+        chosen = predictor.targets(targets, self.labels if compares else self._class_names(values), top)
+        height, width = shown.picture.shape[:2]
+        automatic = auto_batch_size(height, width, loaded.device)
+        window = max(2, max(height, width) // _WINDOWS) if self.window == "auto" else int(self.window)
+        whole = read(chosen, values)[0]
+        estimation = Estimation(
+            self.method, players, self.n_samples, self.sampling, self.estimator, window, self.seed, whole
         )
-        whole = read(chosen, answer.values)[0]
-        found, n_samples, batch_size = self._fit(predictor, whole, chosen, players, batch_size)
-        return Explanation(
-            picture=picture,
-            segments=players.segments,
-            scores=players.all_scores(found.scores),
-            standard_errors=players.all_scores(
-                np.where(np.isfinite(found.standard_errors), found.standard_errors, np.nan)
-            ),
-            reliability=found.reliability,
-            targets=tuple(target.index for target in chosen),
-            labels=tuple(target.label for target in chosen),
-            output=answer.output,
-            predictions=whole,
-            probabilities=read_probabilities(chosen, answer.probabilities),
-            intercept=found.intercept,
-            r2=found.r2,
-            prior=np.full((len(chosen), 3), np.nan) if found.prior is None else np.array(found.prior),
-            settings=self._settings(n_samples, batch_size, predictor.autocast, answer, shown),
-            played=np.arange(int(players.segments.max()) + 1) < players.number,
-        )
+        batch_size = automatic if self.batch_size == "auto" else int(self.batch_size)
+        return Pending(shown, players, predictor, chosen, whole, estimation, window, batch_size)
 
-    def _fit(
-        self,
-        predictor: Predictor,
-        whole: Floats,
-        targets: Sequence[Target],
-        players: Players,
-        batch_size: int,
-    ) -> tuple[Fit, int, int]:
-        """The surrogate, the number of samples that it used, and the batch size that fitted."""
-        most = MAX_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
-        generator = np.random.default_rng(self.seed)
-        samples = METHODS[self.method].draw(players.number, most, generator, self.sampling)
-        priors = players.kernels() if self.estimator == "spatial" else None
-        count = len(samples.coalitions)
-        # Fewer samples than asked for are all coalitions, and the scores are exact.
-        rounds = ROUNDS if self.n_samples == "auto" and count == MAX_SAMPLES else (count,)
-        predictions = whole[None]  # the first sample is the grand coalition, whose prediction is known
-        with _progress_bar(count - 1, self.progress) as advance:
-            if self._loaded.arithmetic.tries_bfloat16 and count >= _ENOUGH_SAMPLES:
-                trial = samples.coalitions[1 : 1 + _TRIAL_SAMPLES]
-                first = predictor.choose_precision(trial, targets, batch_size, advance)
-                predictions, batch_size = np.concatenate([predictions, first.values]), first.batch_size
-            for count in rounds:
-                more = predictor.predict(samples.coalitions[len(predictions) : count], targets, batch_size, advance)
-                predictions, batch_size = np.concatenate([predictions, more.values]), more.batch_size
-                used = Samples(samples.coalitions[:count], samples.weights[:count])
-                # A few kernels tell whether it may be over; all of them decide.
-                if count < rounds[-1] and not has_converged(
-                    fit(self.method, used, predictions, priors and priors[:: _SKIPPED])
-                ):
-                    continue
-                found = fit(self.method, used, predictions, priors)
-                if count == rounds[-1] or has_converged(found):
-                    break
-        return found, count if self.n_samples == "auto" else most, batch_size
+    def _tries_bfloat16(self, estimation: Estimation) -> bool:
+        return self._loaded.arithmetic.tries_bfloat16 and estimation.total >= _ENOUGH_SAMPLES
 
     def _class_names(self, whole: Tensor) -> tuple[str, ...]:
         """The labels, if they fit the output."""
@@ -244,18 +217,18 @@ class LayerMaskExplainer:
             )
         return self.labels
 
-    def _settings(self, n_samples: int, batch_size: int, autocast: bool, whole: Whole, shown: Shown) -> Settings:
-        loaded = self._loaded
+    def _settings(self, pending: Pending) -> Settings:
+        loaded, whole, shown = self._loaded, pending.predictor.whole, pending.shown
         how = self.segments
         return Settings(
             model=loaded.classifier.name,
             method=self.method,
             masking=self.masking.name,
             segments=how if isinstance(how, str) else _function_name(how) if callable(how) else "array",
-            n_samples=n_samples,
+            n_samples=pending.estimation.n_samples,
             seed=self.seed,
-            batch_size=batch_size,
-            precision="bfloat16" if autocast else loaded.arithmetic.precision,
+            batch_size=pending.batch_size,
+            precision="bfloat16" if pending.predictor.autocast else loaded.arithmetic.precision,
             device=str(loaded.device),
             preprocess=self.preprocess if isinstance(self.preprocess, Preprocess) else repr(self.preprocess),
             sampling=self.sampling,
@@ -263,6 +236,7 @@ class LayerMaskExplainer:
             output=whole.scale.name,
             select=whole.select,
             frame=shown.frame,
+            window=pending.window if METHODS[self.method].window else None,
             note=shown.note,
             versions=f"xai-layermask {__version__}, torch {torch.__version__}",
         )

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..images import Frame, Shown
 from ..maskings import as_extras
-from ..segments import Segments, segment
+from ..segments import Segments, centroids, segment
 from .spatial import Kernel, kernels
 
 __all__ = ["Players", "as_inputs", "cut_to_crop", "find_players"]
@@ -36,6 +36,10 @@ class Players(NamedTuple):
         return [
             one if one.covariance is None else one._replace(covariance=one.covariance[:count, :count]) for one in found
         ]
+
+    def centres(self) -> tuple[npt.NDArray[np.float64], tuple[int, int]]:
+        """The centroids `(number, 2)` of the segments that take part, and the size of the picture."""
+        return centroids(self.segments)[: self.number], (self.segments.shape[0], self.segments.shape[1])
 
     def all_scores(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Scores, or their errors, of all segments: 0 for missing pixels."""

@@ -21,7 +21,7 @@ class Settings:
 
     Attributes:
         model: The model's name, or the class of a network that was passed.
-        method: "lime" or "shap".
+        method: "lime", "shap", "rise", "occlusion" or "ablation".
         masking: The masking's name.
         segments: The name of the segmentation; "array" for a map, which is `explanation.segments`.
         n_samples: The number of samples asked for; for "auto", the number used.
@@ -36,6 +36,7 @@ class Settings:
         output: What is explained, such as "probability"; never "auto".
         select: The part of the model's answer that is explained, as [`Output`][] takes it, or a function's name.
         frame: The part of the photograph that the model saw; None if unknown.
+        window: Side in pixels of what occlusion and RISE remove at once; None for other methods.
         note: What is worth telling about the data, such as the bands that are displayed.
 
     Example:
@@ -62,6 +63,7 @@ class Settings:
     output: str = "probability"
     select: str | int | None = None
     frame: Frame | None = None
+    window: int | None = None
     note: str = ""
 
     def record(self) -> dict[str, Any]:
@@ -85,7 +87,8 @@ class Settings:
             content = dict(record)
             content.setdefault("sampling", "paired" if record["method"] == "shap" else "plain")
             kinds: dict[str, Any] = {
-                "str": str, "int": int, "str | int | None": (str, int, type(None)), "Preprocess | str": (Mapping, str)
+                "str": str, "int": int, "str | int | None": (str, int, type(None)),
+                "int | None": (int, type(None)), "Preprocess | str": (Mapping, str)
             }  # fmt: skip
             for one in fields(cls):
                 value = content.get(one.name, one.default)

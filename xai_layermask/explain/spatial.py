@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..segments import centroids
 from .estimators import Estimate
 from .regression import Regression
 
@@ -76,9 +77,7 @@ def kernels(segments: npt.NDArray[np.int64]) -> list[Kernel]:
     found = [Kernel(0.0, 0.0, None)]
     if count > MAX_SEGMENTS:
         return found
-    flat, side = segments.ravel(), max(segments.shape)
-    areas = np.bincount(flat, minlength=count)
-    centres = [np.bincount(flat, axis.ravel(), count) / areas / side for axis in np.indices(segments.shape)]
+    centres = centroids(segments).T / max(segments.shape)
     squared = sum((centre[:, None] - centre) ** 2 for centre in centres)
     for length in _LENGTHS:
         near = np.exp(-squared / (2 * length**2))
