@@ -13,6 +13,7 @@ Example:
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -44,6 +45,9 @@ _HOMES = {
 
 __all__ = sorted([*_HOMES, "__version__"])
 __version__ = "0.1.0"
+
+# Silent until the user configures logging, as libraries are.
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ import dataclasses
 import io
 import json
 import pickle
+import sys
 import tracemalloc
 import zipfile
 
@@ -15,9 +16,12 @@ from explained import SETTINGS, explanation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xai_layermask import __version__
 from xai_layermask.errors import InputError
+from xai_layermask.explain import is_replaceable
 from xai_layermask.explain.explanation import Explanation
 from xai_layermask.explain.settings import Settings
+from xai_layermask.images import Preprocess
 from xai_layermask.metrics import alignment_score, topk_jaccard
 
 
@@ -105,6 +109,61 @@ def test_top_gives_the_best_first_and_the_lower_id_of_equals():
     assert one.top(3).tolist() == [1, 3, 0]
     assert one.top(k=2, target="cock").tolist() == [3, 2]
     assert one.top(99).tolist() == [1, 3, 0, 2]
+
+
+def test_a_mask_holds_the_best_segments_of_a_sign():
+    one = explanation(scores=[[0.1, 0.5, -2.0, 0.0], [1, 2, 3, 4]])
+    for k, sign, ids in ((1, "positive", [1]), (9, "positive", [0, 1]), (1, "negative", [2]), (9, "negative", [2]),
+                         (2, "both", [1, 2]), (9, "both", [0, 1, 2])):
+        np.testing.assert_array_equal(one.mask(k, sign=sign), np.isin(one.segments, ids))
+    np.testing.assert_array_equal(one.mask(2, "cock"), one.segments >= 2)
+    hidden = explanation(scores=one.scores, played=np.array([True, False, True, True]))
+    np.testing.assert_array_equal(hidden.mask(2), hidden.segments == 0)
+    for wrong in ({"k": 0}, {"sign": "up"}, {"size": "half"}):
+        with pytest.raises(InputError):
+            one.mask(**wrong)
+
+
+def test_heat_map_and_mask_lie_on_the_photograph():
+    preprocess = Preprocess(resize=16, crop=16)
+    shown = preprocess.prepare(np.zeros((40, 60, 3), np.uint8))
+    settings = dataclasses.replace(SETTINGS, preprocess=preprocess, frame=shown.frame)
+    one = explanation(scores=[[1.0, 2.0, 3.0, -4.0], [1, 2, 3, 4]], settings=settings)
+    heat, mask = one.heatmap(size="original"), one.mask(1, size="original")
+    assert heat.shape == mask.shape == (40, 60)
+    seen = ~np.isnan(heat)
+    assert seen[:, 10:50].all()  # the middle 40 x 40 of the photograph
+    assert not seen[:, :10].any()
+    assert not seen[:, 50:].any()
+    assert heat[5, 15] == 1
+    assert heat[35, 45] == -4
+    np.testing.assert_array_equal(mask, heat == 3)
+    with pytest.raises(InputError, match="preprocessing whose crop is known"):
+        explanation().heatmap(size="original")
+
+
+def test_a_table_has_a_row_for_each_target_and_segment(monkeypatch):
+    one = explanation(played=np.array([True, True, True, False]))
+    table = one.to_dataframe()
+    assert len(table) == 8
+    np.testing.assert_array_equal(table.score, one.scores.ravel())
+    np.testing.assert_array_equal(table[table.target == 7].segment, range(4))
+    assert table.label.unique().tolist() == list(one.labels)
+    assert table.played.tolist() == [True, True, True, False] * 2
+    assert table.iloc[2][["share", "x", "y"]].tolist() == [0.25, 3.5, 11.5]
+    assert table.attrs["versions"] == SETTINGS.versions
+    best = table.sort_values("score", ascending=False, kind="stable").query("target == 281")
+    assert best.segment.tolist()[0] == one.top(1)[0] or not one.played[best.segment.tolist()[0]]
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(InputError, match=r"expected the package pandas for to_dataframe, got .* pip install"):
+        one.to_dataframe()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".html"])
+def test_every_file_names_the_version_that_wrote_it(tmp_path, suffix):
+    path = explanation().save(tmp_path / f"x{suffix}")
+    assert f"xai-layermask {__version__}".encode() in path.read_bytes()
+    assert is_replaceable(path)
 
 
 @pytest.mark.parametrize("target", [7, np.int64(7), "cock", "COC", "7"])

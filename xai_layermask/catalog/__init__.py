@@ -19,15 +19,16 @@ from .words import (
     PROGRAM,
     PROTOCOL_SETTINGS,
     SCALES,
+    SIGNATURE,
     SIGNS,
     STYLES,
 )
 
 __all__ = [
     "ALIASES", "DEVICES", "ESTIMATORS", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "MASKS", "METHODS",
-    "MODELS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNS",
-    "STYLES", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_fit", "check_model",
-    "check_sampling", "masking_order", "parse_masking", "parse_segmentation", "title",
+    "MODELS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS",
+    "SIGNATURE", "SIGNS", "STYLES", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_fit",
+    "check_model", "check_sampling", "masking_order", "parse_masking", "parse_segmentation", "title",
 ]  # fmt: skip
 
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .. import __version__
+
 __all__ = [
     "ALIASES", "DEVICES", "LAYOUTS", "MASKS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SCALES",
-    "SIGNS", "STYLES",
+    "SIGNATURE", "SIGNS", "STYLES",
 ]  # fmt: skip
 
 OUTPUTS = ("auto", "probability", "sigmoid", "logit", "log_probability", "log_odds", "value")
 #: The mark of this program in the files that it writes.
 PROGRAM = "xai-layermask"
+#: The same with the version.
+SIGNATURE = f"{PROGRAM} {__version__}"
 PRECISIONS = ("auto", "float32", "float64", "bfloat16")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import __version__
 from ..catalog import PROGRAM
 from .files import check_outputs, writing
 from .inputs import architecture
@@ -80,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
         "batch": args.batch,
         "size": list(case.image.shape[2:]),
         "segments": int(case.segments.max()) + 1,
+        "version": __version__,
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
         "device": str(case.image.device),

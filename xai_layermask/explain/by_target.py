@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import SIGNS
 from ..errors import InputError, check_integer, choose
 from ..metrics import alignment_score, topk_jaccard
 from ..models import class_index
@@ -84,14 +85,41 @@ class ByTarget:
         Raises:
             InputError: If the part is unknown, since the preprocessing is a callable.
         """
-        heatmap: Floats = self.scores[self.row(target)][self.segments]
+        return self._spread(self.scores[self.row(target)][self.segments], size)
+
+    def mask(
+        self, k: int = 5, target: int | str | None = None, sign: str = "positive", size: str = "crop"
+    ) -> npt.NDArray[np.bool_]:
+        """The pixels of the best k segments, such as for cutting them out.
+
+        Args:
+            k: Number of segments.
+            target: The class.
+            sign: "positive" for the segments that most support the prediction, "negative" for those that most oppose
+                it, "both" for those with the largest absolute scores. Segments with another sign do not count.
+            size: As for [`heatmap`][].
+
+        Returns:
+            Bool `(H, W)`; false outside of the part that the model saw.
+
+        Raises:
+            InputError: If an argument is unknown or out of range.
+        """
+        scores = self.scores[self.row(target)]
+        strength = {"positive": scores, "negative": -scores, "both": np.abs(scores)}[choose(sign, SIGNS, "sign")]
+        best = np.argsort(-np.where(self.played, strength, 0.0), kind="stable")[: check_integer(k, "k", 1)]
+        chosen = np.zeros(len(scores), bool)
+        chosen[best] = strength[best] > 0
+        return self._spread((chosen & self.played)[self.segments].astype(np.float64), size) == 1
+
+    def _spread(self, values: Floats, size: str) -> Floats:
         if choose(size, ("crop", "original"), "size") == "crop":
-            return heatmap
+            return values
         if self.settings.frame is None:
             raise InputError.expected(
                 "a preprocessing whose crop is known, for size='original'", "one with shown=", "use a Preprocess"
             )
-        return self.settings.frame.spread(heatmap)
+        return self.settings.frame.spread(values)
 
     def top(self, k: int = 5, target: int | str | None = None) -> npt.NDArray[np.int64]:
         """The segments with the highest scores.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +29,8 @@ from .predictor import Predictor, read
 from .settings import Settings
 
 __all__ = ["LayerMaskExplainer"]
+
+_LOG = logging.getLogger(__name__)
 
 # bfloat16 is tried on this many samples, if there are enough samples for it to pay.
 _TRIAL_SAMPLES, _ENOUGH_SAMPLES = 32, 200
@@ -171,7 +174,14 @@ class LayerMaskExplainer:
                 more = predictor.predict(estimation.wanted, chosen, pending.batch_size, advance)
                 estimation.add(more.values)
                 pending.batch_size = more.batch_size
-        return pending.explanation(self._settings(pending))
+        return self._close(pending)
+
+    def _close(self, pending: Pending) -> Explanation:
+        explanation = pending.explanation(self._settings(pending))
+        _LOG.info("explained %r", explanation)
+        if explanation.advice:
+            _LOG.warning("%s", explanation.advice)
+        return explanation
 
     def _open(self, img: object, targets: Any, top: int, valid: Any = None, additional: Any = None) -> Pending:
         """Predict the whole picture, and draw the samples."""

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import InputError, choose
 from .by_target import ByTarget
+from .dataframe import dataframe
 from .parts import check_shapes, check_values, exact, printable_labels
 from .rendering import FIGURES, encode, notebook_html
 from .serialization import DTYPES, FORMATS
@@ -20,6 +21,7 @@ from .settings import Settings
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.colors import Colormap
+    from pandas import DataFrame
     from typing_extensions import Unpack
 
     from ..plots import LookOptions
@@ -159,6 +161,18 @@ class Explanation(ByTarget):
 
         look: LookOptions = {"style": style, "scale": scale, "sign": sign, "top": top, "vmax": vmax, "cmap": cmap}
         return draw(self, ax, target, colorbar, **look)
+
+    def to_dataframe(self) -> DataFrame:
+        """A table with a row for each target and segment, for pandas.
+
+        Returns:
+            Columns target, label, segment, score, standard_error, played, share of the picture's area, and the
+            centroid (x, y) in pixels of the cropped picture. `attrs` holds the settings.
+
+        Raises:
+            InputError: If pandas is not installed.
+        """
+        return dataframe(self)
 
     def save(self, path: str | os.PathLike[str], **look: Unpack[LookOptions]) -> Path:
         """Write the explanation to a file in the format of its suffix.

@@ -12,11 +12,12 @@ from ..catalog import PROGRAM
 __all__ = ["is_replaceable"]
 
 _READ = 1 << 16  # bytes at both ends of a file, where its origin is recorded
+_NAME = rf"{PROGRAM}(?: [0-9][0-9a-z.+]*)?"  # the version follows
 _MARKS = {
     ".png": rf"^\x89PNG.*tEXtSoftware\x00{PROGRAM}",
-    ".svg": rf"^<\?xml.*<dc:title>{PROGRAM}<",
-    ".pdf": rf"^%PDF.*/Creator \({PROGRAM}\)",
-    ".html": rf'^<!DOCTYPE html>.*<meta name="generator" content="{PROGRAM}">',
+    ".svg": rf"^<\?xml.*<dc:title>{_NAME}<",
+    ".pdf": rf"^%PDF.*/Creator \({_NAME}\)",
+    ".html": rf'^<!DOCTYPE html>.*<meta name="generator" content="{_NAME}">',
     ".json": rf'^\s*{{\s*"format": "{PROGRAM} ',
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..catalog import PROGRAM
+from ..catalog import SIGNATURE
 from ..errors import InputError
 
 if TYPE_CHECKING:
@@ -146,10 +146,10 @@ def figure_bytes(figure: Figure, suffix: str, dpi: int = 150) -> bytes:
 
 
 def origin_metadata(suffix: str) -> dict[str, str]:
-    """Metadata of a figure's file that say which program wrote it.
+    """Metadata of a figure's file that say which program wrote it, and its version.
 
     Example:
         >>> origin_metadata(".png")
-        {'Software': 'xai-layermask'}
+        {'Software': 'xai-layermask 0.1.0'}
     """
-    return {"Software" if suffix == ".png" else "Creator": PROGRAM}
+    return {"Software" if suffix == ".png" else "Creator": SIGNATURE}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import SIGNATURE
 from ..plots.palette import NEUTRAL, STOPS
 
 if TYPE_CHECKING:
@@ -30,9 +31,11 @@ def png_bytes(picture: Picture) -> bytes:
         b'PNG'
     """
     from PIL import Image
+    from PIL.PngImagePlugin import PngInfo
 
-    buffer = io.BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG", optimize=True)
+    buffer, about = io.BytesIO(), PngInfo()
+    about.add_text("Software", SIGNATURE)
+    Image.fromarray(picture).save(buffer, "PNG", optimize=True, pnginfo=about)
     return buffer.getvalue()
 
 

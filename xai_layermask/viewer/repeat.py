@@ -19,13 +19,29 @@ _ESTIMATORS = {
 }
 
 
+_REMOVED = {
+    "rise": "Random masks of smooth shape removed about half of them at a time by {masking}, {samples} samples in all, "
+    "and {model} predicted each sample ({output}). The score of a segment is the mean prediction with it present minus "
+    "the mean with it absent.",
+    "occlusion": "A sliding window removed the segments below it by {masking}, and {model} predicted each of {samples} "
+    "samples ({output}). The score of a segment is the mean loss of the prediction over the windows that cover it.",
+    "ablation": "Each of them was removed once by {masking}, and {model} predicted each of {samples} samples "
+    "({output}). The score of a segment is what the prediction loses without it.",
+}
+
+
 def sentence(explanation: Viewable) -> str:
     """What was done, in plain words."""
     made, count = explanation.settings, explanation.scores.shape[1]
     fitted = _ESTIMATORS.get(made.estimator, made.estimator)
     method = METHODS[made.method].title if made.method in METHODS else made.method
+    divided = f"The picture was divided into {count} segments ({made.segments})."
+    if made.method in _REMOVED:
+        return divided + " " + _REMOVED[made.method].format(
+            masking=title(made.masking), samples=made.n_samples, model=made.model, output=explanation.output
+        )
     return (
-        f"The picture was divided into {count} segments ({made.segments}). Random subsets of them were removed by "
+        f"{divided} Random subsets of them were removed by "
         f"{title(made.masking)}, {made.n_samples} samples in all, and {made.model} predicted each sample. {method} "
         f"fitted {fitted} to these predictions ({explanation.output}). Its coefficients are the scores: how much a "
         "segment contributes while it is present."
@@ -57,7 +73,11 @@ def command(explanations: Sequence[Viewable], source: str | None) -> tuple[str, 
         words += ["--masking", made.masking]
         for target in first.targets:
             words += ["--target", str(target)]
-    words += ["--segments", made.segments, "--method", made.method, "--samples", str(made.n_samples)]
+    words += ["--segments", made.segments, "--method", made.method]
+    if not (made.method in METHODS and METHODS[made.method].fixed):
+        words += ["--samples", str(made.n_samples)]
+    if made.window is not None:
+        words += ["--window", str(made.window)]
     words += ["--sampling", made.sampling, "--estimator", made.estimator, "--output", made.output]
     words += ["--seed", str(made.seed), "--precision", made.precision]
     if made.select is not None:

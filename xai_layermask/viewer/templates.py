@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import PROGRAM
+from ..catalog import SIGNATURE
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -58,7 +58,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"source_of": _source, "content_hash": content_hash, "program": PROGRAM}
+    environment.globals |= {"source_of": _source, "content_hash": content_hash, "program": SIGNATURE}
     return environment
 
 
