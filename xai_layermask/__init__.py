@@ -16,6 +16,8 @@ import importlib
 import logging
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__ as __version__
+
 if TYPE_CHECKING:
     from .engine.rules import rule as rule
     from .errors import CaptureError as CaptureError
@@ -44,7 +46,6 @@ _HOMES = {
 }
 
 __all__ = sorted([*_HOMES, "__version__"])
-__version__ = "0.1.0"
 
 # Silent until the user configures logging, as libraries are.
 logging.getLogger(__name__).addHandler(logging.NullHandler())

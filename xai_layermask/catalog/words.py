@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from .. import __version__
+from ..version import __version__
 
 __all__ = [
     "ALIASES", "DEVICES", "LAYOUTS", "MASKS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SCALES",
