@@ -256,11 +256,11 @@ def presence_of(segments: Segments, coalitions: npt.ArrayLike | torch.Tensor) ->
     """The presence masks of coalitions of segments.
 
     Args:
-        segments: int64 `(H, W)`, ids 0..K-1.
+        segments: int64 `(H, W)`, ids 0..K-1; or `(C, H, W)`, for each channel its own.
         coalitions: Bool or 0/1 `(M, K)`: which segments are present in each of M masks.
 
     Returns:
-        Bool `(M, 1, H, W)`, on the device of `coalitions`.
+        Bool `(M, 1, H, W)`, or `(M, C, H, W)` by channel, on the device of `coalitions`.
 
     Raises:
         InputError: If `coalitions` has another shape, or values other than 0 and 1.
@@ -280,4 +280,4 @@ def presence_of(segments: Segments, coalitions: npt.ArrayLike | torch.Tensor) ->
     if not bool(((kept == 0) | (kept == 1)).all()):
         raise InputError.expected("only 0 and 1 in coalitions", "other numbers")
     places = ids.flatten().to(kept.device).expand(len(kept), -1)
-    return kept.bool().gather(1, places).view(len(kept), 1, *ids.shape)
+    return kept.bool().gather(1, places).view(len(kept), -1, *ids.shape[-2:])

@@ -501,7 +501,7 @@ def test_outputs_with_more_dimensions_and_single_numbers(masked, images):
         ({"feature_mask": MASK.float()}, r"^expected integers for segments, got float32"),
         ({"feature_mask": MASK * 0}, r"^expected at least two segments"),
         ({"feature_mask": MASK - 1}, r"^expected ids of at least 0 in segments"),
-        ({"feature_mask": torch.stack([SEGMENTS, SEGMENTS.T])[None]}, r"^expected .* the same for all channels, for"),
+        ({"feature_mask": torch.stack([SEGMENTS, SEGMENTS.T])[None]}, r"^expected .* or \(1, 3, 12, 12\) for"),
         ({"n_samples": 1}, r"^expected an integer of at least 2 for n_samples, got 1"),
         ({"n_samples": 2.5}, r"^expected an integer .* for n_samples, got 2.5"),
         ({"perturbations_per_eval": 0}, r"^expected an integer of at least 1 for perturbations_per_eval, got 0"),

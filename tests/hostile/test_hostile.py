@@ -28,6 +28,13 @@ def test_no_case_fails(outcomes):
     assert len(outcomes) == COUNT and {one.kind for one in outcomes} == set(KINDS)
 
 
+# Found by longer campaigns.
+@pytest.mark.parametrize(("kind", "seed"), [("explanations (.json)", 5218), ("stores", 6858)])
+def test_what_has_failed_once(kind, seed, tmp_path):
+    outcome = run_case(kind, seed, tmp_path)
+    assert outcome.result == "refused", outcome.text
+
+
 def test_most_damage_is_noticed_and_some_is_harmless(outcomes):
     for kind in KINDS:
         results = [one.result for one in outcomes if one.kind == kind]

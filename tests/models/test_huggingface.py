@@ -70,6 +70,29 @@ def test_a_convolutional_network_is_explained(tmp_path):
     assert explanation.labels == ("0",)  # transformers' own LABEL_0 is no name
 
 
+def cvt(folder, depth):
+    torch.manual_seed(0)
+    config = transformers.CvtConfig(embed_dim=[8, 16, 16], num_heads=[1, 2, 2], depth=[1, 2, 3], num_labels=2)
+    transformers.CvtForImageClassification(config).save_pretrained(folder)
+    transformers.ConvNextImageProcessor(size={"shortest_edge": 32}, crop_pct=0.8).save_pretrained(folder)
+    settings = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(settings | {"depth": depth}))
+
+
+def test_a_convolutional_transformer_is_explained(tmp_path):
+    cvt(tmp_path, [1, 2, 3])
+    explainer = LayerMaskExplainer(f"hf:{tmp_path}", segments="patches:16", n_samples=10, progress=False)
+    assert explainer.explain(sample_photograph(), [0]).scores.shape == (1, 4)
+
+
+def test_what_transformers_cannot_build_is_one_sentence(tmp_path):
+    """CvT takes the drop rate of stage k from place k of a list of depth[k]: stage k needs more than k blocks."""
+    cvt(tmp_path, [1, 1, 1])
+    message = r"^expected an image classifier .*, got IndexError \(list index out of range\), raised by transformers$"
+    with pytest.raises(InputError, match=message):
+        load(f"hf:{tmp_path}")
+
+
 # Each family resizes in its own way, which its settings alone do not tell.
 PROCESSORS = {
     "ViT": lambda: transformers.ViTImageProcessor(size={"height": 32, "width": 24}, image_std=[0.2, 0.3, 0.4]),

@@ -32,7 +32,7 @@ class Game:
         forward: A masking, or a function of images with presence `(M, C + 1, H, W)` and `extras`.
         image: `(1, C, H, W)`.
         present: Bool `(1, 1, H, W)`, the presence that the image comes with; None if all pixels are present.
-        segments: int64 `(H, W)`, ids 0..K-1.
+        segments: int64 `(H, W)` or `(C, H, W)`, ids 0..K-1.
         target: The explained output.
         extras: Additional arguments of the masking or function.
         output: Which tensor of the model's answer is explained, and on which scale.
@@ -85,6 +85,10 @@ class Game:
         if self.present is not None:
             presence = presence & self.present
         rows = len(presence)
+        if presence.shape[1] > 1 and not isinstance(self.forward, Masking):
+            raise InputError.expected(
+                "a network or a masking for a feature_mask by channel", "a function", "pass LayerMask(network)"
+            )
         if isinstance(self.forward, Masking):
             return self.output.tensor(self.forward(self.image, presence, *self.extras), rows)
         extras = (
@@ -130,7 +134,7 @@ class ImageAttribution:
             additional_forward_args: Further inputs of the network, or arguments of a function given as the model. A
                 tensor must have one row for each image.
             feature_mask: The segments, integers `(H, W)`, `(1, 1, H, W)`, or `(N, 1, H, W)` for each image its own;
-                square patches, 14 along the longer side, if None.
+                `(N, C, H, W)` for attributions by channel; square patches, 14 along the longer side, if None.
             n_samples: Number of coalitions for each image.
             perturbations_per_eval: Coalitions per forward pass; halved when memory runs out. It changes no result.
             return_input_shape: Whether to give each pixel the attribution of its segment.
@@ -139,8 +143,8 @@ class ImageAttribution:
                 for images of 4 channels, whose last one is taken as the presence otherwise.
 
         Returns:
-            `(N, 1, H, W)`; or `(N, K)` if not `return_input_shape`, in the order of the segments' ids. In a tuple of
-            one if `inputs` is one.
+            `(N, 1, H, W)`, or `(N, C, H, W)` by channel; or `(N, K)` if not `return_input_shape`, in the order of the
+            segments' ids. In a tuple of one if `inputs` is one.
 
         Raises:
             InputError: If an argument is invalid.
@@ -154,7 +158,7 @@ class ImageAttribution:
         present = None if presence is None else as_presence(presence, image)
         if present is None and image.shape[1] == 4:
             image, present = split_presence(image)
-        maps = as_segments(feature_mask, image)
+        maps = as_segments(feature_mask, image, by_channel=True)
         targets = as_targets(target, len(image))
         extras = as_extras(additional_forward_args, len(image))
         count = check_integer(n_samples, "n_samples", 2)
@@ -178,7 +182,8 @@ class ImageAttribution:
                 )
             return torch.cat(attributions)
         pairs = zip(attributions, maps, strict=True)
-        return torch.stack([scores[:, torch.from_numpy(ids).to(scores.device)] for scores, ids in pairs])
+        spread = [scores[0, torch.from_numpy(ids).to(scores.device)] for scores, ids in pairs]
+        return torch.stack([one if one.dim() == 3 else one[None] for one in spread])
 
     def _scores(self, game: Game, n_samples: int) -> Tensor:
         """The scores of the segments `(K,)`."""

@@ -17,16 +17,18 @@ Target = OneTarget | list[int] | list[tuple[int, ...]] | Tensor
 _PATCHES = 14  # along the longer side without a feature mask: 16 pixels each on 224
 
 
-def as_segments(feature_mask: object, image: Tensor) -> list[Segments]:
+def as_segments(feature_mask: object, image: Tensor, by_channel: bool = False) -> list[Segments]:
     """The segments of each image.
 
     Args:
-        feature_mask: Integers `(H, W)`, `(N, H, W)`, or `(N, C, H, W)` with the same ids in all channels; N is the
-            number of images or 1. None for square patches.
+        feature_mask: Integers `(H, W)`, `(N, H, W)`, `(N, 1, H, W)` or, for segments of single channels,
+            `(N, C, H, W)`; N is the number of images or 1. None for square patches.
         image: `(N, C, H, W)`.
+        by_channel: Whether ids may differ between channels.
 
     Returns:
-        For each image int64 `(H, W)`, ids 0..K-1 in the order of the given ids.
+        For each image int64 `(H, W)`, or `(C, H, W)` if the ids differ between channels: 0..K-1 in the order of the
+        given ids.
 
     Raises:
         InputError: If the shape does not fit, or the ids are not at least two non-negative integers.
@@ -37,7 +39,7 @@ def as_segments(feature_mask: object, image: Tensor) -> list[Segments]:
         [array([[0, 1],
                [1, 1]])]
     """
-    count, _, height, width = image.shape
+    count, channels, height, width = image.shape
     if feature_mask is None:
         side = -(-max(height, width) // _PATCHES)
         return [patches(np.zeros((height, width, 3), np.uint8), side)] * count
@@ -47,12 +49,15 @@ def as_segments(feature_mask: object, image: Tensor) -> list[Segments]:
         ids = ids[:, 0]
     if ids.ndim == 2:
         ids = ids[None]
-    if ids.ndim != 3 or len(ids) not in (1, count) or ids.shape[1:] != (height, width):
+    differ = by_channel and ids.ndim == 4 and ids.shape[1] == channels
+    if not (differ or ids.ndim == 3) or len(ids) not in (1, count) or ids.shape[-2:] != (height, width):
+        otherwise = f"({count}, {channels}, {height}, {width})" if by_channel else "the same for all channels,"
         raise InputError.expected(
-            f"({height}, {width}) or ({count}, 1, {height}, {width}), the same for all channels, for feature_mask",
+            f"({height}, {width}) or ({count}, 1, {height}, {width}), {'or ' * by_channel}{otherwise} for feature_mask",
             str(shape),
         )
-    maps = [check_segments(one, (height, width)) for one in ids]
+    flat = (height * channels if differ else height, width)
+    maps = [check_segments(one.reshape(flat), flat).reshape(one.shape) for one in ids]
     return maps * count if len(maps) == 1 else maps
 
 

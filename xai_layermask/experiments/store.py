@@ -279,6 +279,8 @@ class Store:
             yield
         except (UnicodeEncodeError, OverflowError) as error:
             raise InputError.expected("texts in UTF-8 and integers of 64 bits in a trial", reason(error)) from error
+        except UnicodeDecodeError as error:  # of a text in the file, or of what SQLite says about its damage
+            raise self._foreign("texts in UTF-8") from error
         except sqlite3.DatabaseError as error:
             self._check_file()
             text, path = reason(error), repr(str(self.path))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .agreement import Agreement, agreement
+from .channels import ChannelScores
 from .convergence import RELIABLE, ROUNDS, has_converged
 from .explainer import LayerMaskExplainer
 from .explanation import Explanation
@@ -20,6 +21,7 @@ __all__ = [
     "RELIABLE",
     "ROUNDS",
     "Agreement",
+    "ChannelScores",
     "Coalitions",
     "Explanation",
     "Fit",

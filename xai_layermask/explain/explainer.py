@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from .. import __version__
 from ..catalog import ALIASES, METHODS, check_estimator, check_fit, check_sampling
 from ..engine.runtime import auto_batch_size
-from ..errors import InputError, check_integer, choose
-from ..images import Preprocess, Transform, as_preprocess
-from ..maskings import Masking, make
-from ..models import Classifier, Output, as_labels, as_output, has_vectors
+from ..errors import check_integer, choose
+from ..images import Preprocess, Shown, Transform, as_preprocess
+from ..maskings import Masking
+from ..models import Classifier, Output, Target, as_labels, as_output, has_vectors
+from .arguments import as_masking, auto_or_integer, fitting_labels, function_name, progress_bar
+from .channels import ChannelScores, as_channels, as_groups, group_map, score_channels, with_channels
+from .convergence import MAX_SAMPLES
 from .estimation import Estimation
 from .explanation import Explanation
 from .inputs import as_inputs, find_players
@@ -34,7 +36,6 @@ _LOG = logging.getLogger(__name__)
 
 # bfloat16 is tried on this many samples, if there are enough samples for it to pay.
 _TRIAL_SAMPLES, _ENOUGH_SAMPLES = 32, 200
-_MOST = 1_000_000  # samples: a limit of memory
 _WINDOWS = 7  # along the longer side of the picture, as in RISE's paper
 
 
@@ -117,11 +118,11 @@ class LayerMaskExplainer:
     ) -> None:
         self.method = choose(method, METHODS, "method", ALIASES)
         check_fit(method, n_samples, window)
-        self.window = _auto_or_integer(window, "window", 2)
+        self.window = auto_or_integer(window, "window", 2)
         self.sampling = check_sampling(sampling, method)
         self.estimator = check_estimator(estimator, method)
-        self.n_samples = _auto_or_integer(n_samples, "n_samples", 2)
-        self.batch_size = _auto_or_integer(batch_size, "batch_size", 1)
+        self.n_samples = auto_or_integer(n_samples, "n_samples", 2)
+        self.batch_size = auto_or_integer(batch_size, "batch_size", 1)
         self.seed = check_integer(seed, "seed", 0)
         self.progress = bool(progress)
         automatic = isinstance(segments, str) and segments == "auto"
@@ -132,7 +133,7 @@ class LayerMaskExplainer:
         self.output = as_output(output).for_model(self._loaded.classifier.model)
         self.preprocess = given or as_preprocess(self._loaded.classifier.preprocess)
         self.labels = as_labels(labels) if labels is not None else self._loaded.classifier.labels
-        self.masking = own or _masking(masking, self._loaded.network, self.preprocess)
+        self.masking = own or as_masking(masking, self._loaded.network, self.preprocess)
 
     def explain(
         self,
@@ -141,6 +142,7 @@ class LayerMaskExplainer:
         top: int = 1,
         valid: npt.ArrayLike | None = None,
         additional_forward_args: Any = None,
+        channels: Sequence[int] | None = None,
     ) -> Explanation:
         """Explain the predictions for one picture.
 
@@ -154,6 +156,7 @@ class LayerMaskExplainer:
             valid: Which pixels of the photograph are there, `(H, W)`, bool or 0/1; the others are absent from the
                 start.
             additional_forward_args: Further inputs of the model, a tuple or a single one, as the masking takes them.
+            channels: Indices of channels: segments are removed in these only, and the others stay. None for all.
 
         Returns:
             The explanation, with a row of scores for each target. Missing pixels are its last segment, with score 0.
@@ -161,9 +164,9 @@ class LayerMaskExplainer:
         Raises:
             InputError: If `img` is no picture, the segments do not fit it, or a target does not fit the output.
         """
-        pending = self._open(img, targets, top, valid, additional_forward_args)
+        pending = self._open(img, targets, top, valid, additional_forward_args, channels)
         predictor, estimation, chosen = pending.predictor, pending.estimation, pending.targets
-        with _progress_bar(estimation.total - 1, self.progress) as advance:
+        with progress_bar(estimation.total - 1, self.progress) as advance:
             if self._tries_bfloat16(estimation):
                 first = predictor.choose_precision(
                     estimation.wanted[:_TRIAL_SAMPLES], chosen, pending.batch_size, advance
@@ -176,6 +179,39 @@ class LayerMaskExplainer:
                 pending.batch_size = more.batch_size
         return self._close(pending)
 
+    def explain_channels(
+        self,
+        img: object,
+        groups: Mapping[str, Sequence[int]] | None = None,
+        targets: Any = None,
+        top: int = 1,
+        valid: npt.ArrayLike | None = None,
+        additional_forward_args: Any = None,
+    ) -> ChannelScores:
+        """Explain the predictions for one picture by its channels, removed everywhere: which bands count.
+
+        Args:
+            img: As [`explain`][] takes it.
+            groups: Channels by name, such as `{"visible": [0, 1, 2], "infrared": [3]}`; if None, each by itself.
+            targets: As `explain` takes them.
+            top: As above.
+            valid: As above.
+            additional_forward_args: As above.
+
+        Returns:
+            Shapley values of the groups, exact if all `2^G` coalitions are at most `n_samples` (1000 if "auto").
+
+        Raises:
+            InputError: If a channel is not in exactly one group, or an argument does not fit the picture.
+        """
+        shown = self.preprocess.prepare(img, valid)
+        named = as_groups(groups, shown.tensor.shape[1], self.preprocess)
+        ids = group_map(named, shown.picture.shape[:2])
+        predictor, chosen = self._predictor(shown, ids, targets, top, additional_forward_args)
+        most = MAX_SAMPLES if self.n_samples == "auto" else int(self.n_samples)
+        with progress_bar(min(2 ** len(named), most), self.progress) as advance:
+            return score_channels(predictor, chosen, named, most, self.seed, self._batch(shown), advance)
+
     def _close(self, pending: Pending) -> Explanation:
         explanation = pending.explanation(self._settings(pending))
         _LOG.info("explained %r", explanation)
@@ -183,49 +219,49 @@ class LayerMaskExplainer:
             _LOG.warning("%s", explanation.advice)
         return explanation
 
-    def _open(self, img: object, targets: Any, top: int, valid: Any = None, additional: Any = None) -> Pending:
+    def _open(
+        self, img: object, targets: Any, top: int, valid: Any = None, additional: Any = None, channels: Any = None
+    ) -> Pending:
         """Predict the whole picture, and draw the samples."""
         shown = self.preprocess.prepare(img, valid)
         players = find_players(shown, self.segments)
-        loaded = self._loaded
-        compares = has_vectors(targets)
+        removed = as_channels(channels, shown.tensor.shape[1])
+        predictor, chosen = self._predictor(shown, players.played, targets, top, additional, removed)
+        height, width = shown.picture.shape[:2]
+        window = max(2, max(height, width) // _WINDOWS) if self.window == "auto" else int(self.window)
+        whole = read(chosen, predictor.whole.values)[0]
+        estimation = Estimation(
+            self.method, players, self.n_samples, self.sampling, self.estimator, window, self.seed, whole
+        )
+        shown = with_channels(shown, removed)
+        return Pending(shown, players, predictor, chosen, whole, estimation, window, self._batch(shown))
+
+    def _predictor(
+        self, shown: Shown, ids: npt.NDArray[np.int64], targets: Any, top: int, additional: Any,
+        channels: tuple[int, ...] | None = None,
+    ) -> tuple[Predictor, tuple[Target, ...]]:
+        """Predictions for one picture, and the targets that are explained."""
+        loaded, compares = self._loaded, has_vectors(targets)
         output = replace(self.output, scale="value") if compares and self.output.scale == "auto" else self.output
         predictor = Predictor(
             self.masking,
             loaded.input(shown.tensor),
-            players.played,
+            ids,
             loaded.arithmetic.autocast,
             output,
             shown.present,
             as_inputs(additional, loaded.device, loaded.arithmetic.dtype),
+            channels,
         )
-        values = predictor.whole.values
-        chosen = predictor.targets(targets, self.labels if compares else self._class_names(values), top)
-        height, width = shown.picture.shape[:2]
-        automatic = auto_batch_size(height, width, loaded.device)
-        window = max(2, max(height, width) // _WINDOWS) if self.window == "auto" else int(self.window)
-        whole = read(chosen, values)[0]
-        estimation = Estimation(
-            self.method, players, self.n_samples, self.sampling, self.estimator, window, self.seed, whole
-        )
-        batch_size = automatic if self.batch_size == "auto" else int(self.batch_size)
-        return Pending(shown, players, predictor, chosen, whole, estimation, window, batch_size)
+        names = self.labels if compares else fitting_labels(self.labels, predictor.whole.values)
+        return predictor, predictor.targets(targets, names, top)
+
+    def _batch(self, shown: Shown) -> int:
+        size = self.batch_size
+        return auto_batch_size(*shown.picture.shape[:2], self._loaded.device) if size == "auto" else int(size)
 
     def _tries_bfloat16(self, estimation: Estimation) -> bool:
         return self._loaded.arithmetic.tries_bfloat16 and estimation.total >= _ENOUGH_SAMPLES
-
-    def _class_names(self, whole: Tensor) -> tuple[str, ...]:
-        """The labels, if they fit the output."""
-        outputs = whole.shape[1] if whole.dim() > 1 else 1
-        if outputs == 1 and len(self.labels) == 2:
-            return self.labels[1:]  # of a binary classifier, whose output is the second class's
-        if self.labels and len(self.labels) != outputs:
-            raise InputError.expected(
-                f"one label for each of the model's {outputs} outputs for labels",
-                str(len(self.labels)),
-                "pass labels=[...] in their order",
-            )
-        return self.labels
 
     def _settings(self, pending: Pending) -> Settings:
         loaded, whole, shown = self._loaded, pending.predictor.whole, pending.shown
@@ -234,7 +270,7 @@ class LayerMaskExplainer:
             model=loaded.classifier.name,
             method=self.method,
             masking=self.masking.name,
-            segments=how if isinstance(how, str) else _function_name(how) if callable(how) else "array",
+            segments=how if isinstance(how, str) else function_name(how) if callable(how) else "array",
             n_samples=pending.estimation.n_samples,
             seed=self.seed,
             batch_size=pending.batch_size,
@@ -250,36 +286,3 @@ class LayerMaskExplainer:
             note=shown.note,
             versions=f"xai-layermask {__version__}, torch {torch.__version__}",
         )
-
-
-def _auto_or_integer(value: int | str, what: str, least: int) -> int | str:
-    if value == "auto":
-        return value
-    number = check_integer(value, what, least, otherwise="'auto'")
-    return number if number <= _MOST else check_integer(number, what, least, _MOST, "'auto'")
-
-
-def _function_name(function: object) -> str:
-    return str(getattr(function, "__qualname__", type(function).__qualname__))
-
-
-def _masking(masking: object, network: nn.Module, preprocess: Preprocess | Transform) -> Masking:
-    if isinstance(masking, str):
-        return make(masking, network, preprocess)
-    made = masking(network) if callable(masking) else masking
-    if not isinstance(made, Masking) or made.model is not network:
-        raise InputError.expected(
-            "a name, a masking of the model, or a function from the model to one for masking", type(made).__name__
-        )
-    return made
-
-
-@contextmanager
-def _progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], object]]:
-    if not shown:
-        yield lambda done: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc="explaining", unit="sample", leave=False) as bar:
-        yield bar.update

@@ -64,12 +64,13 @@ class Predictor:
     Args:
         masking: The masked model.
         image: `(1, 3, H, W)`, normalised, on the model's device.
-        segments: int64 `(H, W)`, ids 0..K-1.
+        segments: int64 `(H, W)`, ids 0..K-1; or `(C, H, W)` for each channel its own.
         autocast: Whether forward passes run under bfloat16 autocast; as an attribute also the decision of
             [`choose_precision`][].
         output: Which tensor of the model's answer is explained, and on which scale.
         present: Bool `(H, W)`: pixels that are there at all; None for all.
         additional: Further inputs of the model.
+        channels: The channels in which segments are removed; None for all.
 
     Example:
         >>> from xai_layermask import LayerMask
@@ -89,13 +90,18 @@ class Predictor:
         output: Output = Output(),  # noqa: B008, frozen
         present: npt.NDArray[np.bool_] | None = None,
         additional: tuple[Any, ...] = (),
+        channels: Sequence[int] | None = None,
     ) -> None:
         self._bound = masking.bind(image, additional)
         # Four channels without a presence would be read as three and their presence.
-        everywhere = np.ones(segments.shape, bool) if image.shape[1] == 4 else None
+        everywhere = np.ones(segments.shape[-2:], bool) if image.shape[1] == 4 else None
         shown = everywhere if present is None else present
         self._present = None if shown is None else torch.from_numpy(shown)[None, None].to(image.device)
         self._segments = segments
+        self._kept: Tensor | None = None
+        if channels is not None:
+            self._kept = torch.ones(1, image.shape[1], 1, 1, dtype=torch.bool, device=image.device)
+            self._kept[:, list(channels)] = False
         self._device = image.device
         self.autocast = autocast
         self.output = output
@@ -167,6 +173,8 @@ class Predictor:
 
         def predict(rows: Coalitions) -> Floats:
             presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
+            if self._kept is not None:
+                presence = presence | self._kept
             if self._present is not None:
                 presence = presence & self._present
             return read(targets, scale(self.output.tensor(self._bound(presence), len(rows))))

@@ -52,7 +52,7 @@ def _to_npz(fields: Fields) -> bytes:
 
 def _from_npz(data: bytes) -> Fields:
     arrays = read_arrays(data, ("words", *DTYPES), optional=("played",))
-    return _with_played(_known(json.loads(arrays.pop("words").item())) | arrays)
+    return _with_played(_known(_parsed(arrays.pop("words").item())) | arrays)
 
 
 def _to_json(fields: Fields) -> bytes:
@@ -69,10 +69,19 @@ def _to_json(fields: Fields) -> bytes:
 
 
 def _from_json(data: bytes) -> Fields:
-    content = _with_played(_known(json.loads(data)))
+    content = _with_played(_known(_parsed(data)))
     lists = {name: _null_to_nan(content[name]) for name in DTYPES if name not in ("picture", "played")}
     with open_picture(base64.b64decode(content["picture"].partition(",")[2], validate=True), "picture") as image:
         return content | lists | {"picture": np.array(image.convert("RGB"))}
+
+
+def _parsed(text: str | bytes) -> Any:
+    """JSON as the standard has it, without NaN and infinity, which could not be saved again."""
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
 
 
 def _with_played(fields: Fields) -> Fields:

@@ -88,7 +88,8 @@ class Settings:
             content.setdefault("sampling", "paired" if record["method"] == "shap" else "plain")
             kinds: dict[str, Any] = {
                 "str": str, "int": int, "str | int | None": (str, int, type(None)),
-                "int | None": (int, type(None)), "Preprocess | str": (Mapping, str)
+                "int | None": (int, type(None)), "Preprocess | str": (Mapping, str),
+                "Frame | None": (Mapping, Frame, type(None)),
             }  # fmt: skip
             for one in fields(cls):
                 value = content.get(one.name, one.default)

@@ -73,7 +73,8 @@ class Masking(nn.Module):
             image: `(N, C, H, W)`, normalised as the model wants it; or, without `presence`, the `(N, 4, H, W)` that
                 `with_presence` makes.
             presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`; all present if None. A single image is repeated
-                for every presence.
+                for every presence. With `(N, C, H, W)`, each channel has its own: where only some channels are
+                absent, the masking fills them in the image.
             additional: Further inputs of the model, which have no presence: tensors, numbers and strings, also in
                 lists and dicts. A tensor whose first dimension is N has a row for each image; that of a single image
                 is repeated with it. Any other tensor is the same for all images.
@@ -111,7 +112,7 @@ class Masking(nn.Module):
             _check_finite(image)
             warn_of_filling()
             return image, None
-        presence = as_presence(presence, image)
+        presence = as_presence(presence, image, by_channel=True)
         image = image.to(memory_format=self.layout)
         whole = image
         if not self.sees_absent:
@@ -119,6 +120,11 @@ class Masking(nn.Module):
         # Checking one whole image is cheaper than checking its present part for every presence.
         if not torch.isfinite(whole.detach().sum()):
             _check_finite(image, self.sees_absent)
+        if presence.shape[1] > 1:
+            pixels = presence.any(dim=1, keepdim=True)
+            if not torch.equal(pixels.expand_as(presence), presence):
+                return self._without_channels(image, presence)
+            presence = pixels
         return image, presence
 
     def bind(self, image: Tensor, additional_forward_args: Any = None) -> Bound:
@@ -214,6 +220,24 @@ class Masking(nn.Module):
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be recomputed when the masking is copied or pickled."""
         return {**self.__dict__, "_twin": None, "_endings": {}}
+
+    def _without_channels(self, image: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
+        """Fill the channels that are absent at present pixels.
+
+        Args:
+            image: `(M, C, H, W)`, or one for all; as `_masked` takes it.
+            presence: Bool `(M, C, H, W)`.
+
+        Returns:
+            The image `(M, C, H, W)`, and the presence `(M, 1, H, W)` of what is still to be masked.
+
+        Raises:
+            InputError: If the masking cannot remove single channels.
+        """
+        raise InputError.expected(
+            f"the same presence for all channels in masking {self.name!r}", "one of each channel",
+            "use layer masking or a fill",
+        )  # fmt: skip
 
     def _masked(self, image: Tensor, presence: Tensor | None, additional: Additional = NONE) -> Any:
         """Predict from checked arguments.

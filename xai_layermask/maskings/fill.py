@@ -14,6 +14,7 @@ from ..engine.padding import neighbor_padding
 from ..errors import InputError, choose
 from ..images import Preprocess, Transform
 from .base import Masking
+from .channels import fill_each_channel
 from .imputers import inpaint, road
 from .presence import as_image
 
@@ -78,12 +79,16 @@ class Fill(Masking):
             return self.answer(image, additional)
         return self.answer(self.picture(image, presence), additional)
 
+    def _without_channels(self, image: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
+        filled = self.picture(image, presence)
+        return filled, torch.ones_like(presence[:, :1])
+
     def picture(self, image: Tensor, presence: Tensor) -> Tensor:
         """Fill an image.
 
         Args:
             image: `(N, C, H, W)`, normalised.
-            presence: Bool `(N, 1, H, W)`.
+            presence: Bool `(N, 1, H, W)`, or `(N, C, H, W)` for each channel its own.
 
         Returns:
             `(N, C, H, W)`: the image where it is present, the fill elsewhere.
@@ -100,7 +105,8 @@ class Fill(Masking):
                     f"pass Fill(model, {self.name!r}, Preprocess(channels={image.shape[1]}, mean=..., std=...))",
                 )
             return torch.where(presence, image, colour)
-        return _FILLS[self.name](image, presence)
+        fill = _FILLS[self.name]
+        return fill(image, presence) if presence.shape[1] == 1 else fill_each_channel(fill, image, presence)
 
 
 def _checked(colour: Any) -> tuple[float, float, float]:

@@ -14,9 +14,12 @@ from ..engine.exclusion import EXCLUSION
 from ..engine.executor import Executor, refuse_unsupported, run
 from ..engine.graph import Graph
 from ..engine.ops.base import MaskingSettings
+from ..engine.padding import neighbor_padding
 from ..engine.runtime import first_parameter
 from ..errors import InputError, choose
 from .base import Masking
+from .channels import fill_each_channel
+from .presence import present_part
 
 __all__ = ["LayerMask"]
 
@@ -152,6 +155,14 @@ class LayerMask(Masking):
         with EXCLUSION.running():
             run(program, plan, values)
         return captured.graph.output(values)
+
+    def _without_channels(self, image: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
+        if self.settings.padding == "partial":
+            return super()._without_channels(image, presence)
+        pixels = presence.any(dim=1, keepdim=True)
+        if self.settings.padding == "neighbor":
+            image = fill_each_channel(neighbor_padding, image, presence)
+        return present_part(image, pixels), pixels
 
     def _check_model(self, image: Tensor) -> None:
         like = first_parameter(self.model, image)

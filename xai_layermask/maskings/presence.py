@@ -48,15 +48,17 @@ dimension with image[None]
     return image
 
 
-def as_presence(presence: object, image: Tensor) -> Tensor:
+def as_presence(presence: object, image: Tensor, by_channel: bool = False) -> Tensor:
     """Check that presence fits an image, and make it boolean.
 
     Args:
         presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`; also `(H, W)` and `(N, H, W)`.
         image: `(N, C, H, W)`. Either may have a batch of one where the other has more.
+        by_channel: Whether the presence may also be one of each channel, broadcastable to `(N, C, H, W)`.
 
     Returns:
-        Bool `(M, 1, H, W)` on the image's device, with M the larger of the two batch sizes.
+        Bool `(M, 1, H, W)`, or `(M, C, H, W)` by channel, on the image's device, with M the larger of the two batch
+        sizes.
 
     Raises:
         InputError: If the shape does not fit, or a value is neither 0 nor 1.
@@ -70,18 +72,19 @@ def as_presence(presence: object, image: Tensor) -> Tensor:
         xai_layermask.errors.InputError: expected only 0 and 1 in presence, got 0.5: threshold it, for example \
 presence > 0.5
     """
-    batch, _, height, width = image.shape
+    batch, bands, height, width = image.shape
     wanted = f"a tensor broadcastable to ({batch}, 1, {height}, {width}) for presence"
     if not isinstance(presence, Tensor):
         raise InputError.expected(wanted, type(presence).__name__, "convert it with torch.as_tensor")
     mask = presence.unsqueeze(1) if presence.dim() == 3 else presence
     mask = mask[(None,) * max(4 - mask.dim(), 0)]
     fits = mask.dim() == 4 and (mask.shape[0] in (1, batch) or (batch == 1 and len(mask)))
-    sides = zip(mask.shape[1:], (1, height, width), strict=False)
+    sides = zip(mask.shape[1:], (bands if by_channel else 1, height, width), strict=False)
     if not fits or any(have not in (1, want) for have, want in sides):
-        raise InputError.expected(wanted, tuple(presence.shape), "give one value per pixel, the same for all channels")
+        rule = f"or one for each of the {bands} channels" if by_channel else "the same for all channels"
+        raise InputError.expected(wanted, tuple(presence.shape), f"give one value per pixel, {rule}")
     mask = _binary(mask, "presence", "threshold it, for example presence > 0.5")
-    return mask.to(image.device).expand(max(batch, mask.shape[0]), 1, height, width)
+    return mask.to(image.device).expand(max(batch, mask.shape[0]), -1, height, width)
 
 
 def _binary(mask: Tensor, what: str, remedy: str) -> Tensor:
@@ -99,7 +102,7 @@ def present_part(image: Tensor, presence: Tensor) -> Tensor:
 
     Args:
         image: `(N, C, H, W)`.
-        presence: Bool `(M, 1, H, W)`; either may have a batch of one where the other has more.
+        presence: Bool `(M, 1, H, W)` or `(M, C, H, W)`; either may have a batch of one where the other has more.
 
     Returns:
         A fresh tensor, in the memory layout of `image`.

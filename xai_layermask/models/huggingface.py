@@ -66,7 +66,7 @@ def huggingface_classifier(name: str, pretrained: bool) -> tuple[nn.Module, Prep
     except Exception as error:  # the hub and each model have errors of their own
         raise InputError.expected(
             f"an image classifier with its image processor, in a folder or on the hub, for model 'hf:{name}'",
-            f"{type(error).__name__} ({reason(error)})",
+            f"{type(error).__name__} ({reason(error)}), raised by transformers",
         ) from error
     if info.get("missing_keys"):
         missing = sorted(info["missing_keys"])
