@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
 from ... import __version__
 from . import ablation, collapse, colours, lime, linearity, mask_shape, robustness
+from .beside import beside_paper
 from .folder import check_folder
 from .foreign import are_settings, has_columns, required_columns
 from .pages import write
@@ -84,7 +85,8 @@ def sections(
     for name, module in SECTIONS.items():
         if name in found:
             advance(f"intervals and figures of {name}")
-            made.append(module.section(found[name]))
+            section = module.section(found[name])
+            made.append(replace(section, tables=(*section.tables, *beside_paper(name, found[name], section.tables))))
     lacking = [
         f"{name}: measure it with xai-layermask evaluate {name}."
         for name in SECTIONS
