@@ -70,7 +70,7 @@ def test_bash_completes_values(completed):
         "xai-layermask check l", "xai-layermask evaluate lime --layout im", "xai-layermask evaluate lime --set fr",
     )  # fmt: skip
     assert found == [
-        list(MASKINGS), ["orthogonal"], list(PROTOCOL_SETTINGS), ["lite0", "lite1", "lite2"], ["imagefolder"],
+        list(MASKINGS), ["orthogonal"], [*PROTOCOL_SETTINGS, "paper"], ["lite0", "lite1", "lite2"], ["imagefolder"],
         ["fractions="],
     ]
 

@@ -11,6 +11,7 @@ from xai_layermask.cli.evaluate import run
 from xai_layermask.cli.parser import parse
 from xai_layermask.errors import InputError
 from xai_layermask.experiments import Store
+from xai_layermask.experiments.protocols import Robustness
 
 WORDS = ("robustness", "--data", ".", "--model", "faked:tiny", "--segments", "patches:8", "--maskings", "black,layer",
          "--set", "orders=random", "--set", "fractions=0,.5,1", "--device", "cpu")  # fmt: skip
@@ -110,3 +111,46 @@ def test_wrong_words_are_told(folder, words, sentence):
 def test_an_unknown_protocol_is_told(folder):
     with pytest.raises(InputError, match=r"expected one of robustness, .* for PROTOCOL, got 'robust': did you mean"):
         run(parsed("robust", *WORDS[1:]))
+
+
+PAPER = ("paper", "--data", ".", "--model", "faked:tiny", "--maskings", "black,layer", "--device", "cpu")
+
+
+def test_a_table_of_the_paper_runs_what_it_needs(folder, capsys):
+    out = said(capsys, *PAPER, "--table", "4,9", "--segments", "patches:8", "--limit", "1").out.splitlines()
+    assert out[0].startswith("table 4, table 9: four curves of ResNet-50 while segments are removed; four")
+    assert out[1] == "robustness with 1 picture: 2 trials to do (60 forward passes), 0 already in the store"
+    with Store("results.db") as store:
+        trials = list(store.trials())
+    assert {trial.settings for trial in trials} == {Robustness().settings()}
+    assert {trial.masking for trial in trials} == {"black", "layer"}
+    # A figure of the same protocol finds the trials of the table.
+    more = ["--figure", "4", "--segments", "patches:8", "--limit", "1"]
+    answer = json.loads(said(capsys, *PAPER, *more, "--json").out)
+    assert answer["undone"] == []
+    assert [(one["part"], one["units"], one["done"]) for one in answer["parts"]] == [("figure 4", 0, 2)]
+
+
+def test_what_needs_masks_is_named_and_the_rest_is_done(folder, capsys):
+    for path in folder.glob("*_mask*"):
+        path.unlink()
+    words = ["--figure", "6,19", "--limit", "1"]
+    out, err = said(capsys, *PAPER, *words)
+    assert "figure 19" in out and "2 trials written" in out and "figure 6:" not in out
+    assert "not done: figure 6: expected pictures with object masks for mask-shape, got none" in err
+    with pytest.raises(InputError, match="expected pictures with object masks for mask-shape, got none"):
+        run(parsed(*PAPER, "--figure", "7"))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([*PAPER, "--table", "14"], r"expected one of 1, 2, .*, 13 for --table, got '14'"),
+        ([*PAPER, "--figure", "5"], r"expected one of 4, 6, .* for --figure, got '5'"),
+        ([*PAPER, "--set", "k=3"], r"expected no --set for paper, got 'k': evaluate the protocol by its name"),
+        ([*WORDS, "--table", "4"], r"expected paper as PROTOCOL for --table and --figure, got 'robustness'"),
+    ],
+)
+def test_wrong_parts_are_told(folder, words, sentence):
+    with pytest.raises(InputError, match=sentence):
+        run(parsed(*words))

@@ -110,7 +110,8 @@ def test_a_model_without_counterpart_is_not_compared_and_another_network_is_name
 
 
 def test_undefined_numbers_are_not_compared():
-    trial = replace(TRIAL, protocol="lime", masking="layer", segments="patches:16", model="torchvision:resnet50")
+    trial = replace(TRIAL, protocol="lime", masking="layer", segments="patches:16", model="torchvision:resnet50",
+                    settings='{"k":20}')  # fmt: skip
     row = {"kept": True, "label": 1, "whole": 1, "probability": 0.5, "alignment": None, "jaccard": 0.2, "ablated": 1}
     long, _ = compared([(trial, [row])], "lime-paper")
     assert {cell[long.header.index("metric")] for cell in long.rows} <= {

@@ -15,6 +15,9 @@ from .words import (
     LAYOUTS,
     MASKS,
     OUTPUTS,
+    PAPER,
+    PAPER_FIGURES,
+    PAPER_TABLES,
     PRECISIONS,
     PROGRAM,
     PROTOCOL_SETTINGS,
@@ -26,9 +29,10 @@ from .words import (
 
 __all__ = [
     "ALIASES", "DEVICES", "ESTIMATORS", "LAYOUTS", "LITE", "MASKINGS", "MASKING_PATTERNS", "MASKS", "METHODS",
-    "MODELS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SAMPLINGS", "SCALES", "SEGMENTATIONS",
-    "SIGNATURE", "SIGNS", "STYLES", "TORCHVISION", "MaskingEntry", "MethodEntry", "check_estimator", "check_fit",
-    "check_model", "check_sampling", "masking_order", "parse_masking", "parse_segmentation", "title",
+    "MODELS", "OUTPUTS", "PAPER", "PAPER_FIGURES", "PAPER_TABLES", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS",
+    "SAMPLINGS", "SCALES", "SEGMENTATIONS", "SIGNATURE", "SIGNS", "STYLES", "TORCHVISION", "MaskingEntry",
+    "MethodEntry", "check_estimator", "check_fit", "check_model", "check_sampling", "masking_order", "parse_masking",
+    "parse_segmentation", "title",
 ]  # fmt: skip
 
 

@@ -54,16 +54,17 @@ MASKINGS: Mapping[str, MaskingEntry] = MappingProxyType({
     "layer-unscaled": MaskingEntry("not rescaled", "layer:LayerMask", {"rescale": False}, "#A6761D", "x"),
     "layer-soft": MaskingEntry("soft presence", "layer:LayerMask", {"soft": True}, "#7570B3", "+"),
 })
-#: Maskings with a value in their name: masked up to a module, a minimum fraction of a window, a fill colour.
-MASKING_PATTERNS = ("layer-until:MODULE", "layer-threshold:T", "(r,g,b)")
+#: Maskings with a value in their name: masked up to a module, a minimum fraction of a window, a map of logits that
+#: `Calibrated.save` wrote, a fill colour.
+MASKING_PATTERNS = ("layer-until:MODULE", "layer-threshold:T", "calibrated:FILE", "(r,g,b)")
 
 
 def parse_masking(name: object, what: str = "masking") -> tuple[str, dict[str, Any]]:
     """Look up a masking.
 
     Args:
-        name: One of `MASKINGS`; "layer-until:MODULE", "layer-threshold:T" with T from 0 to 1, or a colour "(r,g,b)"
-            from 0 to 255.
+        name: One of `MASKINGS`; "layer-until:MODULE", "layer-threshold:T" with T from 0 to 1, "calibrated:FILE", or a
+            colour "(r,g,b)" from 0 to 255.
         what: The argument's name for the message.
 
     Returns:
@@ -83,6 +84,8 @@ def parse_masking(name: object, what: str = "masking") -> tuple[str, dict[str, A
         return "layer:LayerMask", {"until": value}
     if kind == "layer-threshold" and value:
         return "layer:LayerMask", {"threshold": _threshold(value, name, what)}
+    if kind == "calibrated" and value:
+        return "calibrated:Calibrated", {"path": value}
     if isinstance(name, str) and re.match(r"[(0-9]", name):
         return "fill:Fill", {"colour": _colour(name, what)}
     entry = MASKINGS[choose(name, (*MASKINGS, *MASKING_PATTERNS), what, ALIASES)]

@@ -8,8 +8,8 @@ from types import MappingProxyType
 from ..version import __version__
 
 __all__ = [
-    "ALIASES", "DEVICES", "LAYOUTS", "MASKS", "OUTPUTS", "PRECISIONS", "PROGRAM", "PROTOCOL_SETTINGS", "SCALES",
-    "SIGNATURE", "SIGNS", "STYLES",
+    "ALIASES", "DEVICES", "LAYOUTS", "MASKS", "OUTPUTS", "PAPER", "PAPER_FIGURES", "PAPER_TABLES", "PRECISIONS",
+    "PROGRAM", "PROTOCOL_SETTINGS", "SCALES", "SIGNATURE", "SIGNS", "STYLES",
 ]  # fmt: skip
 
 OUTPUTS = ("auto", "probability", "sigmoid", "logit", "log_probability", "log_odds", "value")
@@ -39,6 +39,10 @@ PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "ablation": ("orders", "fractions", "removals", "samples", "k", "among"),
     "colours": ("patch", "fractions"),
 })
+#: The word for what the paper needs, its tables, and those of its figures that show measurements.
+PAPER = "paper"
+PAPER_TABLES = tuple(str(number) for number in range(1, 14))
+PAPER_FIGURES = ("4", "6", "7", "9", "10", "11", "17", "18", "19")
 #: Other words for some of these, for suggestions.
 ALIASES: Mapping[str, str] = MappingProxyType({
     "double": "float64", "float": "float32", "gpu": "cuda", "half": "bfloat16", "kernel_shap": "shap",

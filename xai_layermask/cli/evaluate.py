@@ -10,16 +10,18 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout
 from typing import TYPE_CHECKING, Any
 
-from ..catalog import LAYOUTS, MASKS, PROTOCOL_SETTINGS, parse_masking
+from ..catalog import LAYOUTS, MASKS, PAPER, PROTOCOL_SETTINGS, parse_masking
 from ..errors import InputError, choose
 from .inputs import add_working_directory
 from .options import add_device, add_precision, add_script_options
 from .output import complain, print_json, shows_progress, status
+from .paper import Job, add_parts, paper_jobs
 from .types import comma_separated, masking, model, natural, one_of, pair, positive, segmentation
 
 if TYPE_CHECKING:
+    from ..dataset import Dataset
     from ..experiments import Store
-    from ..experiments.runner import ModelSpec, Progress, WorkPlan
+    from ..experiments.runner import ModelSpec, Progress, WorkerPool, WorkPlan
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "run"]
 
@@ -32,6 +34,7 @@ examples; the first two lines make a folder with one picture, a cat, whose class
   xai-layermask evaluate robustness --data photos --maskings black,grey,layer --segments patches:16
   xai-layermask evaluate robustness --data photos --set fractions=0,0.5,1 --limit 100 --shuffle-seed 0 --dry-run
   xai-layermask report results.db
+  xai-layermask evaluate paper --data photos --table 4 --dry-run
 An interrupted run resumes when the command is run again."""
 
 _LISTED = 10  # problems on stderr
@@ -39,8 +42,10 @@ _LISTED = 10  # problems on stderr
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `evaluate`."""
-    parser.add_argument("protocol", type=one_of(PROTOCOL_SETTINGS), metavar="PROTOCOL",
-                        help="robustness, lime, mask-shape, linearity, collapse, ablation or colours")
+    parser.add_argument("protocol", type=one_of((*PROTOCOL_SETTINGS, PAPER)), metavar="PROTOCOL",
+                        help="robustness, lime, mask-shape, linearity, collapse, ablation or colours; or paper, what "
+                        "tables and figures of the paper need")
+    add_parts(parser, "paper need (default: all that it can measure)")
     parser.add_argument("--data", required=True, metavar="DIR",
                         help="a folder of pictures, such as one with labels.csv and NAME_mask.png")
     parser.add_argument("--layout", type=one_of(LAYOUTS), default="auto", metavar="NAME",
@@ -90,7 +95,13 @@ def check_options(args: argparse.Namespace) -> None:
         InputError: If the protocol does not have a setting, weights or preprocessing are for a model that is not
             evaluated, or a name has two values.
     """
-    known = PROTOCOL_SETTINGS[args.protocol]
+    if args.protocol == PAPER:
+        if args.settings:
+            got = repr(args.settings[0][0])
+            raise InputError.expected("no --set for paper", got, "evaluate the protocol by its name")
+    elif args.table or args.figure:
+        raise InputError.expected("paper as PROTOCOL for --table and --figure", repr(args.protocol))
+    known = PROTOCOL_SETTINGS.get(args.protocol, ())
     for name in _unique(args.settings, "--set"):
         if not known:
             raise InputError.expected(f"no --set for {args.protocol}, which has no settings", repr(name))
@@ -119,43 +130,77 @@ def run(args: argparse.Namespace) -> int:
     with status("starting", args):
         from ..dataset import read_dataset
         from ..engine.runtime import find_device
-        from ..experiments.protocols import PROTOCOLS
-        from ..experiments.runner import WorkerPool, estimate_duration, evaluate, select_items, work_plan
+        from ..experiments.runner import WorkerPool, select_items
     add_working_directory(args.model)
     if args.scheduler is None:
         find_device(args.device)  # fail before reading anything; the workers of a cluster have devices of their own
-    protocol = PROTOCOLS[args.protocol].configured(dict(args.settings))
-    models = _model_specs(args)
+    jobs, models = _jobs(args), _model_specs(args)
     with status(f"reading {args.data}", args) as show:
         everything = read_dataset(args.data, args.layout, args.strict, args.masks)
         dataset = select_items(everything, args.limit, args.shuffle_seed)
         show("waiting for the scheduler" if args.scheduler else "")
         pool = WorkerPool(args.jobs, args.scheduler)
+    answers, undone = [], []
+    masks = any(item.source is not None for item in dataset.items)
     with pool, _open_store(args) as store:
-        with status(f"loading {', '.join(args.model)}, and reading {args.store}", args):
-            plan = work_plan(
-                protocol, dataset, models, args.maskings, args.segments, store, args.seed, args.precision, args.strict
-            )
-        if args.dry_run:
-            local = args.scheduler is None
-            with status("measuring the speed of the model", args):
-                seconds = estimate_duration(plan, args.device, args.batch_size, pool.size, local)
-            _report(args, plan, {"seconds": seconds, "workers": pool.size}, [
-                f"about {_duration(seconds)} with {_count(pool.size, 'worker')}, as measured on this machine",
-                "not counting the time to read and segment pictures",
-            ])  # fmt: skip
-            return 0
-        if store is None:
-            raise InputError.expected("a file for --store", "none")
-        with _progress_bar(args, plan) as advance:
-            summary = evaluate(plan, store, pool, args.device, args.batch_size, args.strict, advance)
-    _report(args, plan, {"written": summary.written, "elsewhere": summary.elsewhere, "problems": summary.problems}, [
-        f"{_count(summary.written, 'trial')} written to {args.store}",
-        *([f"{_count(summary.elsewhere, 'trial')} written by another run meanwhile"] if summary.elsewhere else []),
-        *([f"{_count(len(summary.problems), 'trial')} failed"] if summary.problems else []),
-    ])  # fmt: skip
-    _list_problems("not measured", summary.problems)
+        for job in jobs:
+            try:
+                job.check_masks(masks)
+                answers.append({**job.named, **_run_job(args, job, dataset, models, store, pool)})
+            except InputError as error:
+                if len(jobs) == 1:
+                    raise
+                undone.append(f"{job.name}: {error}")
+    if args.json:
+        print_json(answers[0] if args.protocol != PAPER else {"parts": answers, "undone": undone}, args)
+    _list_problems("not done", undone)
     return 0
+
+
+def _jobs(args: argparse.Namespace) -> list[Job]:
+    """The protocol that is asked for, or those that parts of the paper need."""
+    from ..experiments.protocols import PROTOCOLS
+
+    if args.protocol == PAPER:
+        return paper_jobs(args)
+    return [Job(PROTOCOLS[args.protocol].configured(dict(args.settings)), args.maskings, args.segments)]
+
+
+def _run_job(
+    args: argparse.Namespace,
+    job: Job,
+    dataset: Dataset,
+    models: Sequence[ModelSpec],
+    store: Store | None,
+    pool: WorkerPool,
+) -> dict[str, Any]:
+    """Run the trials of a protocol, print what was done, and return it for --json."""
+    from ..experiments.runner import estimate_duration, evaluate, work_plan
+
+    with status(f"loading {', '.join(args.model)}, and reading {args.store}", args):
+        plan = work_plan(
+            job.protocol, dataset, models, job.maskings, job.segments, store, args.seed, args.precision, args.strict
+        )
+    if args.dry_run:
+        local = args.scheduler is None
+        with status("measuring the speed of the model", args):
+            seconds = estimate_duration(plan, args.device, args.batch_size, pool.size, local)
+        return _report(args, job, plan, {"seconds": seconds, "workers": pool.size}, [
+            f"about {_duration(seconds)} with {_count(pool.size, 'worker')}, as measured on this machine",
+            "not counting the time to read and segment pictures",
+        ])  # fmt: skip
+    if store is None:
+        raise InputError.expected("a file for --store", "none")
+    with _progress_bar(args, plan) as advance:
+        done = evaluate(plan, store, pool, args.device, args.batch_size, args.strict, advance)
+    more = {"written": done.written, "elsewhere": done.elsewhere, "problems": done.problems}
+    answer = _report(args, job, plan, more, [
+        f"{_count(done.written, 'trial')} written to {args.store}",
+        *([f"{_count(done.elsewhere, 'trial')} written by another run meanwhile"] if done.elsewhere else []),
+        *([f"{_count(len(done.problems), 'trial')} failed"] if done.problems else []),
+    ])  # fmt: skip
+    _list_problems("not measured", done.problems)
+    return answer
 
 
 def _model_specs(args: argparse.Namespace) -> list[ModelSpec]:
@@ -200,20 +245,22 @@ def _progress_bar(args: argparse.Namespace, plan: WorkPlan) -> Iterator[Any]:
         yield advance
 
 
-def _report(args: argparse.Namespace, plan: WorkPlan, more: dict[str, Any], lines: Sequence[str]) -> None:
-    """Print the size of the work, and then what `more` or `lines` say, as JSON or as text."""
+def _report(
+    args: argparse.Namespace, job: Job, plan: WorkPlan, more: dict[str, Any], lines: Sequence[str]
+) -> dict[str, Any]:
+    """Print the size of the work and `lines`, unless --json is asked for; return it with `more`."""
     counts = {"units": len(plan.planned), "passes": plan.passes, "done": plan.done, "pictures": plan.pictures}
-    if args.json:
-        head = {"protocol": plan.protocol.name, "settings": json.loads(plan.protocol.settings()), "store": args.store}
-        print_json({**head, **counts, "skipped": plan.skipped, **more}, args)
-    elif not args.quiet:
+    if not args.json and not args.quiet:
         print(
+            *([f"{job.name}: {job.title}"] if job.name else []),
             f"{plan.protocol.name} with {_count(plan.pictures, 'picture')}: {_count(len(plan.planned), 'trial')} to do "
             f"({plan.passes} forward passes), {plan.done} already in the store",
             *lines, sep="\n",
         )  # fmt: skip
         sys.stdout.flush()
     _list_problems("left out", plan.skipped)
+    head = {"protocol": plan.protocol.name, "settings": json.loads(plan.protocol.settings()), "store": args.store}
+    return {**head, **counts, "skipped": plan.skipped, **more}
 
 
 def _list_problems(label: str, problems: Sequence[str]) -> None:

@@ -17,7 +17,7 @@ MODEL = ("lite0, lite1, lite2, torchvision:NAME, timm:NAME, hf:NAME_OR_FOLDER (t
          "package.module:factory, a function that returns the model")
 MASKINGS = """\
 layer (layer masking), layer-zero, partial, layer-until:MODULE, layer-threshold:T, layer-unscaled, layer-soft, tokens,
-or a fill: black, grey, red, green, blue, white, (r,g,b), mean, blur, neighbor, road, inpaint"""
+calibrated:FILE, or a fill: black, grey, red, green, blue, white, (r,g,b), mean, blur, neighbor, road, inpaint"""
 SEGMENTS = "slic[:NUMBER], patches[:SIDE], quickshift or felzenszwalb"
 
 

@@ -9,6 +9,7 @@ from ..catalog import PROTOCOL_SETTINGS
 from ..errors import InputError
 from .options import add_overwrite, add_script_options
 from .output import print_json, status
+from .paper import add_parts, parts_of
 from .types import comma_separated, one_of
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "run"]
@@ -30,6 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_overwrite(parser)
     parser.add_argument("--protocol", type=comma_separated(one_of(PROTOCOL_SETTINGS)), default=[],
                         metavar="NAME,NAME,...", help="only these experiments (default: all in the store)")
+    add_parts(parser, "paper show (default: all in the store)")
     add_script_options(parser)
 
 
@@ -43,14 +45,17 @@ def run(args: argparse.Namespace) -> int:
         from ..experiments import Store
         from ..experiments.report import check_folder, write_report
     check_folder(args.out, args.overwrite)
-    names: list[str | None] = args.protocol or [None]
+    protocols = list(args.protocol)
+    if args.table or args.figure:
+        protocols += [part.protocol for part in parts_of(args).values()]
+    names: list[str | None] = list(dict.fromkeys(protocols)) or [None]
     with Store(args.store, read_only=True) as store:
         if not any(True for name in names for _ in store.trials(protocol=name)):
-            wanted = f"results of {' or '.join(args.protocol)}" if args.protocol else "results"
+            wanted = f"results of {' or '.join(dict.fromkeys(protocols))}" if protocols else "results"
             raise InputError.expected(f"{wanted} in store {args.store!r}", "none", "run xai-layermask evaluate first")
         rows = chain.from_iterable(store.rows(protocol=name) for name in names)
         with status(f"reading {args.store}", args) as show:
-            report = write_report(rows, args.out, args.store, show, args.protocol, args.overwrite)
+            report = write_report(rows, args.out, args.store, show, protocols, args.overwrite)
     if args.json:
         print_json({"files": [str(path) for path in report.files], "missing": report.missing}, args)
     elif not args.quiet:

@@ -41,7 +41,7 @@ def _tables() -> Iterable[tuple[str, Part]]:
     yield "table 1", Part("accuracy and class entropy of ResNet-50 while segments are removed", "robustness")
     yield "table 2", Part("LIME with ResNet-50", "lime")
     yield "table 3", Part("variants of layer masking with ResNet-50", "robustness", _DEPTHS)
-    names = "ResNet-50, an augmented ResNet-50, WideResNet-50, AlexNet, SqueezeNet, DenseNet, MobileNet-v3, EfficientNet"
+    names = "ResNet-50, augmented ResNet-50, WideResNet-50, AlexNet, SqueezeNet, DenseNet, MobileNet-v3, EfficientNet"
     for number, name in enumerate(names.split(", "), start=4):
         yield f"table {number}", Part(f"four curves of {name} while segments are removed", "robustness")
     yield "table 12", Part("LIME with six other networks", "lime")

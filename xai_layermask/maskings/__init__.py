@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .base import Masking
 from .bound import Bound, as_extras
+from .calibrated import Calibrated
 from .fill import COLOURS, Fill
 from .imputers import inpaint, road
 from .layer import LayerMask
@@ -16,6 +17,7 @@ __all__ = [
     "COLOURS",
     "NAMES",
     "Bound",
+    "Calibrated",
     "Fill",
     "LayerMask",
     "Masking",

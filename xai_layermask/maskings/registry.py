@@ -10,6 +10,7 @@ from ..catalog import MASKINGS, parse_masking
 from ..errors import InputError
 from ..images import Preprocess, Transform
 from .base import Masking
+from .calibrated import Calibrated
 
 __all__ = ["NAMES", "make"]
 
@@ -24,7 +25,8 @@ def make(name: str, model: nn.Module, preprocess: Preprocess | Transform | None 
         name: One of `NAMES`: "layer" (layer masking), "layer-zero" (zero padding), "partial" (partial convolution),
             "tokens" (layer masking of a transformer, which drops tokens), a colour, "mean", "blur", "neighbor",
             "road", "inpaint"; or "layer-until:MODULE" (layer masking up to a module's output); or "layer-threshold:T"
-            (layer masking in which the fraction T of a window must be present); or "(r,g,b)".
+            (layer masking in which the fraction T of a window must be present); or "calibrated:FILE" (a map of logits
+            that [`Calibrated`][] saved); or "(r,g,b)".
         model: The network.
         preprocess: How pictures become inputs of the model, for fills that need colours.
 
@@ -40,6 +42,8 @@ def make(name: str, model: nn.Module, preprocess: Preprocess | Transform | None 
         raise InputError.expected("a transformer for masking 'tokens'", "a model without attention", "use 'layer'")
     module, _, kind = path.partition(":")
     masking: type[Masking] = getattr(importlib.import_module(f".{module}", __package__), kind)
+    if masking is Calibrated:
+        return Calibrated.load(options["path"], model, preprocess)
     if masking.takes_preprocess:
         options["preprocess"] = preprocess
     return masking(model, **options)
