@@ -89,17 +89,25 @@ class Interpreter:
         return self.structural(node, (key, dim), bool((state != state.narrow(dim, 0, 1)).any()))
 
     def redrawn(self, state: Tensor, before: Tensor) -> Tensor:
-        """In half of the recording, random states of a window's output, along the dimensions where its input varies.
+        """In half of the recording, random states of a window's output, along the dimensions where its input may vary.
 
         On a small map every window may see every present pixel. Its cells are still cells of their own.
         """
         if not self._redrawing:
             return state
         n, _, h, w = state.shape
-        high, wide = (size if (before != before.narrow(dim, 0, 1)).any() else 1 for size, dim in ((h, 2), (w, 3)))
+        same = [bool((before == before.narrow(dim, 0, 1)).all()) and before.shape[dim] > 1 for dim in (2, 3)]
+        high, wide = (1 if one else size for one, size in zip(same, (h, w), strict=True))
         share = torch.rand(n, 1, 1, 1, generator=self._draw)
         present = torch.rand(n, 1, high, wide, generator=self._draw) < share
         return torch.where(state == BORDER, BORDER, torch.where(present, PRESENT, ABSENT))
+
+    def redrawn_rows(self, state: Tensor) -> Tensor:
+        """In half of the recording, some rows of a batch into which a view moved another dimension are absent."""
+        if not self._redrawing:
+            return state
+        kept = torch.rand(state.shape[0], *[1] * (state.dim() - 1), generator=self._draw) < 0.5
+        return torch.where(kept, state, ABSENT)
 
     def __call__(self, image: Tensor, presence: Tensor, settings: Settings = DEFAULT) -> Any:
         """Answer for a float64 image `(N, C, H, W)` and a bool presence `(N, 1, H, W)`."""

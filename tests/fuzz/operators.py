@@ -280,6 +280,8 @@ def pad(run: Any, node: fx.Node, given: Given) -> Any:
     sizes = given["pad"] if "pad" in given else given["padding"]
     mirrored = (given["mode"] != "constant") if "mode" in given else "constant" not in name
     rank = m.x.dim()
+    if mirrored and rank == len(sizes) == 4:
+        m = m.by_position()  # a border of this kind is made of whole positions
     state = m.state
     if mirrored:
         state = call(node, {**given, "self": state})
@@ -334,6 +336,8 @@ def view(run: Any, node: fx.Node, given: Given, name: str = "self") -> Any:
         return call(node, {**given, name: x})
 
     x, state = rearranged(m.x), rearranged(m.state)
+    if isinstance(x, Tensor) and x.shape[0] != m.x.shape[0]:
+        state = run.redrawn_rows(state)
     return Masked(x, state) if isinstance(x, Tensor) else [Masked(*both) for both in zip(x, state, strict=True)]
 
 

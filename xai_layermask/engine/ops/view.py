@@ -31,7 +31,8 @@ class Reshape(MaskedOperator):
     def _rearranged(self, call: Call, cells: PresenceMask, shape: Shape) -> Found:
         result = self._apply(call, cells.mask.expand(shape))
         parts = (result,) if isinstance(result, Tensor) else tuple(result)
-        if any(
+        moved = any(part.shape[0] != shape[0] for part in parts)
+        if moved or any(
             part.untyped_storage().data_ptr() != cells.mask.untyped_storage().data_ptr() for part in parts
         ):
             # The mask was copied, so strides no longer show where it is uniform: trace the origin of each cell.
@@ -40,6 +41,9 @@ class Reshape(MaskedOperator):
                 _UNIFORM[key] = self._uniform(call, cells, shape)
             dims = _UNIFORM[key]
             parts = tuple(_narrow(part, found) for part, found in zip(parts, dims, strict=True))
+        if moved:
+            # Rows that come from another dimension stay apart, for a single image as for several.
+            parts = tuple(part.contiguous() for part in parts)
         found = tuple(PresenceMask(compact(part)) for part in parts)
         return found[0] if isinstance(result, Tensor) else found
 
@@ -58,7 +62,11 @@ class Reshape(MaskedOperator):
         result = self._apply(call, origin)
         parts = (result,) if isinstance(result, Tensor) else tuple(result)
         return tuple(
-            tuple(dim for dim in range(part.dim()) if bool((part == part.narrow(dim, 0, 1)).all()))
+            tuple(
+                dim
+                for dim in range(part.shape[0] != shape[0], part.dim())
+                if bool((part == part.narrow(dim, 0, 1)).all())
+            )
             for part in parts
         )
 

@@ -117,7 +117,8 @@ class Window(MaskedOperator):
 class Border(MaskedOperator):
     """Padding as an operator: a constant border is absent, a mirrored one has the presence of its source.
 
-    The border keeps its value; only cells inside the image are filled, before they are padded.
+    The border keeps its value; only cells inside the image are filled, before they are padded. A mirrored border of a
+    map is made of whole positions, as windows are.
 
     Args:
         pad: As for `torch.nn.functional.pad`: last dimension first, before and after.
@@ -128,13 +129,17 @@ class Border(MaskedOperator):
     pad: tuple[int, ...]
     mode: str
 
+    def prepared(self, call: Call) -> Call:
+        mirrors = self.mode != "constant" and len(self.pad) == 4 and len(call.shapes[0]) == 4
+        return call.of_maps(True) if mirrors else call
+
     def presence(self, call: Call) -> Found:
         cells = self._spread(call)
 
         def make() -> PresenceMask:
-            if self.mode != "constant":
-                return PresenceMask(F.pad(cells.mask.float(), self.pad, mode=self.mode) > 0.5)
             sizes = self._sizes(call)
+            if self.mode != "constant":
+                return PresenceMask(F.pad(cells.mask.float(), sizes, mode=self.mode) > 0.5)
             share = None if cells.share is None else F.pad(cells.share, sizes)
             return PresenceMask(F.pad(cells.mask, sizes), share=share)
 
@@ -144,7 +149,8 @@ class Border(MaskedOperator):
         """Presence of the input, expanded along the padded dimensions except channels."""
         cells, shape = call.cells(), call.shapes[0]
         sizes, rank = list(cells.mask.shape), len(shape)
-        channels = 1 if rank == 4 and sizes[1] == 1 else rank - 1
+        # Presence that varies along dimension 1 is of a channels-last map, unless the last two dimensions are padded.
+        channels = 1 if rank == 4 and (sizes[1] == 1 or len(self.pad) == 4) else rank - 1
         for i in range(0, len(self.pad), 2):
             dim = rank - 1 - i // 2
             if any(self.pad[i : i + 2]) and dim != channels and (rank < 5 or dim >= rank - 2):
@@ -166,11 +172,19 @@ class Border(MaskedOperator):
 
     def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
         cells = self._spread(call)
-        if wanted is None:
+        if wanted is None or call.mixed:
             return [Demand(cells)]
         if self.mode != "constant":
-            everything = cells.cached(("everything",), lambda: PresenceMask(torch.ones_like(cells.mask)))
-            return [Demand(cells, everything)]
+            return [Demand(cells, _everything(cells))]
         crop = [-size for size in self._sizes(call)]
         inside = wanted.cached(("border", tuple(crop)), lambda: PresenceMask(F.pad(wanted.mask, crop)))
         return [Demand(cells, inside)]
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        if call.mixed and call.settings.padding == "neighbor":
+            values = [call.filled(values[0], _everything(call.cells())), *values[1:]]
+        return super().value(call, values)
+
+
+def _everything(cells: PresenceMask) -> PresenceMask:
+    return cells.cached(("everything",), lambda: PresenceMask(torch.ones_like(cells.mask)))
