@@ -137,6 +137,7 @@ def test_what_needs_masks_is_named_and_the_rest_is_done(folder, capsys):
     words = ["--figure", "4,6", "--segments", "patches:8", "--limit", "1"]
     out, err = said(capsys, *PAPER, *words)
     assert "figure 4" in out and "2 trials written" in out and "figure 6:" not in out
+    assert "not done: figure 4: the orders salient and least, which need object masks" in err
     assert "not done: figure 6: expected pictures with object masks for mask-shape, got none" in err
     with pytest.raises(InputError, match="expected pictures with object masks for mask-shape, got none"):
         run(parsed(*PAPER, "--figure", "7"))

@@ -140,12 +140,13 @@ def run(args: argparse.Namespace) -> int:
         dataset = select_items(everything, args.limit, args.shuffle_seed)
         show("waiting for the scheduler" if args.scheduler else "")
         pool = WorkerPool(args.jobs, args.scheduler)
-    answers, undone = [], []
+    answers: list[dict[str, Any]] = []
+    undone: list[str] = []
     masks = any(item.source is not None for item in dataset.items)
     with pool, _open_store(args) as store:
         for job in jobs:
             try:
-                job.check_masks(masks)
+                undone += job.check_masks(masks)
                 answers.append({**job.named, **_run_job(args, job, dataset, models, store, pool)})
             except InputError as error:
                 if len(jobs) == 1:

@@ -48,14 +48,18 @@ class Job:
         """The name for JSON, if there is one."""
         return {"part": self.name} if self.name else {}
 
-    def check_masks(self, masks: bool) -> None:
-        """Check that there are object masks if a part of the paper needs them.
+    def check_masks(self, masks: bool) -> list[str]:
+        """What a part of the paper cannot have without object masks, as sentences.
 
         Raises:
-            InputError: If there are none.
+            InputError: If it cannot be measured at all.
         """
-        if self.name and self.protocol.needs_masks and not masks:
+        if not self.name or masks:
+            return []
+        if self.protocol.needs_masks:
             raise InputError.expected(f"pictures with object masks for {self.protocol.name}", "none")
+        orders = [one for one in getattr(self.protocol, "orders", ()) if one != "random"]
+        return [f"{self.name}: the orders {' and '.join(orders)}, which need object masks"] if orders else []
 
 
 def parts_of(args: argparse.Namespace) -> dict[str, Part]:
