@@ -8,6 +8,7 @@ from .convergence import RELIABLE, ROUNDS, has_converged
 from .explainer import LayerMaskExplainer
 from .explanation import Explanation
 from .loaded import LoadedModel, load_model
+from .many import Explained
 from .origin import is_replaceable
 from .predictor import Predictor
 from .sampling import LIME_SCHEMES, Coalitions, Samples, cosine_kernel, lime_samples, shap_samples
@@ -23,6 +24,7 @@ __all__ = [
     "Agreement",
     "ChannelScores",
     "Coalitions",
+    "Explained",
     "Explanation",
     "Fit",
     "LayerMaskExplainer",

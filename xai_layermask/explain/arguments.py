@@ -56,12 +56,12 @@ def fitting_labels(labels: tuple[str, ...], whole: Tensor) -> tuple[str, ...]:
 
 
 @contextmanager
-def progress_bar(total: int, shown: bool) -> Iterator[Callable[[int], object]]:
-    """A progress bar on stderr; yields what to call with the number of new samples."""
+def progress_bar(total: int | None, shown: bool, unit: str = "sample") -> Iterator[Callable[[int], object]]:
+    """A progress bar on stderr; yields what to call with the number of new ones."""
     if not shown:
         yield lambda done: None
         return
     from tqdm import tqdm
 
-    with tqdm(total=total, desc="explaining", unit="sample", leave=False) as bar:
+    with tqdm(total=total, desc="explaining", unit=unit, leave=False) as bar:
         yield bar.update

@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from .. import __version__
 from ..catalog import ALIASES, METHODS, check_estimator, check_fit, check_sampling
-from ..engine.runtime import auto_batch_size
-from ..errors import check_integer, choose
-from ..images import Preprocess, Shown, Transform, as_preprocess
+from ..errors import InputError, check_integer, choose
+from ..images import Preprocess, Transform, as_preprocess
 from ..maskings import Masking
-from ..models import Classifier, Output, Target, as_labels, as_output, has_vectors
-from .arguments import as_masking, auto_or_integer, fitting_labels, function_name, progress_bar
-from .channels import ChannelScores, as_channels, as_groups, group_map, score_channels, with_channels
+from ..models import Classifier, Output, as_labels, as_output
+from .arguments import as_masking, auto_or_integer, progress_bar
+from .channels import ChannelScores, as_groups, group_map, score_channels
 from .convergence import MAX_SAMPLES
-from .estimation import Estimation
 from .explanation import Explanation
-from .inputs import as_inputs, find_players
 from .loaded import load_model
+from .many import Explained, explain_together
+from .opening import Opener
 from .pending import Pending
-from .predictor import Predictor, read
-from .settings import Settings
 
 __all__ = ["LayerMaskExplainer"]
 
-_LOG = logging.getLogger(__name__)
 
-# bfloat16 is tried on this many samples, if there are enough samples for it to pay.
-_TRIAL_SAMPLES, _ENOUGH_SAMPLES = 32, 200
-_WINDOWS = 7  # along the longer side of the picture, as in RISE's paper
-
-
-class LayerMaskExplainer:
+class LayerMaskExplainer(Opener):
     """Explain the predictions of a vision network by removing segments of the picture.
 
     Segments are removed at random, by layer masking unless another masking is given, and a linear surrogate is fitted
@@ -167,12 +156,7 @@ class LayerMaskExplainer:
         pending = self._open(img, targets, top, valid, additional_forward_args, channels)
         predictor, estimation, chosen = pending.predictor, pending.estimation, pending.targets
         with progress_bar(estimation.total - 1, self.progress) as advance:
-            if self._tries_bfloat16(estimation):
-                first = predictor.choose_precision(
-                    estimation.wanted[:_TRIAL_SAMPLES], chosen, pending.batch_size, advance
-                )
-                estimation.add(first.values)
-                pending.batch_size = first.batch_size
+            self._try_bfloat16(pending, advance)
             while len(estimation.wanted):
                 more = predictor.predict(estimation.wanted, chosen, pending.batch_size, advance)
                 estimation.add(more.values)
@@ -212,77 +196,47 @@ class LayerMaskExplainer:
         with progress_bar(min(2 ** len(named), most), self.progress) as advance:
             return score_channels(predictor, chosen, named, most, self.seed, self._batch(shown), advance)
 
-    def _close(self, pending: Pending) -> Explanation:
-        explanation = pending.explanation(self._settings(pending))
-        _LOG.info("explained %r", explanation)
-        if explanation.advice:
-            _LOG.warning("%s", explanation.advice)
-        return explanation
+    def explain_many(
+        self, pictures: Iterable[object] | Tensor, targets: Any = None, top: int = 1, strict: bool = False
+    ) -> Iterator[Explained]:
+        """Explain many pictures, one after another, with full batches: the model is captured once.
 
-    def _open(
-        self, img: object, targets: Any, top: int, valid: Any = None, additional: Any = None, channels: Any = None
-    ) -> Pending:
-        """Predict the whole picture, and draw the samples."""
-        shown = self.preprocess.prepare(img, valid)
-        players = find_players(shown, self.segments)
-        removed = as_channels(channels, shown.tensor.shape[1])
-        predictor, chosen = self._predictor(shown, players.played, targets, top, additional, removed)
-        height, width = shown.picture.shape[:2]
-        window = max(2, max(height, width) // _WINDOWS) if self.window == "auto" else int(self.window)
-        whole = read(chosen, predictor.whole.values)[0]
-        estimation = Estimation(
-            self.method, players, self.n_samples, self.sampling, self.estimator, window, self.seed, whole
-        )
-        shown = with_channels(shown, removed)
-        return Pending(shown, players, predictor, chosen, whole, estimation, window, self._batch(shown))
+        Explanations are those of [`explain`][], up to rounding. Pictures are read as they are needed, and at most a
+        batch of them is in memory.
 
-    def _predictor(
-        self, shown: Shown, ids: npt.NDArray[np.int64], targets: Any, top: int, additional: Any,
-        channels: tuple[int, ...] | None = None,
-    ) -> tuple[Predictor, tuple[Target, ...]]:
-        """Predictions for one picture, and the targets that are explained."""
-        loaded, compares = self._loaded, has_vectors(targets)
-        output = replace(self.output, scale="value") if compares and self.output.scale == "auto" else self.output
-        predictor = Predictor(
-            self.masking,
-            loaded.input(shown.tensor),
-            ids,
-            loaded.arithmetic.autocast,
-            output,
-            shown.present,
-            as_inputs(additional, loaded.device, loaded.arithmetic.dtype),
-            channels,
-        )
-        names = self.labels if compares else fitting_labels(self.labels, predictor.whole.values)
-        return predictor, predictor.targets(targets, names, top)
+        Args:
+            pictures: Paths, or anything that [`explain`][] takes; or a tensor or array `(N, ...)` of pictures.
+            targets: One target or several, for all pictures; None for the `top` classes of each.
+            top: Number of most probable classes if `targets` is None.
+            strict: Whether a picture that cannot be explained is an error. Otherwise its problem is yielded.
 
-    def _batch(self, shown: Shown) -> int:
-        size = self.batch_size
-        return auto_batch_size(*shown.picture.shape[:2], self._loaded.device) if size == "auto" else int(size)
+        Yields:
+            For each picture in its order: its index, source, explanation and problem.
 
-    def _tries_bfloat16(self, estimation: Estimation) -> bool:
-        return self._loaded.arithmetic.tries_bfloat16 and estimation.total >= _ENOUGH_SAMPLES
+        Raises:
+            InputError: If a picture cannot be explained and `strict`.
 
-    def _settings(self, pending: Pending) -> Settings:
-        loaded, whole, shown = self._loaded, pending.predictor.whole, pending.shown
-        how = self.segments
-        return Settings(
-            model=loaded.classifier.name,
-            method=self.method,
-            masking=self.masking.name,
-            segments=how if isinstance(how, str) else function_name(how) if callable(how) else "array",
-            n_samples=pending.estimation.n_samples,
-            seed=self.seed,
-            batch_size=pending.batch_size,
-            precision="bfloat16" if pending.predictor.autocast else loaded.arithmetic.precision,
-            device=str(loaded.device),
-            preprocess=self.preprocess if isinstance(self.preprocess, Preprocess) else repr(self.preprocess),
-            sampling=self.sampling,
-            estimator=self.estimator,
-            output=whole.scale.name,
-            select=whole.select,
-            frame=shown.frame,
-            window=pending.window if METHODS[self.method].window else None,
-            note=shown.note,
-            versions=f"xai-layermask {__version__}, torch {torch.__version__}",
-        )
+        Example:
+            >>> model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+            >>> explainer = LayerMaskExplainer(
+            ...     model, segments="patches:8", n_samples=20, preprocess=Preprocess(32, 32), progress=False
+            ... )
+            >>> for one in explainer.explain_many([torch.rand(3, 32, 32), "missing.jpg"]):
+            ...     print(one.index, one.source, one.problem or one.explanation.scores.shape)
+            0 0 (1, 16)
+            1 missing.jpg expected an existing file for image, got 'missing.jpg'
+        """
+        named = ((str(one) if isinstance(one, str | os.PathLike) else str(i), one) for i, one in enumerate(pictures))
+
+        def opened(picture: object) -> Pending:
+            pending = self._open(picture, targets, top)
+            self._try_bfloat16(pending, lambda done: None)
+            return pending
+
+        total = len(pictures) if isinstance(pictures, Sized) else None
+        with progress_bar(total, self.progress, "picture") as advance:
+            for one in explain_together(named, opened, self._close):
+                if one.problem and strict:
+                    raise InputError(f"{one.source}: {one.problem}")
+                advance(1)
+                yield one

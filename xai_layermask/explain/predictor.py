@@ -18,7 +18,7 @@ from ..maskings import Masking
 from ..models import Ending, Output, Scale, Target, as_targets, check_finite
 from ..segments import presence_of
 
-__all__ = ["Predictions", "Predictor", "Whole", "read", "read_probabilities"]
+__all__ = ["Predictions", "Predictor", "Whole", "predict_jointly", "read", "read_probabilities"]
 
 Coalitions = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -172,15 +172,24 @@ class Predictor:
         scale = self.whole.scale
 
         def predict(rows: Coalitions) -> Floats:
-            presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
-            if self._kept is not None:
-                presence = presence | self._kept
-            if self._present is not None:
-                presence = presence & self._present
-            return read(targets, scale(self.output.tensor(self._bound(presence), len(rows))))
+            return read(targets, scale(self.output.tensor(self._bound(self.presence(rows)), len(rows))))
 
         with forward_mode(self._device, self.autocast):
             return Predictions(*batched_predict(predict, coalitions, batch_size, advance))
+
+    def presence(self, rows: Coalitions) -> Tensor:
+        """The presence masks of coalitions, bool `(M, 1, H, W)`."""
+        presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
+        if self._kept is not None:
+            presence = presence | self._kept
+        return presence if self._present is None else presence & self._present
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What predictors must have in common to share a batch; with further inputs it shares none."""
+        bound = self._bound
+        alone = id(self) if bound.additional or self._kept is not None else None
+        return id(bound.masking), tuple(bound.image.shape), self._present is None, self.autocast, self.output, alone
 
     def choose_precision(
         self, coalitions: Coalitions, targets: Sequence[Target], batch_size: int, advance: Callable[[int], object]
@@ -199,6 +208,30 @@ class Predictor:
         exact = self.predict(coalitions, targets, rough.batch_size, advance)
         self.autocast = noise(exact.values, rough.values) <= NOISE_LIMIT
         return exact
+
+
+def predict_jointly(parts: Sequence[tuple[Predictor, Coalitions, Sequence[Target]]]) -> list[Floats]:
+    """Predict coalitions of several pictures in one batch.
+
+    Args:
+        parts: Predictors of the same kind, each with its coalitions and targets.
+
+    Returns:
+        The predictions `(M, T)` of each.
+
+    Raises:
+        InputError: If the model does not return finite numbers of that kind for one of them.
+    """
+    first, counts = parts[0][0], [len(rows) for _, rows, _ in parts]
+    with forward_mode(first._device, first.autocast):
+        presence = torch.cat([predictor.presence(rows) for predictor, rows, _ in parts])
+        images = [predictor._bound.image for predictor, *_ in parts]
+        shown = torch.cat([image.expand(count, -1, -1, -1) for image, count in zip(images, counts, strict=True)])
+        answer = first.output.tensor(first._bound.masking(shown, presence), sum(counts))
+        return [
+            read(targets, predictor.whole.scale(part))
+            for (predictor, _, targets), part in zip(parts, answer.split(counts), strict=True)
+        ]
 
 
 def read(targets: Sequence[Target], output: Tensor) -> Floats:
