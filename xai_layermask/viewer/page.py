@@ -10,9 +10,9 @@ import numpy as np
 from ..catalog import title as title_of
 from ..errors import InputError
 from .content import content
-from .encoding import png_bytes, png_url, still
+from .encoding import still, thumbnail
 from .protocol import Viewable
-from .repeat import command
+from .repeat import repeats
 from .templates import json_block, render
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def page(
     mask: Any = None,
     curves: Mapping[str, Sequence[Removal]] | None = None,
     source: str | None = None,
+    command: str | None = None,
     look: LookOptions | None = None,
 ) -> str:
     """A page to explore explanations of one picture with mouse, touch or keyboard. It needs no network.
@@ -40,7 +41,8 @@ def page(
         mask: An object mask `(H, W)` over the cropped picture or the photograph, for alignment and top-k Jaccard.
         curves: By name of an explanation (by default the title of its masking), what [`removal`][] measured for each
             target.
-        source: Name of the picture; its path makes the command that repeats the explanation complete.
+        source: Name of the picture.
+        command: What repeats the explanation; by default a command made from its settings, where one can.
         look: How the page draws scores at first, as in [`Look`][xai_layermask.plots.Look].
 
     Returns:
@@ -64,7 +66,7 @@ def page(
     first = next(iter(named.values()))
     heading = title if title is not None else f"Why {first.labels[0]}?"
     data = content(named, mask, curves or {}, look)
-    repeat, remark = command(list(named.values()), source)
+    repeat, remark = (command, "") if command else repeats(list(named.values()), source)
     return render(
         "viewer.html",
         title=heading,
@@ -74,7 +76,7 @@ def page(
         data=json_block(data | {"title": heading, "source": source, "command": repeat}),
         command=repeat,
         remark=remark,
-        still=png_url(png_bytes(still(first))),
+        still=thumbnail(still(first), max(first.picture.shape)),
         measured=mask is not None or bool(curves),
         look=data["look"],
     )

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from ..catalog import METHODS, SEGMENTATIONS, check_model, title
 from ..errors import InputError
 from ..images import Preprocess
-from .protocol import Made, Viewable
+from .protocol import Viewable
 
-__all__ = ["command", "sentence"]
+__all__ = ["repeats", "sentence"]
 
 _ESTIMATORS = {
     "spatial": "a linear model with a prior that nearby segments score alike",
@@ -43,36 +43,40 @@ def sentence(explanation: Viewable) -> str:
     return (
         f"{divided} Random subsets of them were removed by "
         f"{title(made.masking)}, {made.n_samples} samples in all, and {made.model} predicted each sample. {method} "
-        f"fitted {fitted} to these predictions ({explanation.output}). Its coefficients are the scores: how much a "
-        "segment contributes while it is present."
+        f"fitted {fitted} to these predictions. What it explains: {explanation.output}. Its coefficients are the "
+        "scores: how much a segment contributes while it is present."
     )
 
 
-def command(explanations: Sequence[Viewable], source: str | None) -> tuple[str, str]:
-    """The command that repeats explanations of one picture, or why there is none.
+def repeats(explanations: Sequence[Viewable], source: str | None) -> tuple[str, str]:
+    """Commands that repeat explanations of one picture, one on each line, and a remark; or why there are none.
 
-    Returns:
-        The command and what to know about it; an empty command if there is none.
+    Samples are drawn such that fewer of them are the first ones of more, so the number used repeats "auto" as well.
     """
-    first = explanations[0]
-    made = first.settings
-    try:
-        check_model(made.model)
-    except InputError:
-        return "", "The model was passed as an object in Python, so no command repeats this."
-    if made.segments.partition(":")[0] not in SEGMENTATIONS:
-        return "", "The segments were passed as an array or a function in Python, so no command repeats this."
-    if any(target < 0 for target in first.targets):
-        return "", "A target is not a class, so no command repeats this."
-    compared = len(explanations) > 1
-    words = ["xai-layermask", "compare" if compared else "explain", source or "IMAGE", "--model", made.model]
-    if compared:
-        words += ["--maskings", ",".join(one.settings.masking for one in explanations)]
-        words += ["--top", str(len(first.targets))]
-    else:
-        words += ["--masking", made.masking]
-        for target in first.targets:
-            words += ["--target", str(target)]
+    parts = [] if source else ["IMAGE is the path of the picture."]
+    for one in explanations:
+        made = one.settings
+        try:
+            check_model(made.model)
+        except InputError:
+            return "", "The model was passed as an object in Python, so no command repeats this."
+        if made.segments.partition(":")[0] not in SEGMENTATIONS:
+            return "", "The segments were passed as an array or a function in Python, so no command repeats this."
+        if any(target < 0 for target in one.targets):
+            return "", "A target is not a class, so no command repeats this."
+        if not isinstance(made.preprocess, Preprocess):
+            return "", "The preprocessing was passed as a function in Python, so no command repeats this."
+    parts.append("Add --weights, --labels or --preprocess if the model was loaded with others than its own.")
+    return "\n".join(_command(one, source) for one in explanations), " ".join(parts)
+
+
+def _command(explanation: Viewable, source: str | None) -> str:
+    made = explanation.settings
+    path = source or "IMAGE"
+    words = ["xai-layermask", "explain", f"./{path}" if path.startswith("-") else path, "--model", made.model]
+    words += ["--masking", made.masking]
+    for target in explanation.targets:
+        words += ["--target", str(target)]
     words += ["--segments", made.segments, "--method", made.method]
     if not (made.method in METHODS and METHODS[made.method].fixed):
         words += ["--samples", str(made.n_samples)]
@@ -82,12 +86,4 @@ def command(explanations: Sequence[Viewable], source: str | None) -> tuple[str, 
     words += ["--seed", str(made.seed), "--precision", made.precision]
     if made.select is not None:
         words += ["--select", str(made.select)]
-    words += ["--out", "explanation.html"]
-    return shlex.join(words), _remark(made, source)
-
-
-def _remark(made: Made, source: str | None) -> str:
-    parts = [] if source else ["IMAGE is the path of the picture."]
-    if not isinstance(made.preprocess, Preprocess):
-        parts.append("The preprocessing was a function in Python, which the command does not know.")
-    return " ".join(parts)
+    return shlex.join(words)

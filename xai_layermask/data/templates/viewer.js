@@ -333,17 +333,20 @@
     const masking = state.masking;
     const scores = scoresOf(masking);
     const limit = limitOf(masking);
-    const most = Math.max(...order.map((segment) => Math.abs(scores[segment]) + 1.96 * (errorOf(masking, segment) ?? 0)));
-    const x = (value) => 50 + 50 * value / (most || 1);
+    const reach = (segment, sign) => scores[segment] + sign * 1.96 * (errorOf(masking, segment) ?? 0);
+    const low = order.reduce((least, segment) => Math.min(least, reach(segment, -1)), 0);
+    const high = order.reduce((most, segment) => Math.max(most, reach(segment, 1)), low < 0 ? 0 : 1e-300);
+    const x = (value) => 100 * (value - low) / (high - low);
     const row = (segment) => {
       const value = scores[segment];
       const error = errorOf(masking, segment);
       const bar = element("span", { class: "value-bar", "aria-hidden": "true" });
       const fill = element("i", { class: "fill" });
       Object.assign(fill.style, {
-        left: `${Math.min(50, x(value))}%`, width: `${Math.abs(x(value) - 50)}%`, background: css(colourOf(Math.sign(value), 1)),
+        left: `${Math.min(x(0), x(value))}%`, width: `${Math.abs(x(value) - x(0))}%`, background: css(colourOf(Math.sign(value), 1)),
       });
       if (isUncertain(masking, segment)) fill.classList.add("pale");
+      bar.style.setProperty("--zero", `${x(0)}%`);
       bar.append(fill);
       if (error !== null) {
         const whisker = element("i", { class: "whisker" });
@@ -366,7 +369,7 @@
     more.textContent = state.rows > 10 ? "Show the first 10" : `Show all ${order.length}`;
     const { reliability, advice, output } = maskings[masking];
     const known = reliability[state.target];
-    byId("trust").textContent = `Scores for ${targets[state.target].label} by descending score, in units of the ${output}. `
+    byId("trust").textContent = `The scores are contributions to ${targets[state.target].label}, measured in ${output}. `
       + (known === null ? "" : `Reliability ${known.toFixed(2)}: the correlation to expect with the scores of infinitely many samples. `)
       + advice;
   }
