@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from .explain import make_explainer, predictions, record
 from .files import check_outputs, writing
-from .inputs import load_model, read_picture, read_valid
+from .inputs import load_model, read_mask, read_picture, read_valid
 from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
 from .output import number, print_json, status, table
+from .pages import write_page
 from .types import comma_separated, dots, masking, positive
 
 if TYPE_CHECKING:
@@ -26,9 +27,10 @@ SUMMARY = "Explain the top predictions with several maskings, side by side."
 EXAMPLES = """\
 examples, with a sample photograph; to use your own, put its path after compare:
   xai-layermask compare
-  xai-layermask compare --maskings black,grey,blur,layer --top 2 --segments patches:28 --out coffee.pdf"""
+  xai-layermask compare --maskings black,grey,blur,layer --top 2 --segments patches:28 --out coffee.pdf
+  xai-layermask compare --out coffee.html"""
 
-_SUFFIXES = (".png", ".svg", ".pdf")
+_SUFFIXES = (".png", ".svg", ".pdf", ".html")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +43,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="the rows of the figure: the K top predictions (default: 3)")
     add_output(parser)
     add_sampling(parser)
-    add_outputs(parser, "the figure to write: .png, .svg or .pdf (default: comparison.png, or none with --json)")
+    parser.add_argument("--mask", metavar="FILE",
+                        help="a mask of the object, of the picture's size, black where it is not: the .html page then "
+                        "shows how well the scores of each masking agree with it")
+    add_outputs(parser, "files to write, by suffix: .png .svg .pdf (figure), .html (page to explore, with insertion "
+                "and deletion curves); default: comparison.png, or none with --json")
     parser.add_argument("--dpi", type=dots, default=150, metavar="N",
                         help="pixels per inch of a .png; each panel is 2.6 inches wide (default: 150)")
     add_look(parser)
@@ -58,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
     check_outputs(paths, _SUFFIXES, args.overwrite)
     with status("starting", args):
         from ..engine.runtime import find_device
-        from ..explain import agreement
+        from ..explain import agreement, can_remove, removals
         from ..plots import comparison, figure_bytes
     look = look_options(args)
-    picture, valid = read_picture(args.image), read_valid(args.valid)
+    picture, valid, mask = read_picture(args.image), read_valid(args.valid), read_mask(args.mask)
     device = find_device(args.device)
     with status(f"loading {args.model}", args):
         classifier = load_model(args, device)
@@ -73,8 +79,22 @@ def run(args: argparse.Namespace) -> int:
         with status(f"{name}: segmenting the picture and capturing the model", args):
             targets = list(explanations[0].targets) if explanations else None
             explanations.append(explainer.explain(picture, targets, args.top, valid))
+            if mask is not None:
+                explanations[-1].alignment(mask)  # fail before the next one runs if its size is another
+    pages = [path for path in paths if path.lower().endswith(".html")]
+    curves = None
+    if pages and can_remove(explanations):
+        with status("removing the best segments for the curves", args):
+            curves = [
+                removals(explainer, one, picture) for explainer, one in zip(explainers, explanations, strict=True)
+            ]
     with status("drawing", args):
+        for path in pages:
+            with writing(path):
+                write_page(path, explanations, args, look, mask, curves)
         for path in paths:
+            if path in pages:
+                continue
             figure = figure_bytes(comparison(explanations, **look), Path(path).suffix.lower(), args.dpi)
             with writing(path):
                 Path(path).write_bytes(figure)

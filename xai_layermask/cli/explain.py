@@ -12,6 +12,7 @@ from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
 from .output import number, print_json, shows_progress, status, table
+from .pages import write_page
 from .types import masking, positive
 
 if TYPE_CHECKING:
@@ -72,7 +73,10 @@ def run(args: argparse.Namespace) -> int:
     with status("writing", args):
         for path in paths:
             with writing(path):
-                explanation.save(path, **({} if path.lower().endswith(_DATA) else look))
+                if path.lower().endswith(".html"):
+                    write_page(path, [explanation], args, look)
+                else:
+                    explanation.save(path, **({} if path.lower().endswith(_DATA) else look))
     if args.json:
         print_json(record(explanation, args.image) | {"files": paths}, args)
     elif not args.quiet:

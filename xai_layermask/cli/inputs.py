@@ -7,18 +7,21 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import LITE
 from ..errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
     import torch
     from torch import nn
 
     from ..models import Classifier
 
-__all__ = ["add_working_directory", "architecture", "load_model", "read_picture", "read_valid"]
+__all__ = ["add_working_directory", "architecture", "load_model", "read_mask", "read_picture", "read_valid"]
 
 _LIBRARIES = ("torchvision", "timm", "hf")
 
@@ -56,6 +59,21 @@ def read_valid(path: str | None) -> Any:
     if values.ndim != 2:
         raise InputError.expected("a mask of one channel for --valid", f"{path!r} of shape {values.shape}")
     return values != 0
+
+
+def read_mask(path: str | None) -> npt.NDArray[np.float64] | None:
+    """Read an object mask: float64 `(H, W)` from 0 to 1; None if no file is given.
+
+    Raises:
+        InputError: If the file holds no mask.
+    """
+    from ..dataset import Painted
+
+    if path is None:
+        return None
+    if not os.path.isfile(path):
+        raise InputError.expected("an existing file for --mask", repr(path))
+    return Painted(Path(path)).read(0, 0)
 
 
 def add_working_directory(models: Iterable[str]) -> None:

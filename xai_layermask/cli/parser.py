@@ -75,7 +75,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         argv: Arguments after the program's name.
 
     Returns:
-        The options, and as `run` the function to call with them; None after `--help` or `--version`.
+        The options, as `run` the function to call with them, and as `words` the arguments; `run` is None after
+        `--help` or `--version`.
 
     Raises:
         InputError: If an argument is invalid; the message suggests the closest valid one.
@@ -106,6 +107,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise InputError(_too_many(unknown[0], first, commands[first]))
     if hasattr(_COMMANDS[first], "check_options"):
         _COMMANDS[first].check_options(args)
+    args.words = tuple(argv)
     return args
 
 

@@ -11,6 +11,7 @@ from .loaded import LoadedModel, load_model
 from .many import Explained
 from .origin import is_replaceable
 from .predictor import Predictor
+from .quality import can_remove, removals
 from .sampling import LIME_SCHEMES, Coalitions, Samples, cosine_kernel, lime_samples, shap_samples
 from .settings import Settings
 from .spatial import Strength, kernels
@@ -34,6 +35,7 @@ __all__ = [
     "Settings",
     "Strength",
     "agreement",
+    "can_remove",
     "cosine_kernel",
     "fit",
     "has_converged",
@@ -41,5 +43,6 @@ __all__ = [
     "kernels",
     "lime_samples",
     "load_model",
+    "removals",
     "shap_samples",
 ]

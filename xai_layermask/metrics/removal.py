@@ -21,12 +21,13 @@ class Removal:
     Attributes:
         deletion: The target's probability while segments are removed, the highest scores first.
         insertion: The same while they are inserted into an empty picture.
-        ablation: The prediction without the k highest-scoring segments, and whether it is still the target.
+        ablation: The prediction without the k highest-scoring segments, and whether it is still the target; None if the
+            target is not predicted for the whole picture either.
     """
 
     deletion: Curve
     insertion: Curve
-    ablation: Ablation
+    ablation: Ablation | None
 
 
 def removal(
@@ -51,11 +52,12 @@ def removal(
         ...     def __call__(self, image, presence):
         ...         return (image * presence).mean((1, 2, 3))[:, None] * torch.tensor([1.0, -1.0])
         >>> found = removal(Bright(), torch.ones(1, 3, 2, 2), [0.9, 0.2], [[0, 1]] * 2, target=0, k=1)
-        >>> found.deletion.auc == found.insertion.auc, found.ablation.accuracy
-        (True, 1.0)
+        >>> found.deletion.auc == found.insertion.auc, found.ablation.unchanged
+        (True, (True,))
     """
+    ablation = topk_ablation(masking, image, scores, segments, k, batch_size=batch_size)
     return Removal(
         deletion_curve(masking, image, scores, segments, target, steps=steps, batch_size=batch_size),
         insertion_curve(masking, image, scores, segments, target, steps=steps, batch_size=batch_size),
-        topk_ablation(masking, image, scores, segments, k, [target], batch_size),
+        ablation if ablation.targets == (target,) else None,
     )

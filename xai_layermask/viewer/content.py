@@ -105,8 +105,8 @@ def _measures(explanation: Viewable, mask: Any, removals: Sequence[Removal] | No
         if removals is not None:
             removal = removals[row]
             measures["deletion"], measures["insertion"] = _curve(removal.deletion), _curve(removal.insertion)
-            measures["kept"] = removal.ablation.unchanged[0]
-            measures["removed"] = removal.ablation.k
+            if removal.ablation is not None:
+                measures |= {"kept": removal.ablation.unchanged[0], "removed": removal.ablation.k}
         found.append(measures)
     return found
 

@@ -160,7 +160,7 @@
   function paint(canvas, ground, masking) {
     const { width, height, sharp, grey, relief, ids } = ground;
     if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    const context = canvas.getContext("2d");
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     const image = context.createImageData(width, height);
     const limit = limitOf(masking);
     const shown = visible(masking);

@@ -1,0 +1,62 @@
+"""What becomes of the predictions that are explained while segments are removed by their scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..engine.runtime import auto_batch_size, first_parameter
+from ..errors import InputError
+from ..maskings import make
+from ..metrics import Removal, removal
+from .explainer import LayerMaskExplainer
+from .explanation import Explanation
+
+__all__ = ["can_remove", "removals"]
+
+
+def can_remove(explanations: Sequence[Explanation]) -> bool:
+    """Whether [`removals`][] is defined: for classes of a softmax, without missing pixels."""
+    return all(
+        min(one.targets) >= 0 and bool(one.played.all()) and one.settings.output not in ("sigmoid", "value")
+        for one in explanations
+    )
+
+
+def removals(
+    explainer: LayerMaskExplainer, explanation: Explanation, img: object, by: str = "grey", k: int = 20, steps: int = 10
+) -> list[Removal]:
+    """Insertion and deletion curves and top-k ablation for each target of an explanation.
+
+    Args:
+        explainer: What made the explanation.
+        explanation: The explanation.
+        img: Its picture, as for `explain`.
+        by: The masking that removes segments. The paper uses grey-out, whatever the scores are from.
+        k: Number of segments of the ablation.
+        steps: Of the curves.
+
+    Raises:
+        InputError: If a target is no class of a softmax, or pixels are missing.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from xai_layermask import Preprocess
+        >>> model = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        >>> options = dict(segments="patches:8", n_samples=20, preprocess=Preprocess(16, 16), progress=False)
+        >>> explainer, picture = LayerMaskExplainer(model, **options), torch.rand(3, 16, 16)
+        >>> found = removals(explainer, explainer.explain(picture), picture, k=1)
+        >>> found[0].deletion.masking, found[0].deletion.values.shape
+        ('grey', (5,))
+    """
+    if not can_remove([explanation]):
+        raise InputError.expected("an explanation of classes of a softmax, without missing pixels", repr(explanation))
+    network = explainer.masking.model
+    like = first_parameter(network)
+    image = explainer.preprocess.prepare(img, None).tensor.to(like.device, like.dtype)
+    masking = make(by, network, explainer.preprocess)
+    batch_size = auto_batch_size(*explanation.segments.shape, image.device)
+    return [
+        removal(masking, image, scores, explanation.segments, target, k, steps, batch_size)
+        for target, scores in zip(explanation.targets, explanation.scores, strict=True)
+    ]
