@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import subprocess
 import sys
 
@@ -284,6 +286,32 @@ def test_compare_draws_a_column_for_each_masking(folder, capsys):
     two = Image.open("two.png").size
     assert three[1] == two[1]
     assert three[0] > two[0]
+
+
+def test_compare_writes_a_page_with_curves_and_agreement_with_a_mask(folder, capsys):
+    mask = np.zeros((40, 50), np.uint8)
+    mask[:20] = 255
+    Image.fromarray(mask).save(folder / "mask.png")
+    words = ["compare", "photo.png", "--model", "tiny_models:make", *FAST, "--top", "1", "--maskings", "grey,layer"]
+    words += ["--mask", "mask.png", "--out", "a.html", "--json"]
+    code, out, err = run(capsys, *words)
+    assert (code, err) == (0, "")
+    text = (folder / "a.html").read_text("utf-8")
+    content = json.loads(re.search(r'id="data">(.*?)</script>', text)[1])
+    assert content["command"] == shlex.join(["xai-layermask", *words])
+    assert [one["name"] for one in content["maskings"]] == ["grey-out", "layer masking"]
+    found = json.loads(out)["maskings"]
+    for name, one in zip(("grey", "layer"), content["maskings"], strict=True):
+        scores = {each["segment"]: each["score"] for each in found[name]["targets"][0]["segments"]}
+        assert one["scores"][0] == [scores[segment] for segment in sorted(scores)]
+        measures = one["measures"][0]
+        assert {"alignment", "jaccard"} < set(measures)
+        assert measures["deletion"]["by"] == "grey"
+        assert measures["deletion"]["x"][0] == 0 and measures["deletion"]["x"][-1] == 1
+        # Nothing removed is the whole picture, whichever curve.
+        assert measures["deletion"]["y"][0] == measures["insertion"]["y"][-1]
+    Image.fromarray(mask[:5]).save(folder / "mask.png")
+    assert "expected" in refused(capsys, *words)
 
 
 @pytest.mark.parametrize("command", ["explain", "compare"])

@@ -18,6 +18,7 @@ from ..errors import InputError, check_integer
 from ..explain import METHODS, Coalitions, Samples
 from ..maskings import LayerMask, Masking, as_image, as_presence, split_presence, with_presence
 from ..models import Output, Scale
+from ..progress import progress_bar
 from ..segments import Segments, presence_of
 from .inputs import OneTarget, Target, as_extras, as_segments, as_targets, refuse_baselines, select_target
 
@@ -164,7 +165,7 @@ class ImageAttribution:
         count = check_integer(n_samples, "n_samples", 2)
         batch_size = check_integer(perturbations_per_eval, "perturbations_per_eval", 1)
         attributions = []
-        with torch.no_grad(), _progress_bar(self.get_name(), len(image) * count, show_progress) as bar:
+        with torch.no_grad(), progress_bar(len(image) * count, self.get_name(), show_progress, leave=True) as bar:
             for i, segments in enumerate(maps):
                 here = None if present is None else present[i : i + 1]
                 game = Game(
@@ -205,8 +206,3 @@ def masked_function(forward_func: object) -> Callable[..., Any]:
         raise InputError.expected("a network, a masking or a function for forward_func", type(forward_func).__name__)
     return forward_func
 
-
-def _progress_bar(name: str, total: int, shown: bool) -> Any:
-    from tqdm.auto import tqdm
-
-    return tqdm(total=total, desc=name, unit="sample", disable=not shown)

@@ -50,6 +50,7 @@ _VALUES: dict[str, tuple[str, ...] | str | None] = {
     "evaluate weights": None,
     "image": "FILE",
     "labels": "FILE",
+    "mask": "FILE",
     "layout": LAYOUTS,
     "masking": tuple(MASKINGS),
     "maskings": tuple(MASKINGS),

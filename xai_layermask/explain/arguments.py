@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from torch import Tensor, nn
 
+from .. import progress
 from ..errors import InputError, check_integer
 from ..images import Preprocess, Transform
 from ..maskings import Masking, make
@@ -58,10 +59,5 @@ def fitting_labels(labels: tuple[str, ...], whole: Tensor) -> tuple[str, ...]:
 @contextmanager
 def progress_bar(total: int | None, shown: bool, unit: str = "sample") -> Iterator[Callable[[int], object]]:
     """A progress bar on stderr; yields what to call with the number of new ones."""
-    if not shown:
-        yield lambda done: None
-        return
-    from tqdm import tqdm
-
-    with tqdm(total=total, desc="explaining", unit=unit, leave=False) as bar:
+    with progress.progress_bar(total, "explaining", shown, unit) as bar:
         yield bar.update

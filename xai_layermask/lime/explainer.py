@@ -17,6 +17,7 @@ from ..errors import InputError, check_integer, choose
 from ..images import Preprocess
 from ..maskings import LayerMask, Masking
 from ..models import Output, as_output
+from ..progress import progress_bar as bar_of
 from ..segments import Segments, presence_of, quickshift
 from .pictures import How, Picture, as_rgba, segmentation, shown_raster, split_alpha
 
@@ -194,15 +195,13 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
 def _predict(
     predict: Callable[[Any], Any], segments: Segments, data: npt.NDArray[Any], batch_size: int, progress_bar: bool
 ) -> Probabilities:
-    from tqdm.auto import tqdm
-
     def predict_batch(rows: npt.NDArray[Any]) -> Probabilities:
         found = np.asarray(predict(presence_of(segments, rows)))
         if found.ndim != 2 or len(found) != len(rows):
             raise InputError.expected(f"probabilities ({len(rows)}, K) from classifier_fn", f"shape {found.shape}")
         return found
 
-    with tqdm(total=len(data), disable=not progress_bar) as progress:
+    with bar_of(len(data), "explaining", progress_bar, leave=True) as progress:
         return batched_predict(predict_batch, data, batch_size, progress.update)[0]
 
 

@@ -632,7 +632,7 @@
       });
     }
     stage.addEventListener("pointermove", (event) => hover(segmentAt(event)));
-    stage.addEventListener("pointerleave", () => { if (document.activeElement !== stage) hover(-1); });
+    stage.addEventListener("pointerleave", () => hover(-1));
     stage.addEventListener("click", (event) => { const segment = segmentAt(event); if (segment >= 0) pin(segment); });
     stage.addEventListener("keydown", keyboard);
     stage.addEventListener("blur", () => hover(-1));
