@@ -5,6 +5,7 @@ Usage: python docs/viewer.py
 
 from __future__ import annotations
 
+import io
 import shutil
 import tempfile
 from pathlib import Path
@@ -26,10 +27,8 @@ def write(folder: Path) -> Path:
 
 
 def save(shot: bytes, name: str) -> None:
-    """Write a screenshot with few colours, which makes it small."""
-    path = IMAGES / name
-    path.write_bytes(shot)
-    Image.open(path).convert("RGB").quantize(255, dither=Image.Dither.NONE).save(path, optimize=True)
+    """Write a screenshot as a small file."""
+    Image.open(io.BytesIO(shot)).convert("RGB").save(IMAGES / name, optimize=True)
 
 
 def draw(html: Path) -> None:
@@ -47,17 +46,14 @@ def draw(html: Path) -> None:
             page.evaluate("document.activeElement.blur()")
             return page
 
-        save(opened(1180, 940, "light").screenshot(), "viewer.png")
+        save(opened(1180, 968, "light").screenshot(), "viewer.png")
         save(opened(1180, 940, "light").locator("#measures").screenshot(), "viewer-compare.png")
         phones = [opened(390, 844, scheme).screenshot() for scheme in ("light", "dark")]
         browser.close()
-    with tempfile.TemporaryDirectory() as folder:
-        both = Image.new("RGB", (2 * 390 + 30, 844), "white")
-        for place, shot in enumerate(phones):
-            (Path(folder) / "x.png").write_bytes(shot)
-            both.paste(Image.open(Path(folder) / "x.png"), (place * 420, 0))
-        both.save(Path(folder) / "x.png")
-        save((Path(folder) / "x.png").read_bytes(), "viewer-phone.png")
+    both = Image.new("RGB", (2 * 390 + 30, 844), "white")
+    for place, shot in enumerate(phones):
+        both.paste(Image.open(io.BytesIO(shot)), (place * 420, 0))
+    both.save(IMAGES / "viewer-phone.png", optimize=True)
 
 
 if __name__ == "__main__":

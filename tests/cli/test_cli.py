@@ -306,7 +306,7 @@ def test_compare_writes_a_page_with_curves_and_agreement_with_a_mask(folder, cap
         assert one["scores"][0] == [scores[segment] for segment in sorted(scores)]
         measures = one["measures"][0]
         assert {"alignment", "jaccard"} < set(measures)
-        assert measures["deletion"]["by"] == "grey"
+        assert measures["deletion"]["by"] == "grey-out"
         assert measures["deletion"]["x"][0] == 0 and measures["deletion"]["x"][-1] == 1
         # Nothing removed is the whole picture, whichever curve.
         assert measures["deletion"]["y"][0] == measures["insertion"]["y"][-1]

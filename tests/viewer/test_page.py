@@ -156,7 +156,7 @@ def test_measures_are_those_of_the_metrics():
     measures = data_of(html)["maskings"][0]["measures"]
     assert measures[0]["alignment"] == one.alignment(mask, 281)
     assert measures[1]["jaccard"] == one.jaccard(mask, 20, 7)
-    assert measures[0]["deletion"] == {"x": [0.0, 1.0], "y": [0.9, 0.1], "auc": 0.5, "by": "grey"}
+    assert measures[0]["deletion"] == {"x": [0.0, 1.0], "y": [0.9, 0.1], "auc": 0.5, "by": "grey-out"}
     assert measures[0]["kept"] is True
 
 

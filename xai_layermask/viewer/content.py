@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ..catalog import title
 from ..plots.look import Look
 from ..plots.palette import NEUTRAL, STOPS, colormap
 from .encoding import encode_map, png_bytes, png_url
@@ -116,7 +117,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
         "x": np.round(curve.fractions, 4).tolist(),
         "y": np.round(curve.values, 4).tolist(),
         "auc": curve.auc,
-        "by": curve.masking,
+        "by": title(curve.masking),
     }
 
 
