@@ -8,7 +8,9 @@ from typing import Any
 __all__ = ["progress_bar"]
 
 
-def progress_bar(total: int | None, description: str, shown: bool = True, unit: str = "sample", leave: bool = False) -> Any:
+def progress_bar(
+    total: int | None, description: str, shown: bool = True, unit: str = "sample", leave: bool = False
+) -> Any:
     """A bar of tqdm, for `with`.
 
     Args:
