@@ -25,7 +25,7 @@ def test_a_derived_presence_is_made_once():
     assert cells.window(*geometry) is cells.window(*geometry)
     assert cells.window(*geometry, 0.5, torch.full((1, 1, 6, 6), 9.0)) is not cells.window(*geometry)
     wanted = PresenceMask(torch.ones(2, 1, 6, 6, dtype=torch.bool))
-    assert cells.rings(wanted) is cells.rings(wanted)
+    assert cells.rings(wanted, (2, 1, 6, 6)) is cells.rings(wanted, (2, 1, 6, 6))
 
 
 def test_a_one_by_one_window_is_the_same_presence():
@@ -122,8 +122,8 @@ def test_rings_leave_borders_alone():
     inside = torch.zeros(1, 1, 6, 6, dtype=torch.bool)
     inside[..., 1:5, 1:5] = True
     cells.mask &= inside
-    found = cells.rings(wanted, PresenceMask(inside))
+    found = cells.rings(wanted, wanted.mask.shape, PresenceMask(inside))
     expected = ring_geometry(cells.mask, inside=inside)
     assert [ring.cells.tolist() for ring in found] == [ring.cells.tolist() for ring in expected]
     assert all(inside.flatten()[ring.cells].all() for ring in found)
-    assert sum(len(ring.cells) for ring in cells.rings(wanted, wanted)) == int((~cells.mask).sum())
+    assert sum(len(ring.cells) for ring in cells.rings(wanted, wanted.mask.shape, wanted)) == int((~cells.mask).sum())

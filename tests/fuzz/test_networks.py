@@ -50,17 +50,17 @@ def failing(**changes):
 
 
 def test_the_checks_pass_on_a_small_network():
-    assert failing(fill_rings=executor.fill_rings) == set()
+    assert failing(fill=executor.fill) == set()
 
 
 def test_an_engine_that_does_not_fill_is_found():
-    found = failing(fill_rings=lambda x, geometry, in_place: x)
+    found = failing(fill=lambda x, geometry, in_place: x)
     assert {"literal", "poison", "shift"} <= found
 
 
 def test_an_engine_that_fills_with_a_little_too_much_is_found():
-    fill = executor.fill_rings
-    assert "literal" in failing(fill_rings=lambda x, *rest: fill(x, *rest) * (1 + 1e-6))
+    fill = executor.fill
+    assert "literal" in failing(fill=lambda x, *rest: fill(x, *rest) * (1 + 1e-6))
 
 
 def test_a_presence_is_of_the_asked_kind():

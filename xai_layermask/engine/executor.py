@@ -8,11 +8,11 @@ from typing import Any
 import torch
 
 from ..errors import UnsupportedOperator
+from .dense import fill
 from .fusion import Weights, fuse
 from .graph import Graph, Step
 from .memory import Memory
 from .ops.base import MaskingSettings
-from .padding import fill_rings
 from .program import Plan, Program, find_cut
 from .rules import version
 
@@ -108,7 +108,7 @@ def run(
 def _fill(index: int, program: Program, plan: Plan, values: dict[int, Any], memory: Memory) -> None:
     geometry = plan.fills.get(index)
     if geometry and index in values:
-        values[index] = fill_rings(values[index], geometry, program.in_place and memory.owns(index))
+        values[index] = fill(values[index], geometry, program.in_place and memory.owns(index))
         memory.replace(index, values[index])
 
 

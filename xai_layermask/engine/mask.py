@@ -12,9 +12,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from .dense import DenseRings, Distances
 from .padding import Pair, Rings, ring_geometry, window_sum
+from .waiting import may_wait
 
-__all__ = ["PresenceMask", "intersection", "joined", "union"]
+__all__ = ["PresenceMask", "intersection", "joined", "same_cells", "union"]
 
 T = TypeVar("T")
 
@@ -61,13 +63,36 @@ class PresenceMask:
         """Whether every cell is present."""
         return self.cached(("whole",), lambda: bool(self.mask.all()))
 
+    def is_rectangle(self) -> bool:
+        """Whether the present cells form the same rectangle in every image; for masks on the CPU."""
+
+        def make() -> bool:
+            places = self.mask.nonzero()[:, -2:]
+            if not len(places):
+                return True
+            height, width = (places.amax(0) - places.amin(0) + 1).tolist()
+            return bool(len(places) == height * width * self.mask[..., 0, 0].numel())
+
+        return self.cached(("rectangle",), make)
+
+    def on(self, device: torch.device) -> Tensor:
+        """The mask on a device, copied once."""
+        if self.mask.device == device:
+            return self.mask
+
+        def make() -> Tensor:
+            with torch.inference_mode(False):
+                return self.mask.to(device)
+
+        return self.cached(("on", device), make)
+
     def one_channel(self, inside: PresenceMask) -> PresenceMask:
         """Presence of positions: absent if absent in any channel, or a border in all; `inside` is of a whole image."""
         if not self.varies(1):
             return self
 
         def make() -> tuple[PresenceMask, PresenceMask]:
-            border = ~inside.mask.to(self.mask.device)
+            border = ~inside.on(self.mask.device)
             known = (self.mask | border).all(1, keepdim=True)
             return PresenceMask(known & ~border.all(1, keepdim=True)), inside
 
@@ -88,7 +113,7 @@ class PresenceMask:
             return self
 
         def make() -> tuple[PresenceMask, PresenceMask]:
-            border = ~inside.mask.to(self.mask.device)
+            border = ~inside.on(self.mask.device)
             share = None if self.share is None else torch.where(border, 1.0, self.share)
             return PresenceMask(self.mask | border, share=share), inside
 
@@ -120,34 +145,64 @@ class PresenceMask:
         if kernel == (1, 1) and stride == (1, 1) and padding == (0, 0):
             return self
         geometry = (kernel, stride, padding, dilation, size)
-        centred = all(
-            s == 1 and 2 * p == d * (k - 1) and k % 2
-            for k, s, p, d in zip(kernel, stride, padding, dilation, strict=True)
-        )
+        centred = all(k % 2 and 2 * p == d * (k - 1) for k, p, d in zip(kernel, padding, dilation, strict=True))
+        point = kernel == (1, 1)
 
         def make() -> PresenceMask:
+            # Centres that are found by another window would lose their shares.
+            kept = centred and not point and (stride == (1, 1) or not soft)
+            centres = self.centres(stride, size) if kept else None
             if inside is None:
-                return PresenceMask(window_sum(self.mask, *geometry), self if centred else None)
+                return PresenceMask(window_sum(self.mask, *geometry), centres)
             cells = inside.clamp(min=1)
             weights = window_sum(self.weights(), *geometry) / cells if soft else None
             if not threshold:
-                return PresenceMask(window_sum(self.mask, *geometry), self if centred else None, weights)
+                return PresenceMask(window_sum(self.mask, *geometry), centres, weights)
             share = window_sum(self.mask.float(), *geometry) / cells
             # The quotient is inexact: 3 of 10 cells must reach a threshold of 0.3.
             return PresenceMask((share >= threshold - 1e-6) & (share > 0), share=weights)
 
         return self.cached(("window", *geometry, threshold, soft), make)
 
-    def rings(self, wanted: PresenceMask, inside: PresenceMask | None = None) -> Rings:
-        """The geometry that fills the absent cells of `wanted`, `(N, 1, H, W)`, within `inside`."""
+    def centres(self, stride: Pair, size: Pair) -> PresenceMask:
+        """The presence of the centres of windows that are padded by half their size."""
+        return self.window((1, 1), stride, (0, 0), (1, 1), size)
 
-        def make() -> tuple[Rings, PresenceMask, PresenceMask | None]:
+    def rings(
+        self, wanted: PresenceMask | int, shape: Sequence[int], inside: PresenceMask | None = None
+    ) -> Rings | DenseRings:
+        """The geometry that fills absent cells of a map, within `inside`.
+
+        Args:
+            wanted: The cells to fill, `(N, 1, H, W)`; or how many rings, so that no mask need be read.
+            shape: Shape of the map.
+            inside: The cells of the image without borders.
+        """
+        image = None if inside is None or inside.is_whole() else inside.expanded(shape)
+
+        def make() -> tuple[Rings, object, object]:
             # Keep the objects alive whose ids are in the key.
-            shape = wanted.mask.shape
-            image = None if inside is None or inside.is_whole() else inside.expanded(shape).mask.to(self.mask.device)
-            return ring_geometry(self.expanded(shape).mask, wanted.mask, inside=image), wanted, inside
+            cells = wanted.mask if isinstance(wanted, PresenceMask) else None
+            within = None if image is None else image.on(self.mask.device)
+            return ring_geometry(self.expanded(shape).mask, cells, inside=within), wanted, inside
 
-        return self.cached(("ring_geometry", id(wanted), id(inside)), make)[0]
+        if isinstance(wanted, PresenceMask):
+            return self.cached(("ring_geometry", id(wanted), id(inside)), make)[0]
+        if image is None or image.is_rectangle():
+            return self._distances(shape, image).rings(wanted)
+        return self.cached(("ring_geometry", *shape[-2:], id(inside)), make)[0]
+
+    def _distances(self, shape: Sequence[int], image: PresenceMask | None) -> Distances:
+        def make() -> tuple[Distances, PresenceMask | None]:
+            within = None if image is None else image.on(self.mask.device)
+            return Distances(self.expanded(shape).mask, within), image
+
+        return self.cached(("distances", *shape[-2:], id(image)), make)[0]
+
+
+def same_cells(a: Tensor, b: Tensor) -> bool:
+    """Whether two masks are equal, if that can be known without waiting for a device; otherwise False."""
+    return a.shape == b.shape and may_wait(a.device) and torch.equal(a, b)
 
 
 def intersection(a: PresenceMask, b: PresenceMask) -> PresenceMask:
@@ -160,7 +215,7 @@ def intersection(a: PresenceMask, b: PresenceMask) -> PresenceMask:
     def make() -> tuple[PresenceMask, PresenceMask]:
         mask = a.mask & b.mask
         for one in (a, b) if b.share is None else (b, a):
-            if mask.shape == one.mask.shape and torch.equal(mask, one.mask):
+            if same_cells(mask, one.mask):
                 return one, b
         soft = a.share is not None or b.share is not None
         return PresenceMask(mask, share=torch.minimum(a.weights(), b.weights()) if soft else None), b
@@ -204,5 +259,5 @@ def joined(operands: Sequence[tuple[PresenceMask, PresenceMask]]) -> PresenceMas
         known, inside = intersection(known, cells.with_borders(one)), union(inside, one)
     if inside.is_whole():
         return known
-    mask = inside.mask.to(known.mask.device)
+    mask = inside.on(known.mask.device)
     return known.cached(("inside", id(inside)), lambda: (PresenceMask(known.mask & mask, share=known.share), inside))[0]

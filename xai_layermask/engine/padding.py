@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .grid import grid_of
+from .waiting import may_wait
 
 __all__ = ["Ring", "Rings", "fill_rings", "neighbor_padding", "ring_geometry", "window_sum"]
 
@@ -68,6 +69,8 @@ def window_sum(
         >>> window_sum(torch.tensor([[[[1, 0, 0, 1]]]]), (1, 3), padding=(0, 1))
         tensor([[[[1, 1, 1, 1]]]])
     """
+    if cells.dtype == torch.bool and max(kernel) > 1 and not may_wait(cells.device):
+        return _window_any(cells, kernel, stride, padding, dilation, size)
     for axis in (0, 1):
         k, s, p, d = kernel[axis], stride[axis], padding[axis], dilation[axis]
         length = cells.shape[axis + 2]
@@ -92,6 +95,25 @@ def window_sum(
                 total += shifted
         cells = total if total is not None else cells
     return cells
+
+
+def _window_any(
+    cells: Tensor, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, size: Pair | None
+) -> Tensor:
+    """`window_sum` of booleans in few launches."""
+    after, windows = [], []
+    for axis in (0, 1):
+        k, s, p, d = kernel[axis], stride[axis], padding[axis], dilation[axis]
+        length = cells.shape[axis + 2]
+        count = size[axis] if size else (length + 2 * p - d * (k - 1) - 1) // s + 1
+        windows.append(count)
+        after.append(max((count - 1) * s + d * (k - 1) + 1 - length - p, 0))
+    numbers, around = cells.float(), list(padding)
+    # A pool pads both sides by at most half a window.
+    if any(a > p or 2 * p > k for a, p, k in zip(after, padding, kernel, strict=True)):
+        numbers, around = F.pad(numbers, (padding[1], after[1], padding[0], after[0])), [0, 0]
+    found = F.max_pool2d(numbers, kernel, stride, around, dilation) > 0
+    return found[..., : windows[0], : windows[1]]
 
 
 def ring_geometry(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ..errors import InputError
+from .dense import DenseRings
 from .graph import Step
 from .inplace import find_writers
 from .mask import PresenceMask, union
@@ -21,6 +22,7 @@ from .ops.base import Call, Demand, MaskedOperator, MaskingSettings, fill_absent
 from .padding import Rings
 from .registry import Refusal
 from .rules import masked_operator
+from .waiting import may_wait
 
 __all__ = ["Plan", "Program", "find_cut"]
 
@@ -40,7 +42,7 @@ class Plan:
 
     calls: dict[int, Call]
     found: dict[int, Any]
-    fills: dict[int, Rings]
+    fills: dict[int, Rings | DenseRings]
     inside: Mapping[int, Any]
 
     def end(self, values: dict[int, Any]) -> list[int]:
@@ -169,10 +171,10 @@ class Program:
                 calls[step.index] = call
         return Plan(calls, found, self._demand(calls, found), self._inside)
 
-    def _demand(self, calls: Mapping[int, Call], found: Mapping[int, Any]) -> dict[int, Rings]:
+    def _demand(self, calls: Mapping[int, Call], found: Mapping[int, Any]) -> dict[int, Rings | DenseRings]:
         needed: dict[int, PresenceMask] = {}
-        wanted: dict[int, PresenceMask] = {}
-        fills: dict[int, Rings] = {}
+        wanted: dict[int, PresenceMask | int] = {}
+        fills: dict[int, Rings | DenseRings] = {}
         kept = set(self._outputs)
         for step in reversed(self.steps):
             call = calls.get(step.index)
@@ -185,14 +187,14 @@ class Program:
             operator, out = self.masked[step.index], call.out
             if step.index in wanted and not operator.hands_on and isinstance(out, PresenceMask):
                 # Borders keep the model's own values.
-                fills[step.index] = out.rings(wanted[step.index], self._inside[step.index])
+                fills[step.index] = out.rings(wanted[step.index], step.shape, self._inside[step.index])
             aim = out if step.index in kept else needed.get(step.index, out)
             demands = operator.demand(call, aim if isinstance(aim, PresenceMask) else None, wanted.get(step.index))
             for index, demand in zip(step.inputs, demands, strict=True):
                 if demand is not None:
                     _add(demand, index, found[index], needed, wanted)
         if self.image in wanted:
-            fills[self.image] = found[self.image].rings(wanted[self.image])
+            fills[self.image] = found[self.image].rings(wanted[self.image], self._shapes[self.image])
         return fills
 
 
@@ -221,13 +223,22 @@ def _add(
     index: int,
     present: PresenceMask,
     needed: dict[int, PresenceMask],
-    wanted: dict[int, PresenceMask],
+    wanted: dict[int, PresenceMask | int],
 ) -> None:
     cells = demand.needed if demand.needed.mask.shape == present.mask.shape else present
     before = needed.get(index, cells)
-    needed[index] = present if present in (cells, before) else union(before, cells)
-    if demand.wanted is not None:
-        wanted[index] = union(wanted.get(index, demand.wanted), demand.wanted)
+    known = before.contains(cells) or cells.contains(before) or may_wait(cells.mask.device)
+    needed[index] = present if present in (cells, before) or not known else union(before, cells)
+    if demand.wanted:
+        wanted[index] = _both(wanted.get(index, demand.wanted), demand.wanted)
+
+
+def _both(a: PresenceMask | int, b: PresenceMask | int) -> PresenceMask | int:
+    """What both readers want filled: cells, or a number of rings."""
+    if isinstance(a, int) and isinstance(b, int):
+        return max(a, b)
+    masks = [one for one in (a, b) if isinstance(one, PresenceMask)]
+    return union(*masks) if len(masks) == 2 else PresenceMask(torch.ones_like(masks[0].mask))
 
 
 def _guess(call: Call) -> PresenceMask | None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from ..mask import PresenceMask, intersection
-from .base import Call, Demand, Found, MaskedOperator, fill_absent
+from .base import Call, Demand, Found, MaskedOperator, Wanted, fill_absent
 from .reduce import leaves
 
 __all__ = ["Attention", "Dense", "Flat", "Softmax"]
@@ -46,7 +46,7 @@ class Dense(MaskedOperator):
     def presence(self, call: Call) -> Found:
         return call.cells()
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         demands = super().demand(call, needed, wanted)
         return [Demand(needed) if needed is not None else demands[0], *demands[1:]]
 

@@ -15,9 +15,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from ..dense import fill
 from ..graph import Shape, Step
 from ..mask import PresenceMask, joined
-from ..padding import fill_rings
 
 __all__ = [
     "Call",
@@ -29,6 +29,7 @@ __all__ = [
     "Pointwise",
     "Singular",
     "Unrelated",
+    "Wanted",
     "fill_absent",
     "operands",
     "weight_of",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 Found = PresenceMask | None | tuple[Any, ...]
+Wanted = PresenceMask | int | None
 
 
 @dataclass(frozen=True)
@@ -92,10 +94,10 @@ class Call:
             return self  # a copy for every window takes a noticeable part of a fast network's time
         return replace(self, found=found, inside=inside, mixed=mixed)
 
-    def filled(self, x: Tensor, wanted: PresenceMask) -> Tensor:
-        """A copy of a map in which the wanted absent cells are filled."""
+    def filled(self, x: Tensor, wanted: PresenceMask | int) -> Tensor:
+        """A copy of a map in which the wanted absent cells, or so many rings of them, are filled."""
         inside = self.inside[0]
-        return fill_rings(x, self.cells().rings(wanted, inside if isinstance(inside, PresenceMask) else None))
+        return fill(x, self.cells().rings(wanted, x.shape, inside if isinstance(inside, PresenceMask) else None))
 
     def run(self, values: Sequence[Any]) -> Any:
         """Apply the operator to its tensor inputs, given in order."""
@@ -114,10 +116,15 @@ def _one_channel(cells: Found, inside: Found) -> Found:
 
 @dataclass(frozen=True)
 class Demand:
-    """What a call needs of one input: present cells that must be correct, absent cells that must be filled."""
+    """What a call needs of one input.
+
+    Attributes:
+        needed: Present cells that must be correct.
+        wanted: Absent cells that must be filled: a mask, or how many rings where masks must not be read.
+    """
 
     needed: PresenceMask
-    wanted: PresenceMask | None = None
+    wanted: Wanted = None
 
 
 class MaskedOperator:
@@ -140,13 +147,13 @@ class MaskedOperator:
         """Presence of the output; None if the output is an ordinary tensor."""
         raise TypeError(f"{type(self).__name__} must define presence(call).")
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         """The cells needed of each tensor input: by default every present cell, and none filled.
 
         Args:
             call: The call.
             needed: The output cells that must be correct; None if the output is an ordinary tensor or a list.
-            wanted: The absent output cells that must be filled, if `hands_on`.
+            wanted: The absent output cells that must be filled, or how many rings of them, if `hands_on`.
         """
         return [Demand(found) if isinstance(found, PresenceMask) else None for found in call.found]
 
@@ -182,7 +189,7 @@ class Pointwise(MaskedOperator):
     def presence(self, call: Call) -> Found:
         return joined(operands(call, max(len(shape) for shape in call.shapes)))
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         demands: list[Demand | None] = []
         for found in call.found:
             same = needed is not None and isinstance(found, PresenceMask) and found.mask.shape == needed.mask.shape

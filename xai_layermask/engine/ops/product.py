@@ -41,7 +41,7 @@ class Product(MaskedOperator):
             present = known > 0
             if not any(inside.is_whole() for _, inside in masked):
                 device = known.device
-                present = known > self._count(call, {place: ~inside.mask.to(device) for place, inside in masked})
+                present = known > self._count(call, {place: ~inside.on(device) for place, inside in masked})
             # Keep the objects alive whose ids are in the key.
             return known > 0, leaves(present), found
 

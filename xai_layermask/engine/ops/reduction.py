@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..mask import PresenceMask
-from .base import Call, Demand, Found, MaskedOperator, fill_absent, weight_of, weighted
+from ..waiting import may_wait
+from .base import Call, Demand, Found, MaskedOperator, Wanted, fill_absent, weight_of, weighted
 
 __all__ = ["Nearest", "Norm", "Regions", "Resize"]
 
@@ -144,13 +145,19 @@ class Resize(MaskedOperator):
         sides = cells.mask.shape[2], cells.mask.shape[3]
         return cells.window((width, width), (1, 1), (self.reach, self.reach), (1, 1), sides)
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         fills = call.settings.padding == "neighbor" and not call.mixed
-        return [Demand(call.cells(), self._read(call) if fills else None)]
+        return [Demand(call.cells(), self._wanted(call) if fills else None)]
+
+    def _wanted(self, call: Call) -> PresenceMask | int:
+        """The cells that are read; those that only borders read may be any number of rings away."""
+        inside = call.inside[0]
+        whole = not isinstance(inside, PresenceMask) or inside.is_whole()
+        return self.reach if whole and not may_wait(call.cells().mask.device) else self._read(call)
 
     def value(self, call: Call, values: list[Any]) -> Any:
         if call.settings.padding != "neighbor":
             values[0] = fill_absent(0.0, values[0], call.with_borders())
         elif call.mixed:
-            values[0] = call.filled(values[0], self._read(call))
+            values[0] = call.filled(values[0], self._wanted(call))
         return call.run(values)

@@ -57,6 +57,10 @@ class Transposed(Window):
         mask = whole.mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
         return self._reached(call, mask.float()).to(call.cells().mask.device)
 
+    def _reach(self, call: Call, needed: PresenceMask | None) -> int:
+        """Input cells that reach the same output cell are `stride` cells apart in it."""
+        return max(d * (k - 1) // s for k, s, d in zip(self.kernel, self.stride, self.dilation, strict=True))
+
     def _touched(self, out: PresenceMask, shape: Shape) -> PresenceMask:
         return out.window(self.kernel, self.stride, self.padding, self.dilation, (shape[2], shape[3]))
 

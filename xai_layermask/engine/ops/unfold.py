@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..mask import PresenceMask
 from ..padding import Pair
-from .base import Call, Demand, Found, MaskedOperator, fill_absent
+from .base import Call, Demand, Found, MaskedOperator, Wanted, fill_absent
 from .view import Reshape
 from .window import Window
 
@@ -46,7 +46,7 @@ class Unfold(Window):
         maps = self._maps(call)
         return maps.cached(("columns",), lambda: PresenceMask(maps.mask.flatten(2)))
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         return super().demand(replace(call, out=self._maps(call)), None, wanted)
 
     def value(self, call: Call, values: list[Any]) -> Any:
@@ -75,11 +75,10 @@ class Fold(MaskedOperator):
     def value(self, call: Call, values: list[Any]) -> Any:
         cells = call.with_borders()
         values[0] = fill_absent(0.0, values[0], cells)
-        precision = torch.promote_types(values[0].dtype, torch.float32)
 
         def make() -> Tensor:
-            everything = self._summed(call, torch.ones_like(cells.mask[:1])).to(precision)
+            everything = self._summed(call, torch.ones_like(cells.mask[:1]))
             return everything / self._summed(call, cells.mask).clamp(min=1)
 
-        factor = cells.cached(("fold factor", precision, repr(call.step.args[1:]), *call.step.shape[1:]), make)
+        factor = cells.cached(("fold factor", repr(call.step.args[1:]), *call.step.shape[1:]), make)
         return call.run(values) * factor.to(values[0].dtype)

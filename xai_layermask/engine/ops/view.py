@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from ..graph import Shape
-from ..mask import PresenceMask, joined
-from .base import Call, Demand, Found, MaskedOperator, Pointwise, operands
+from ..mask import PresenceMask, joined, same_cells
+from .base import Call, Demand, Found, MaskedOperator, Pointwise, Wanted, operands
 
 __all__ = ["Concat", "Permute", "Pick", "Reshape", "Scatter", "compact"]
 
@@ -102,7 +102,7 @@ class Permute(MaskedOperator):
     def presence(self, call: Call) -> Found:
         return permuted(call.cells(), self.order)
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         back = tuple(sorted(range(len(self.order)), key=self.order.__getitem__))
         return [Demand(permuted(needed, back) if needed is not None else call.cells())]
 
@@ -160,7 +160,7 @@ class Concat(MaskedOperator):
             parts.append(mask.expand(size))
         return PresenceMask(torch.cat(parts, dim))
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         return Pointwise().demand(call, needed, wanted)
 
 
@@ -199,7 +199,7 @@ class Scatter(MaskedOperator):
         new = masks[1].expand(sizes)
         result = call.step({call.step.inputs[0]: base, call.step.inputs[1]: new.squeeze(dim) if picked else new})
         before = found[0][0]
-        return before if before is not None and torch.equal(before.mask, result) else PresenceMask(result)
+        return before if before is not None and same_cells(before.mask, result) else PresenceMask(result)
 
 
 def _aligned(cells: Any, dim: int | None) -> PresenceMask | None:

@@ -12,7 +12,8 @@ from torch import Tensor
 from ..graph import Shape
 from ..mask import PresenceMask
 from ..padding import Pair, window_sum
-from .base import Call, Demand, Found, MaskedOperator, fill_absent
+from ..waiting import may_wait
+from .base import Call, Demand, Found, MaskedOperator, Wanted, fill_absent
 
 __all__ = ["Border", "Window"]
 
@@ -48,14 +49,20 @@ class Window(MaskedOperator):
 
     def _inside(self, call: Call) -> Tensor:
         """The number of cells of each window inside the image, `(1, 1, h, w)`."""
-        whole = call.inside[0]
-        mask = whole.mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
-        return window_sum(mask.float(), *self._geometry(call)).to(call.cells().mask.device)
+        whole, geometry = call.inside[0], self._geometry(call)
+        if not isinstance(whole, PresenceMask):
+            return window_sum(call.cells().mask.new_ones(1).float(), *geometry)
+        count = whole.cached(("count", geometry), lambda: PresenceMask(window_sum(whole.mask[:1].float(), *geometry)))
+        return count.on(call.cells().mask.device)
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         cells = call.cells()
-        touched = self._touched(needed or call.out, call.shapes[0]) if isinstance(call.out, PresenceMask) else cells
         fills = self._fills(call) and not call.mixed
+        if not may_wait(cells.mask.device):
+            same = self.kernel == (1, 1) and self.stride == (1, 1) and needed is not None
+            first = Demand(needed if same and needed else cells, self._reach(call, needed) if fills else None)
+            return [first, *[None] * (len(call.found) - 1)]
+        touched = self._touched(needed or call.out, call.shapes[0]) if isinstance(call.out, PresenceMask) else cells
         if self.kernel == (1, 1) or cells.contains(touched):
             first = Demand(touched)
         else:
@@ -64,6 +71,15 @@ class Window(MaskedOperator):
 
     def _fills(self, call: Call) -> bool:
         return call.settings.padding == "neighbor" and (self.kind == "conv" or call.settings.pool_padding)
+
+    def _reach(self, call: Call, needed: PresenceMask | None) -> int:
+        """How many rings the needed windows can read: each holds a present cell, or has one in its centre."""
+        sides = [d * (k - 1) for k, d in zip(self.kernel, self.dilation, strict=True)]
+        centred = all(k % 2 and 2 * p == side for k, p, side in zip(self.kernel, self.padding, sides, strict=True))
+        size = self._geometry(call)[-1]
+        if centred and needed is not None and call.cells().centres(self.stride, size).contains(needed):
+            return max(sides) // 2
+        return max(sides)
 
     def _touched(self, out: PresenceMask, shape: Shape) -> PresenceMask:
         """The input cells that the needed windows read."""
@@ -86,7 +102,9 @@ class Window(MaskedOperator):
     def value(self, call: Call, values: list[Any]) -> Any:
         if self._fills(call) or self.kernel == (1, 1):
             if call.mixed and isinstance(call.out, PresenceMask):
-                values[0] = call.filled(values[0], self._touched(call.out, call.shapes[0]))
+                waits = may_wait(call.out.mask.device)
+                wanted = self._touched(call.out, call.shapes[0]) if waits else self._reach(call, None)
+                values[0] = call.filled(values[0], wanted)
             return call.run(values)
         partial = call.settings.padding == "partial" and (self.kind == "conv" or call.settings.pool_padding)
         nothing = float("-inf") if partial and self.kind == "max" else 0.0
@@ -170,14 +188,18 @@ class Border(MaskedOperator):
                 sizes[i : i + 2] = 0, 0
         return sizes
 
-    def demand(self, call: Call, needed: PresenceMask | None, wanted: PresenceMask | None) -> list[Demand | None]:
+    def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
         cells = self._spread(call)
         if wanted is None or call.mixed:
             return [Demand(cells)]
-        if self.mode != "constant":
+        if isinstance(wanted, int) and self.mode != "circular":
+            # A mirrored cell is as near to a present one as its source.
+            return [Demand(cells, wanted)]
+        if self.mode != "constant" or isinstance(wanted, int):
             return [Demand(cells, _everything(cells))]
         crop = [-size for size in self._sizes(call)]
-        inside = wanted.cached(("border", tuple(crop)), lambda: PresenceMask(F.pad(wanted.mask, crop)))
+        asked: PresenceMask = wanted
+        inside = asked.cached(("border", tuple(crop)), lambda: PresenceMask(F.pad(asked.mask, crop)))
         return [Demand(cells, inside)]
 
     def value(self, call: Call, values: list[Any]) -> Any:

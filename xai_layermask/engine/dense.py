@@ -1,0 +1,160 @@
+"""Neighbour padding on accelerators: shapes do not depend on the data, so nothing waits for the device.
+
+The graph tells how many rings an operator can read, so no loop has to ask whether a cell is still missing. Where Triton
+runs, a kernel finds the distance of each absent cell in rings, and another one writes a ring into channels-last rows
+([`kernels`][xai_layermask.engine.kernels]). Elsewhere, and where gradients are needed, a ring is an average pool.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..errors import reason
+from .padding import Rings, fill_rings
+
+__all__ = ["DenseRings", "Distances", "fill", "kernels_on"]
+
+
+class _Level(NamedTuple):
+    """One ring: the cells that it leaves alone, eighths of each cell's known neighbours, and these, at least one."""
+
+    kept: Tensor
+    sums: Tensor
+    shares: Tensor
+
+
+class Distances:
+    """The distances of absent cells from the present ones, in rings; computed when they are first needed.
+
+    Args:
+        present: Bool `(N, 1, H, W)`.
+        inside: Bool `(N, 1, H, W)`, a rectangle: the image without the model's own borders. If None, all cells.
+    """
+
+    def __init__(self, present: Tensor, inside: Tensor | None = None) -> None:
+        self.present, self.inside = present, inside
+        self._most = 0
+        self._absent: Tensor | None = None
+        self._border: Tensor | None = None
+        self._levels: dict[torch.dtype, list[_Level]] = {}
+        self._map: tuple[int, Tensor] | None = None
+
+    def rings(self, rounds: int) -> DenseRings:
+        """The geometry of a fill of so many rings, or of as many as the map can have."""
+        rounds = min(rounds, max(self.present.shape[-2:]) - 1)
+        self._most = max(self._most, rounds)
+        return DenseRings(self, rounds)
+
+    def filled_by(self, kernels: ModuleType, x: Tensor, rounds: int, in_place: bool) -> Tensor:
+        """Fill by kernels; cells beyond the last ring stay as they are."""
+        if self._map is None or self._map[0] < rounds:
+            self._map = self._most, kernels.distances(self.present, self.inside, self._most)
+        filled: Tensor = kernels.fill(x, self._map[1], rounds, in_place)
+        return filled
+
+    def filled(self, x: Tensor, rounds: int, in_place: bool) -> Tensor:
+        """Fill by operators of torch; absent cells beyond the last ring become 0."""
+        if self._absent is None:
+            self._absent = ~self.present
+            self._border = None if self.inside is None else ~self.inside
+        overwrites = not (x.requires_grad and torch.is_grad_enabled())
+        in_place = in_place and overwrites and self._border is None
+        rows = x.contiguous(memory_format=torch.channels_last).permute(0, 2, 3, 1).reshape(-1, x.shape[1])
+        in_place = in_place or (overwrites and rows.data_ptr() != x.data_ptr())
+        y = rows.view(x.shape[0], *x.shape[2:], x.shape[1]).permute(0, 3, 1, 2)
+        y = y.masked_fill_(self._absent, 0.0) if in_place else y.masked_fill(self._absent, 0.0)
+        for level in self._of(x.dtype, rounds):
+            # Eighths, because the sum of eight large halves is infinite.
+            means = F.avg_pool2d(y, 3, 1, 1, divisor_override=8)
+            means = means.div_(level.shares) if overwrites else means / level.shares
+            y = torch.where(level.kept, y, means, out=y) if overwrites else torch.where(level.kept, y, means)
+        return y if self._border is None else torch.where(self._border, x, y)
+
+    def _of(self, dtype: torch.dtype, rounds: int) -> list[_Level]:
+        found = self._levels.setdefault(dtype, [])
+        while len(found) < rounds:
+            if found:
+                known = found[-1].sums.ceil()
+                known = known if self.inside is None else known * self.inside
+                kept = known > 0
+            else:
+                known, kept = self.present.to(dtype), self.present
+            kept = kept if self._border is None else kept | self._border
+            sums = F.avg_pool2d(known, 3, 1, 1, divisor_override=8)
+            found.append(_Level(kept, sums, sums.clamp(min=0.125)))
+        return found[:rounds]
+
+
+@dataclass(frozen=True)
+class DenseRings:
+    """A fill of some rings.
+
+    Attributes:
+        distances: Of the presence.
+        rounds: How many rings.
+    """
+
+    distances: Distances
+    rounds: int
+
+
+def fill(x: Tensor, geometry: Rings | DenseRings, in_place: bool = False) -> Tensor:
+    """Fill absent cells ring by ring.
+
+    Args:
+        x: `(N, C, H, W)`, floating point.
+        geometry: From [`PresenceMask.rings`][xai_layermask.engine.mask.PresenceMask.rings], for the presence of `x`.
+        in_place: Whether `x` may be overwritten.
+
+    Returns:
+        `(N, C, H, W)`: `x` with the rings' cells filled. Absent cells beyond them hold any number.
+
+    Example:
+        >>> x = torch.tensor([[[[2.0, 0.0, 4.0, 0.0, 0.0]]]])
+        >>> fill(x, Distances(x > 0).rings(2)).tolist()
+        [[[[2.0, 3.0, 4.0, 4.0, 4.0]]]]
+    """
+    if not isinstance(geometry, DenseRings):
+        return fill_rings(x, geometry, in_place)
+    distances, rounds = geometry.distances, geometry.rounds
+    if not rounds:
+        return x
+    kernels = kernels_on(x.device)
+    if kernels is None or rounds >= kernels.FAR or (x.requires_grad and torch.is_grad_enabled()):
+        return distances.filled(x, rounds, in_place)
+    return distances.filled_by(kernels, x, rounds, in_place)
+
+
+def kernels_on(device: torch.device) -> ModuleType | None:
+    """The kernels for a device; None if Triton does not run there, or does not give what torch gives."""
+    return _checked_kernels(device) if device.type in ("cuda", "xpu") else None
+
+
+@cache
+def _checked_kernels(device: torch.device) -> ModuleType | None:
+    try:
+        from . import kernels
+    except ImportError:
+        return None
+    cells = torch.arange(2 * 9 * 7, device=device).view(2, 1, 9, 7)
+    present = cells * 11 % 17 == 0
+    x = torch.cat([cells % 13, -cells], 1).to(torch.float32)
+    try:
+        distance = kernels.distances(present, None, 2)
+        near = distance < kernels.FAR
+        found = kernels.fill(x, distance, 2) * near
+        trouble = "" if torch.allclose(found, Distances(present).filled(x, 2, False) * near) else "other numbers"
+    except Exception as error:  # whatever its compiler or the driver raise
+        trouble = f"{type(error).__name__}: {reason(error)}"
+    if trouble:
+        warnings.warn(f"Triton does not work on {device} ({trouble}), so fills are slower there", stacklevel=2)
+        return None
+    return kernels
