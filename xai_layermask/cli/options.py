@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
+from typing import Any
 
 from ..catalog import ESTIMATORS, METHODS, OUTPUTS, PRECISIONS, SAMPLINGS, check_estimator, check_fit, check_sampling
 from .types import auto_or_positive, auto_or_segmentation, device, model, natural, one_of, samples, window
 
 __all__ = [
-    "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_output", "add_outputs", "add_overwrite",
+    "MASKINGS", "MODEL", "SEGMENTS", "add_device", "add_model", "add_output", "add_outputs", "add_overwrite",
     "add_picture_and_model", "add_precision", "add_preprocess", "add_sampling", "add_script_options",
     "check_sampling_options",
 ]  # fmt: skip
@@ -27,7 +29,15 @@ def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
                         help="a picture file (default: a photograph from scikit-image)")
     parser.add_argument("--valid", metavar="FILE",
                         help="a mask of the picture's size, a picture or .npy file: its pixels that are 0 are absent")
-    parser.add_argument("--model", type=model, default="lite0", metavar="NAME", help=f"{MODEL} (default: lite0)")
+    add_model(parser)
+
+
+def add_model(
+    parser: argparse.ArgumentParser, kind: Callable[[str], Any] = model, default: Any = "lite0", metavar: str = "NAME",
+    more: str = "",
+) -> None:
+    """Add the model and the segmentation; `kind`, `default`, `metavar` and `more` are those of `--model`."""
+    parser.add_argument("--model", type=kind, default=default, metavar=metavar, help=f"{MODEL}{more} (default: lite0)")
     parser.add_argument("--weights", metavar="FILE",
                         help="a state dict or a checkpoint (.pt, .ckpt, .safetensors ...) to load instead of the "
                         "model's own weights")

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import InputError, choose
-from . import bench, check, compare, completion, evaluate, explain, report
+from . import app, bench, check, compare, completion, evaluate, explain, report
 
 __all__ = ["build", "parse"]
 
@@ -23,12 +23,14 @@ first steps:
   xai-layermask explain                  explain a sample photograph, into explanation.png
   xai-layermask explain FILE --top 3     explain a picture of your own
   xai-layermask compare                  compare several ways of removing segments
+  xai-layermask app --open               paint parts of a picture away, in the browser
   xai-layermask check MODEL              check whether your own model is supported
 See COMMAND --help for more. The exit code is 0 on success, and 2 for an invalid option or input."""
 
 _COMMANDS: MappingProxyType[str, ModuleType] = MappingProxyType({
     "explain": explain,
     "compare": compare,
+    "app": app,
     "check": check,
     "bench": bench,
     "evaluate": evaluate,
@@ -119,7 +121,7 @@ def build() -> tuple[argparse.ArgumentParser, Mapping[str, argparse.ArgumentPars
 
     Example:
         >>> list(build()[1])
-        ['explain', 'compare', 'check', 'bench', 'evaluate', 'report', 'completion']
+        ['explain', 'compare', 'app', 'check', 'bench', 'evaluate', 'report', 'completion']
     """
     parser = _Parser(prog="xai-layermask", description=_DESCRIPTION, epilog=_FIRST_STEPS, allow_abbrev=False,
                      formatter_class=_Help)

@@ -57,7 +57,25 @@ def fitting_labels(labels: tuple[str, ...], whole: Tensor) -> tuple[str, ...]:
 
 
 @contextmanager
-def progress_bar(total: int | None, shown: bool, unit: str = "sample") -> Iterator[Callable[[int], object]]:
-    """A progress bar on stderr; yields what to call with the number of new ones."""
+def progress_bar(
+    total: int | None, shown: bool | Callable[[int, int], object], unit: str = "sample"
+) -> Iterator[Callable[[int], object]]:
+    """A progress bar on stderr, or a function that counts; yields what to call with the number of new ones."""
+    if callable(shown):
+        yield _Count(total or 0, shown).update
+        return
     with progress.progress_bar(total, "explaining", shown, unit) as bar:
         yield bar.update
+
+
+class _Count:
+    """Tells a function how many samples are done, and how many there are in all."""
+
+    def __init__(self, total: int, report: Callable[[int, int], object]) -> None:
+        self._total, self._report, self._done = total, report, 0
+        report(0, total)
+
+    def update(self, more: int) -> None:
+        """Count more samples."""
+        self._done += more
+        self._report(self._done, self._total)

@@ -61,7 +61,8 @@ class LayerMaskExplainer(Opener):
             a `Compose` of torchvision; by default that of the named model, or ImageNet's.
         labels: A name for each class in order, or a mapping from their indices, such as `model.config.id2label`; by
             default those of the named model, or numbers. A single logit is that of the second of two labels.
-        progress: Whether to show a progress bar on stderr.
+        progress: Whether to show a progress bar on stderr; or a function that is called with the number of samples
+            done and in all (with "auto", at most), and may raise to end the explanation.
         sampling: How samples depend on each other: "plain" (independent, as in the papers), "paired" (with
             complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), or "auto", which
             converges fastest: orthogonal for LIME, stratified for KernelSHAP, paired for RISE.
@@ -99,7 +100,7 @@ class LayerMaskExplainer(Opener):
         seed: int = 0,
         preprocess: Preprocess | Transform | Callable[..., Any] | None = None,
         labels: Sequence[str] | Mapping[Any, str] | None = None,
-        progress: bool = True,
+        progress: bool | Callable[[int, int], object] = True,
         sampling: str = "auto",
         estimator: str = "auto",
         output: str | Output = "auto",
@@ -113,7 +114,7 @@ class LayerMaskExplainer(Opener):
         self.n_samples = auto_or_integer(n_samples, "n_samples", 2)
         self.batch_size = auto_or_integer(batch_size, "batch_size", 1)
         self.seed = check_integer(seed, "seed", 0)
-        self.progress = bool(progress)
+        self.progress = progress if callable(progress) else bool(progress)
         automatic = isinstance(segments, str) and segments == "auto"
         self.segments = METHODS[method].segments if automatic else segments
         given = None if preprocess is None else as_preprocess(preprocess)

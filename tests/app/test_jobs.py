@@ -1,0 +1,161 @@
+"""Queues are bounded, sessions expire, and the last question wins."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import numpy as np
+import pytest
+
+from xai_layermask.app.guard import is_trusted
+from xai_layermask.app.jobs import Busy, Explanations, Questions, Superseded
+from xai_layermask.app.pictures import Limits
+from xai_layermask.app.playground import Playground
+from xai_layermask.app.session import Report, Sessions, UnknownSession
+
+
+def wait(job):
+    for _ in range(500):
+        if job.state not in ("waiting", "running"):
+            return job.state
+        threading.Event().wait(0.01)
+    return job.state
+
+
+def test_explanations_wait_in_a_bounded_queue():
+    explanations, gate = Explanations(2, str), threading.Event()
+    jobs = [explanations.submit(lambda job: gate.wait(10)) for _ in range(3)]
+    with pytest.raises(Busy, match="expected at most 2 waiting explanations"):
+        explanations.submit(lambda job: None)
+    assert explanations.ahead(jobs[2]) == 2
+    jobs[1].cancel()
+    gate.set()
+    assert [wait(job) for job in jobs] == ["done", "cancelled", "done"]
+    assert explanations.submit(lambda job: None) is not None
+    explanations.close()
+
+
+def test_an_explanation_ends_when_it_is_cancelled_or_fails():
+    explanations, started = Explanations(2, lambda error: f"worded {error}"), threading.Event()
+
+    def endless(job):
+        for done in range(10**9):
+            job.progress(done, 10**9)
+            started.set()
+            threading.Event().wait(0.001)
+
+    job = explanations.submit(endless)
+    assert started.wait(10)
+    job.cancel()
+    assert wait(job) == "cancelled"
+    failed = explanations.submit(lambda job: 1 / 0)
+    assert (wait(failed), failed.error) == ("failed", "worded division by zero")
+    explanations.close()
+
+
+def test_closing_ends_what_runs():
+    explanations, started = Explanations(2, str), threading.Event()
+
+    def endless(job):
+        while True:
+            job.progress(0, 1)
+            started.set()
+            threading.Event().wait(0.001)
+
+    job = explanations.submit(endless)
+    assert started.wait(10)
+    explanations.close()  # returns, since the job is cancelled
+    assert job.state == "cancelled"
+
+
+def test_questions_wait_in_a_bounded_queue():
+    async def flood():
+        questions, gate = Questions(2), threading.Event()
+        asked = [asyncio.create_task(questions.ask(lambda: gate.wait(10))) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(Busy, match="try again in a moment"):
+            await questions.ask(lambda: None)
+        gate.set()
+        assert await asyncio.gather(*asked) == [True, True]
+        assert await questions.ask(lambda: 5) == 5
+        questions.close()
+
+    asyncio.run(flood())
+
+
+def test_the_last_question_wins():
+    from app.served import CHOICES, TINY, networks, picture, png
+
+    async def paint():
+        playground = Playground(networks()[:1], CHOICES, TINY)
+        session = playground.sessions.create()
+        view = await playground.show_upload(session, "tiny", png(picture()), "a.png")
+        asked = [playground.predict(session, "tiny", view["picture"], b"\xff" * 128)
+                 for _ in range(4)]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        playground.close()
+        return answers
+
+    answers = asyncio.run(paint())
+    assert [type(one) for one in answers[:-1]] == [Superseded] * 3
+    assert set(answers[-1]) == {"answers", "filled", "present"}
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_idle_sessions_expire():
+    clock = Clock()
+    sessions = Sessions(Limits(idle=60), clock)
+    first = sessions.create()
+    clock.now = 50
+    second = sessions.create()
+    clock.now = 70
+    assert sessions.get(second.id) is second
+    with pytest.raises(UnknownSession):
+        sessions.get(first.id)
+    clock.now = 131
+    with pytest.raises(UnknownSession):
+        sessions.get(second.id)
+    assert len(sessions) == 0
+
+
+def test_the_memory_of_uploads_is_bounded():
+    sessions = Sessions(Limits(kept=100))
+    first, second = sessions.create(), sessions.create()
+    for session in (first, second):
+        session.show(lambda: None, 60, "a", {})
+    sessions.tidy()
+    assert len(sessions) == 1
+    assert sessions.get(second.id) is second
+
+
+def test_reports_belong_to_their_session_and_are_bounded():
+    sessions = Sessions(Limits())
+    session = sessions.create()
+    for key in "abcd":
+        session.keep(key, Report(key, "x.html"))
+    assert sessions.report("d").html == "d"
+    with pytest.raises(UnknownSession):
+        sessions.report("a")
+
+
+def test_ids_cannot_be_guessed():
+    sessions = Sessions(Limits(sessions=200))
+    ids = {sessions.create().id for _ in range(100)}
+    assert len(ids) == 100
+    assert min(map(len, ids)) >= 32
+
+
+@pytest.mark.parametrize(("host", "trusted"), [
+    ("127.0.0.1", True), ("127.0.0.1:80", True), ("[::1]:80", True), ("192.168.1.7:80", True), ("LOCALHOST", True),
+    ("localhost.", True), ("localhost.attacker.example", False), ("127.0.0.1.attacker.example", False), ("", False),
+    ("[attacker.example]", False), ("0x7f.1", False),
+])  # fmt: skip
+def test_hosts(host, trusted):
+    assert is_trusted(host, ["localhost"]) is trusted

@@ -1,0 +1,156 @@
+"""Work in the background: short questions and long explanations, each with one thread and a bounded queue.
+
+The web server's loop never waits for a model. Questions do not wait for explanations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+__all__ = ["Busy", "Cancelled", "Explanations", "Job", "Progress", "Questions", "Superseded"]
+
+T = TypeVar("T")
+#: Called with the number of samples done and in all.
+Progress = Callable[[int, int], object]
+
+
+class Busy(Exception):
+    """The queue is full."""
+
+
+class Superseded(Exception):
+    """A newer question of the same session has been asked meanwhile."""
+
+
+class Cancelled(Exception):
+    """The user has cancelled the explanation."""
+
+
+class Questions:
+    """Answers questions one after another.
+
+    Args:
+        most: How many may wait.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting = 0
+        self._pool = ThreadPoolExecutor(1, "question")
+
+    async def ask(self, work: Callable[[], T]) -> T:
+        """Run `work` in the thread of questions.
+
+        Raises:
+            Busy: If too many wait.
+        """
+        if self._waiting >= self._most:
+            raise Busy("expected a place in the queue, got a busy server: try again in a moment")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Drop what waits, and end the thread."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+@dataclass
+class Job:
+    """An explanation that waits, runs or is over.
+
+    Attributes:
+        state: "waiting", "running", "done", "failed" or "cancelled".
+        done: Samples that are done.
+        total: Samples in all, or at most; 0 before the first.
+        error: Why it failed.
+        result: What `work` returned.
+        id: For the address of the result; cannot be guessed.
+    """
+
+    state: str = "waiting"
+    done: int = 0
+    total: int = 0
+    error: str = ""
+    result: Any = None
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def cancel(self) -> None:
+        """End it after the samples that are being predicted."""
+        self.stop.set()
+        if self.state == "waiting":
+            self.state = "cancelled"
+
+    def progress(self, done: int, total: int) -> None:
+        """Count samples.
+
+        Raises:
+            Cancelled: If it was cancelled.
+        """
+        if self.stop.is_set():
+            raise Cancelled
+        self.done, self.total = done, total
+
+
+class Explanations:
+    """Runs explanations one after another.
+
+    Args:
+        most: How many may wait.
+        worded: The sentence about an exception.
+    """
+
+    def __init__(self, most: int, worded: Callable[[Exception], str]) -> None:
+        self._most = most
+        self._worded = worded
+        self._open: list[Job] = []
+        self._pool = ThreadPoolExecutor(1, "explanation")
+
+    def submit(self, work: Callable[[Job], object]) -> Job:
+        """Put an explanation at the end of the queue.
+
+        Args:
+            work: Called with the job, whose `progress` it reports to.
+
+        Raises:
+            Busy: If too many wait.
+        """
+        self._open = [job for job in self._open if job.state in ("waiting", "running")]
+        if len(self._open) > self._most:
+            raise Busy(f"expected at most {self._most} waiting explanations, got one more: try again in a minute")
+        job = Job()
+        self._open.append(job)
+        self._pool.submit(self._run, job, work)
+        return job
+
+    def ahead(self, job: Job) -> int:
+        """How many explanations come before a waiting one."""
+        active = [one for one in self._open if one.state in ("waiting", "running")]
+        return active.index(job) if job in active else 0
+
+    def _run(self, job: Job, work: Callable[[Job], object]) -> None:
+        if job.stop.is_set():
+            return
+        job.state = "running"
+        try:
+            result = work(job)
+            job.result, job.state = result, "done"
+        except Cancelled:
+            job.state = "cancelled"
+        except Exception as error:
+            job.error, job.state = self._worded(error), "failed"
+
+    def close(self) -> None:
+        """Cancel all, and end the thread."""
+        for job in self._open:
+            job.cancel()
+        self._pool.shutdown(wait=True, cancel_futures=True)

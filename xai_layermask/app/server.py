@@ -1,0 +1,71 @@
+"""The web server of the playground."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterable
+
+import uvicorn
+
+from ..errors import InputError
+from .playground import Playground
+from .routes import application
+
+__all__ = ["Server"]
+
+_CONNECTIONS = 256
+
+
+class Server:
+    """A server that listens already.
+
+    Args:
+        playground: What answers.
+        host: The address to listen on.
+        port: The port; 0 for any that is free.
+        names: Host names under which it may be reached, besides localhost, `host` and addresses.
+
+    Attributes:
+        url: The address of the page.
+
+    Raises:
+        InputError: If host or port cannot be used.
+    """
+
+    def __init__(self, playground: Playground, host: str, port: int, names: Iterable[str] = ()) -> None:
+        self._socket = _listen(host, port)
+        address, number = self._socket.getsockname()[:2]
+        shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
+        self.url = f"http://{f'[{shown}]' if ':' in shown else shown}:{number}/"
+        own = application(playground, ("localhost", socket.gethostname(), host, *names))
+        config = uvicorn.Config(
+            own, log_level="warning", access_log=False, server_header=False, proxy_headers=False, ws="none",
+            lifespan="on", limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=3,
+        )  # fmt: skip
+        self._server = uvicorn.Server(config)
+
+    def run(self) -> None:
+        """Serve until `stop`, or until the process is interrupted.
+
+        Raises:
+            KeyboardInterrupt: After Ctrl-C, when all is closed.
+        """
+        with self._socket:
+            self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Let `run` return, from another thread."""
+        self._server.should_exit = True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+    except OSError as error:
+        raise InputError.expected("an address of this machine for --host", f"{host!r} ({error.strerror})") from error
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise InputError.expected(
+            "a free port for --port", f"{port} ({error.strerror})", "choose another, or 0 for any"
+        ) from error
