@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 from tiny import classifier
 
-from xai_layermask.app import Choices, Limits, Network, Playground, Server
+from xai_layermask.app import Choices, Limits, Network, Server
 
 CHOICES = Choices(("layer", "grey"), ("patches:8", "patches:16"), (60, "auto"))
 TINY = Limits(bytes=60_000, pixels=40_000, sessions=4, waiting=1, questions=16)

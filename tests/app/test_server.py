@@ -15,17 +15,13 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 import torch
+from app.served import CHOICES, TINY, Client, networks, picture, png, serving
 from PIL import Image
 from tiny import classifier
 
-pytest.importorskip("starlette")
-pytest.importorskip("uvicorn")
-
-from app.served import CHOICES, TINY, Client, networks, picture, png, serving  # noqa: E402
-
-from xai_layermask import LayerMaskExplainer  # noqa: E402
-from xai_layermask.app import COMPARED, EXAMPLES, Playground  # noqa: E402
-from xai_layermask.maskings import make  # noqa: E402
+from xai_layermask import LayerMaskExplainer
+from xai_layermask.app import COMPARED, EXAMPLES, Playground
+from xai_layermask.maskings import make
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from xai_layermask.cli.parser import build
 
 # What a shell may know nothing of: numbers, classes, addresses, and words with a value of the user's own.
 FREE = {
+    "allow_host", "host", "max_megabytes", "max_megapixels", "port",
     "batch", "batch_size", "best", "cmap", "dpi", "evaluate weights", "explanations", "jobs", "json", "limit",
     "preprocess", "rounds", "samples", "scheduler", "seed", "select", "shape", "shuffle_seed", "target", "top",
     "window",

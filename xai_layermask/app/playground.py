@@ -155,13 +155,13 @@ class Playground:
         segments = choose(request.get("segments"), self.choices.segments, "segments")
         counts = {str(one): one for one in self.choices.samples}
         samples = counts[choose(str(request.get("samples")), counts, "samples")]
-        read, name = session.reader(), session.name
+        read, name, source = session.reader(), session.name, session.name if session.size else None
         session.close()
 
         def work(job: Job) -> Report:
             explanation = network.explain(read(), masking, segments, samples, _TARGETS, job.progress)
             stem = "".join(letter if letter.isalnum() else "-" for letter in name.rpartition(".")[0] or name)[:60]
-            return Report(page(explanation), f"{stem or 'photograph'}-explained.html")
+            return Report(page(explanation, source=source), f"{stem or 'photograph'}-explained.html")
 
         session.job = self._explanations.submit(work)
         return self.explaining(session)

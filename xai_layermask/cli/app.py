@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..catalog import MASKINGS as NAMED
+from ..catalog import METHODS
 from ..errors import InputError
 from .inputs import load_model
 from .options import MASKINGS, add_model, add_output, add_sampling, check_sampling_options
@@ -84,7 +85,8 @@ def run(args: argparse.Namespace) -> int:
         from ..models import Output
     select = int(args.select) if args.select and args.select.isdecimal() else args.select
     options: dict[str, Any] = {
-        name: getattr(args, name) for name in ("method", "sampling", "estimator", "batch_size", "precision", "seed")
+        name: getattr(args, name)
+        for name in ("method", "sampling", "estimator", "batch_size", "precision", "seed", "window")
     }
     device, networks = find_device(args.device), []
     for name in args.model:
@@ -112,11 +114,13 @@ def _choices(args: argparse.Namespace) -> Choices:
     """What the page offers: the command line's words first."""
     from ..app import Choices
 
+    method = METHODS[args.method]
+    segments = method.segments if args.segments == "auto" else args.segments
     maskings = ("layer", *(name for name in NAMED if name not in ("layer", *_COLOURS)))
     return Choices(
         tuple(dict.fromkeys((args.masking, *maskings))),
-        tuple(dict.fromkeys((args.segments, *_SEGMENTS))),
-        tuple(dict.fromkeys((args.samples, *_SAMPLES))),
+        tuple(dict.fromkeys((segments, *_SEGMENTS))),
+        ("auto",) if method.fixed else tuple(dict.fromkeys((args.samples, *_SAMPLES))),
     )
 
 
