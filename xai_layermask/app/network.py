@@ -18,7 +18,7 @@ from ..errors import CaptureError, InputError, UnsupportedOperator
 from ..explain import Explanation, LayerMaskExplainer, Predictor, load_model
 from ..images import Picture
 from ..maskings import Fill, Masking, make
-from ..models import Classifier, as_output
+from ..models import Classifier, as_output, check_finite
 from ..segments import Segments, segment
 from .jobs import Progress
 
@@ -97,7 +97,7 @@ class View:
         probabilities = whole.scale.probabilities(network.output.tensor(found, 1))
         if probabilities is None:  # impossible, since `probabilities` refuses such a network
             raise InputError.expected("probabilities from the model", "values")
-        return heading | network.top(probabilities[0], self.target)
+        return heading | network.top(check_finite(probabilities)[0], self.target)
 
     def filled(self, presence: npt.NDArray[np.bool_]) -> Picture:
         """The picture with its absent pixels filled by neighbour padding, as the network gets it: uint8 `(H, W, 3)`."""
