@@ -8,7 +8,10 @@ import random
 import numpy as np
 import pytest
 import torch
+from browser import axe, browser
 from hypothesis import settings
+
+__all__ = ["axe", "browser"]  # fixtures of tests of pages
 
 # Times say nothing on a shared machine. CI draws the same examples for the same commit; elsewhere they are new.
 settings.register_profile("default", deadline=None, print_blob=True, derandomize="CI" in os.environ)

@@ -1,28 +1,10 @@
-"""A real browser, the system's Chromium, for all tests of pages."""
+"""Opens pages in the browser."""
 
 from __future__ import annotations
 
-import os
-import shutil
 from dataclasses import dataclass, field
 
 import pytest
-
-EXECUTABLE = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium; a test without it is skipped."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install '.[browser]'")
-    if EXECUTABLE is None:
-        pytest.skip("no Chromium is installed: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        running = playwright.chromium.launch(
-            executable_path=EXECUTABLE, args=["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-        )
-        yield running
-        running.close()
 
 
 @dataclass
