@@ -15,7 +15,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGE = "xai_layermask"
 FIGURE = ROOT / "docs" / "images" / "architecture.svg"
-WIDTH, ROW, BOX, HIGH, BEND, GAP = 760, 72, 110, 34, 24, 16
+WIDTH, ROW, BOX, HIGH, BEND, GAP = 820, 72, 110, 34, 24, 16
 
 
 def layers(config: Path = ROOT / "setup.cfg") -> list[list[str]]:
