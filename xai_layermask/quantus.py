@@ -7,6 +7,8 @@ array itself, so nothing is shared between calls, batches or threads.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
@@ -16,7 +18,7 @@ from .maskings import Masking
 
 __all__ = ["AbsentNaN", "remove_pixels", "restore_pixels"]
 
-Floats = npt.NDArray[np.floating[npt.NBitBase]]
+Floats = npt.NDArray[np.floating[Any]]
 
 
 class AbsentNaN(nn.Module):
@@ -72,7 +74,7 @@ class AbsentNaN(nn.Module):
 
 def remove_pixels(
     arr: Floats,
-    indices: npt.NDArray[np.integer[npt.NBitBase]] | None = None,
+    indices: npt.NDArray[np.integer[Any]] | None = None,
     mask: npt.NDArray[np.bool_] | None = None,
     perturb_baseline: object = None,
     noise: object = None,
@@ -112,7 +114,7 @@ def remove_pixels(
 
 
 def restore_pixels(
-    arr: Floats, indices: npt.NDArray[np.integer[npt.NBitBase]], images: Floats, perturb_baseline: object = None
+    arr: Floats, indices: npt.NDArray[np.integer[Any]], images: Floats, perturb_baseline: object = None
 ) -> Floats:
     """Make absent pixels present again: the `perturb_func` of `quantus.Monotonicity`.
 

@@ -6,7 +6,6 @@ Requires `pip install xai-layermask[shapiq]`. Every approximator, the exact comp
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,7 @@ from torch import Tensor
 from .captum.attribution import Game, masked_function
 from .captum.inputs import OneTarget, as_extras, as_segments, as_targets
 from .errors import InputError, check_integer
-from .maskings import as_image, as_presence, split_presence
+from .maskings import Masking, as_image, as_presence, split_presence
 from .models import Output, as_output
 
 __all__ = ["SegmentGame"]
@@ -26,7 +25,7 @@ __all__ = ["SegmentGame"]
 Floats = npt.NDArray[np.float64]
 
 
-class SegmentGame(shapiq.Game):  # type: ignore[misc]
+class SegmentGame(shapiq.Game):
     """A game whose players are the segments of an image, worth what the network predicts without the others.
 
     Args:
@@ -75,7 +74,8 @@ class SegmentGame(shapiq.Game):  # type: ignore[misc]
         present = None if presence is None else as_presence(presence, image)
         if present is None and image.shape[1] == 4:
             image, present = split_presence(image)
-        forward: Callable[..., Any] = masked_function(model)
+        forward = masked_function(model)
+        explained = as_output(output)
         self._game = Game(
             forward,
             image,
@@ -83,7 +83,7 @@ class SegmentGame(shapiq.Game):  # type: ignore[misc]
             as_segments(segments, image)[0],
             as_targets(target, 1)[0],
             as_extras(additional_forward_args, 1)[0],
-            as_output(output).for_model(getattr(forward, "model", forward)),
+            explained.for_model(forward.model) if isinstance(forward, Masking) else explained,
             check_integer(batch_size, "batch_size", 1),
             lambda _: None,
         )
