@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .files import check_outputs, writing
+from .folder import add_folder, check_folder, run_folder
 from .inputs import load_model, read_picture, read_valid
 from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
@@ -28,7 +29,8 @@ examples, with a sample photograph; to use your own, put its path after explain:
   xai-layermask explain
   xai-layermask explain --target espresso --target cup --out coffee.png coffee.html coffee.npz
   xai-layermask explain --method shap --segments patches:32 --samples 300 --masking grey
-  xai-layermask explain --json > coffee.json"""
+  xai-layermask explain --json > coffee.json
+  xai-layermask explain photos --out explained, for all pictures of a folder; run it again to continue"""
 
 _DATA = (".npz", ".json")
 _SUFFIXES = (".png", ".svg", ".pdf", ".html", *_DATA)
@@ -49,6 +51,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_outputs(parser, "files to write, by suffix: .png .svg .pdf (figure), .html (report), .npz .json (data, for "
                 "Explanation.load); default: explanation.png, or none with --json")
     add_look(parser)
+    add_folder(parser)
     add_script_options(parser)
 
 
@@ -58,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         InputError: If the picture, the model or another option is invalid.
     """
+    if check_folder(args):
+        return run_folder(args)
     paths = args.out or ([] if args.json else ["explanation.png"])
     check_outputs(paths, _SUFFIXES, args.overwrite)
     with status("starting", args):

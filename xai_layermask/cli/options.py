@@ -26,7 +26,7 @@ SEGMENTS = "slic[:NUMBER], patches[:SIDE], quickshift or felzenszwalb"
 def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
     """Add the picture, the model and the segmentation."""
     parser.add_argument("image", metavar="IMAGE", nargs="?",
-                        help="a picture file (default: a photograph from scikit-image)")
+                        help="a picture file, or for explain a folder (default: a photograph from scikit-image)")
     parser.add_argument("--valid", metavar="FILE",
                         help="a mask of the picture's size, a picture or .npy file: its pixels that are 0 are absent")
     add_model(parser)

@@ -12,6 +12,7 @@ from .many import Explained
 from .origin import is_replaceable
 from .predictor import Predictor
 from .quality import can_remove, removals
+from .rendering import encode
 from .sampling import LIME_SCHEMES, Coalitions, Samples, cosine_kernel, lime_samples, shap_samples
 from .settings import Settings
 from .spatial import Strength, kernels
@@ -37,6 +38,7 @@ __all__ = [
     "agreement",
     "can_remove",
     "cosine_kernel",
+    "encode",
     "fit",
     "has_converged",
     "is_replaceable",

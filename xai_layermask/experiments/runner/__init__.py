@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from .duration import estimate_duration
 from .evaluation import Progress, Summary, evaluate
-from .model_spec import ModelSpec, model_digest
+from .model_spec import ModelSpec, forget_models, load_model, model_digest, take_model
 from .plan import PlannedTrial, WorkPlan, select_items, work_plan
 from .pool import WorkerPool
+from .worker import LostTask, start_worker
 
 __all__ = [
+    "LostTask",
     "ModelSpec",
     "PlannedTrial",
     "Progress",
@@ -17,7 +19,11 @@ __all__ = [
     "WorkerPool",
     "estimate_duration",
     "evaluate",
+    "forget_models",
+    "load_model",
     "model_digest",
     "select_items",
+    "start_worker",
+    "take_model",
     "work_plan",
 ]

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from ...errors import InputError, reason
-from .worker import Answer, LostTask, Task, TrialResult, cannot_run, run_task
+from .worker import Answer, LostTask, Work, cannot_run, run_task
 
 __all__ = ["Cluster"]
 
@@ -46,23 +46,23 @@ class Cluster:
             self.check()
         return _TASKS_PER_THREAD * max(1, self._threads)
 
-    def submit(self, task: Task) -> Any:
+    def submit(self, task: Work) -> Any:
         future = self._client.submit(run_task, task, pure=False)
         self._pending.add(future)
         return future
 
-    def answers(self, done: dict[Any, Task]) -> list[Answer]:
+    def answers(self, done: dict[Any, Work]) -> list[Answer]:
         self._pending.difference_update(done)
         try:
             # One call for all, since each takes some 10 ms. It waits for results that are computed again because their
             # worker died.
-            found: list[list[TrialResult]] = self._client.gather(list(done), errors="skip")
+            found: list[list[Any]] = self._client.gather(list(done), errors="skip")
         except Exception as error:
             raise _gone(reason(error)) from error
         lost = [self._lost(future, task) for future, task in done.items() if future.status in ("error", "cancelled")]
         return [*found, *lost]
 
-    def _lost(self, future: Any, task: Task) -> LostTask:
+    def _lost(self, future: Any, task: Work) -> LostTask:
         from distributed import KilledWorker
 
         if future.status == "cancelled":

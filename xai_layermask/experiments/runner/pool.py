@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ...errors import check_integer
 from .processes import Processes
-from .worker import Answer, Task, run_trials
+from .worker import Answer, Work
 
 __all__ = ["WorkerPool"]
 
@@ -26,10 +26,10 @@ class _Executor(Protocol):
     def capacity(self) -> int:
         """How many tasks to submit at once."""
 
-    def submit(self, task: Task) -> Any:
+    def submit(self, task: Work) -> Any:
         """Start a task; returns a future."""
 
-    def answers(self, done: dict[Any, Task]) -> list[Answer]:
+    def answers(self, done: dict[Any, Work]) -> list[Answer]:
         """What has become of the tasks of futures that are done."""
 
     def check(self) -> None:
@@ -89,7 +89,7 @@ class WorkerPool:
         """Number of workers."""
         return 1 if self._executor is None else self._executor.size
 
-    def run(self, tasks: Iterator[Task], alone: bool = False) -> Iterator[Answer]:
+    def run(self, tasks: Iterator[Work], alone: bool = False) -> Iterator[Answer]:
         """Run tasks.
 
         Args:
@@ -98,7 +98,7 @@ class WorkerPool:
 
         Yields:
             Results in the order in which they arrive, or the task itself if its worker died. In this process, each
-            trial is yielded as soon as it is done.
+            result is yielded as soon as it is there.
 
         Raises:
             InputError: If a worker cannot run the tasks, or the cluster is gone.
@@ -106,10 +106,10 @@ class WorkerPool:
         executor = self._executor
         if executor is None:
             for task in tasks:
-                yield from ([result] for result in run_trials(task))
+                yield from ([result] for result in task.results())
             return
         finished: SimpleQueue[Any] = SimpleQueue()
-        pending: dict[Any, Task] = {}
+        pending: dict[Any, Work] = {}
         try:
             while True:
                 while len(pending) < (1 if alone else executor.capacity):

@@ -10,11 +10,12 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
+from typing import Any
 
 import torch
 
 from ...errors import InputError
-from .worker import Answer, LostTask, Task, TrialResult, cannot_run, number_worker, run_task
+from .worker import Answer, LostTask, Work, cannot_run, number_worker, run_task
 
 __all__ = ["Processes"]
 
@@ -26,19 +27,19 @@ class Processes:
         # Children inherit OMP_NUM_THREADS, which PyTorch obeys.
         threads = None if "OMP_NUM_THREADS" in os.environ else max(1, torch.get_num_threads() // jobs)
         self._idle = [_Process(number, threads) for number in range(jobs)]
-        self._busy: dict[Future[list[TrialResult]], _Process] = {}
+        self._busy: dict[Future[list[Any]], _Process] = {}
         self.size = self.capacity = jobs
 
-    def submit(self, task: Task) -> Future[list[TrialResult]]:
+    def submit(self, task: Work) -> Future[list[Any]]:
         process = self._idle.pop()
         future = process.submit(task)
         self._busy[future] = process
         return future
 
-    def answers(self, done: dict[Future[list[TrialResult]], Task]) -> list[Answer]:
+    def answers(self, done: dict[Future[list[Any]], Work]) -> list[Answer]:
         return [self._answer(future, task) for future, task in done.items()]
 
-    def _answer(self, future: Future[list[TrialResult]], task: Task) -> Answer:
+    def _answer(self, future: Future[list[Any]], task: Work) -> Answer:
         process = self._busy.pop(future)
         self._idle.append(process)
         try:
@@ -72,7 +73,7 @@ class _Process:
         self._number, self._threads = number, threads
         self._executor: ProcessPoolExecutor | None = None
 
-    def submit(self, task: Task) -> Future[list[TrialResult]]:
+    def submit(self, task: Work) -> Future[list[Any]]:
         if self._executor is None:
             context = get_context("spawn")
             # Only this process holds the other end: it closes when this process ends, however it ends.

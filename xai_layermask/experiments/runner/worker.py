@@ -11,7 +11,8 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Protocol as Protocol_
 
 import torch
 
@@ -30,11 +31,13 @@ __all__ = [
     "LostTask",
     "Task",
     "TrialResult",
+    "Work",
     "cannot_run",
     "device_of_worker",
     "number_worker",
     "run_task",
     "run_trials",
+    "start_worker",
 ]
 
 
@@ -57,6 +60,17 @@ class Task:
     trials: tuple[Trial, ...]
     device: str
     batch_size: int | None
+
+    def results(self) -> Iterator[TrialResult]:
+        """Run the trials; see [`run_trials`][]."""
+        return run_trials(self)
+
+
+class Work(Protocol_):
+    """What workers run: it is pickled, and its results come one by one."""
+
+    def results(self) -> Iterator[Any]:
+        """Do it."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +101,12 @@ class LostTask:
         deaths: How many workers died while they had it.
     """
 
-    task: Task
+    task: Any
     deaths: int
 
 
 #: What becomes of a task.
-Answer: TypeAlias = list[TrialResult] | LostTask
+Answer: TypeAlias = list[Any] | LostTask
 
 # The threads of a Dask worker take turns: each trial may use all of its cores, and a model is loaded once.
 _TURN = threading.Lock()
@@ -105,10 +119,24 @@ def number_worker(number: int) -> None:
     _number = number
 
 
-def run_task(task: Task) -> list[TrialResult]:
-    """Run all trials of a task; see [`run_trials`][]."""
+def run_task(task: Work) -> list[Any]:
+    """Run a task, and return all of its results."""
     with _TURN:
-        return list(run_trials(task))
+        return list(task.results())
+
+
+def start_worker(device: str, version: str) -> str:
+    """Give PyTorch the threads of this worker, and choose its device.
+
+    Raises:
+        InputError: If the version is not that of this worker's package.
+    """
+    _use_all_threads()
+    chosen = device_of_worker(device, _worker_number())
+    if version != __version__:
+        wanted = f"version {version} of this package on every worker"
+        raise InputError.expected(wanted, f"{__version__} on {platform.node()}")
+    return chosen
 
 
 def run_trials(task: Task) -> Iterator[TrialResult]:
@@ -121,13 +149,9 @@ def run_trials(task: Task) -> Iterator[TrialResult]:
         InputError: If this worker has another version of this package, or other weights or code of the model, than the
             process that planned the task.
     """
-    _use_all_threads()
     first = task.trials[0]
-    device = device_of_worker(task.device, _worker_number())
+    device = start_worker(task.device, first.version)
     worker = f"{platform.node()}/{os.getpid()}/{device}"
-    if first.version != __version__:
-        wanted = f"version {first.version} of this package on every worker"
-        raise InputError.expected(wanted, f"{__version__} on {worker}")
     classifier = _classifier(task.model, device, first.precision, task.batch_size, first.model_digest)
     problem = _load_item(classifier, task)
     for trial in task.trials:
