@@ -10,8 +10,10 @@ import torch
 from tiny import SIDE, classifier
 from torch import nn
 
-from xai_layermask import Fill
+from xai_layermask import Fill, LayerMask
+from xai_layermask.engine import executor
 from xai_layermask.experiments.protocols import MaskedClassifier
+from xai_layermask.explain.predictor import Predictor
 from xai_layermask.images import Preprocess
 from xai_layermask.metrics.ablator import probabilities
 from xai_layermask.models import Classifier
@@ -62,6 +64,24 @@ def test_the_loop_halves_its_batches(loop):
     np.testing.assert_allclose(loop(Small(2)), expected, atol=1e-6)
     assert max(BATCHES[2]) > 4  # tried, and given up
     assert 2 in BATCHES[2]
+
+
+def test_an_explanation_goes_on_after_the_allocator_failed_in_the_engine(monkeypatch):
+    model, fill, failed = classifier().model, executor.fill, []
+
+    def limited(x, *rest):
+        if len(x) > 3:
+            failed.append(len(x))
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return fill(x, *rest)
+
+    predictor = Predictor(LayerMask(model), PREPROCESS(PICTURE).tensor, SEGMENTS)
+    targets = predictor.targets(0)
+    expected = predictor.predict(COALITIONS, targets, 8).values
+    monkeypatch.setattr(executor, "fill", limited)
+    found = predictor.predict(COALITIONS, targets, 8)
+    assert (failed, found.batch_size) == ([8, 4], 2)
+    np.testing.assert_allclose(found.values, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("loop", [experiments, metrics, arrays])

@@ -15,7 +15,17 @@ import torch
 from .catalog import parse_segmentation
 from .errors import InputError, check_integer, check_number, refuse_masked
 
-__all__ = ["centroids", "check_segments", "felzenszwalb", "patches", "presence_of", "quickshift", "segment", "slic"]
+__all__ = [
+    "centroids",
+    "check_segments",
+    "felzenszwalb",
+    "patches",
+    "presence_at",
+    "presence_of",
+    "quickshift",
+    "segment",
+    "slic",
+]
 
 Segments = npt.NDArray[np.int64]
 Picture = npt.NDArray[np.uint8]
@@ -277,7 +287,12 @@ def presence_of(segments: Segments, coalitions: npt.ArrayLike | torch.Tensor) ->
     kept = torch.as_tensor(coalitions)
     if kept.dim() != 2 or kept.shape[1] != count:
         raise InputError.expected(f"the shape (M, {count}) for coalitions", tuple(kept.shape))
-    if not bool(((kept == 0) | (kept == 1)).all()):
+    if kept.dtype != torch.bool and not bool(((kept == 0) | (kept == 1)).all()):
         raise InputError.expected("only 0 and 1 in coalitions", "other numbers")
-    places = ids.flatten().to(kept.device).expand(len(kept), -1)
-    return kept.bool().gather(1, places).view(len(kept), -1, *ids.shape[-2:])
+    return presence_at(ids.to(kept.device), kept.bool())
+
+
+def presence_at(ids: torch.Tensor, coalitions: torch.Tensor) -> torch.Tensor:
+    """[`presence_of`][] for tensors on one device that are known to fit, which reads nothing back."""
+    places = ids.flatten().expand(len(coalitions), -1)
+    return coalitions.gather(1, places).view(len(coalitions), *(1, *ids.shape)[-3:])

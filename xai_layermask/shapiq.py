@@ -111,7 +111,7 @@ class SegmentGame(shapiq.Game):
         Returns:
             float64 `(M,)`, not normalised.
         """
-        values: Floats = self._game.values(np.asarray(coalitions) != 0).double().cpu().numpy()
+        values: Floats = self._game.values(np.asarray(coalitions) != 0).cpu().double().numpy()
         return values
 
     def paint(self, values: shapiq.InteractionValues) -> Floats:

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from xai_layermask.engine import runtime
+from xai_layermask import LayerMask
+from xai_layermask.engine import fusion, runtime
 from xai_layermask.engine.runtime import (
     NOISE_LIMIT,
     auto_batch_size,
@@ -16,9 +18,11 @@ from xai_layermask.engine.runtime import (
     find_device,
     first_parameter,
     forward_mode,
+    has_float64,
     noise,
     runs_bfloat16,
 )
+from xai_layermask.engine.waiting import never_waiting
 from xai_layermask.errors import InputError
 
 # --- device ---
@@ -106,6 +110,48 @@ def test_emulated_bfloat16_does_not_count(monkeypatch):
     assert not runs_bfloat16(torch.device("cpu"))
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
     assert runs_bfloat16(torch.device("cpu"))
+
+
+def test_a_device_without_float64_is_never_asked_for_it(monkeypatch):
+    """The processor, in the place of a device that has single precision only."""
+    model = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 5, 3), nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+    ).eval()  # fmt: skip
+    x, presence = torch.randn(2, 3, 9, 9), torch.rand(2, 1, 9, 9) < 0.5
+    with torch.no_grad():
+        expected = LayerMask(model)(x, presence)
+        monkeypatch.setattr(fusion, "has_float64", lambda device: False)
+        with never_waiting(), _Single():
+            found = LayerMask(model)(x, presence)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    monkeypatch.setattr(runtime, "has_float64", lambda device: False)
+    with pytest.raises(InputError, match="expected a precision that 'cpu' supports, got 'float64': use device='cpu'"):
+        convert(model, "float64")
+    assert not has_float64(torch.device("mps"))
+
+
+class _Single(TorchDispatchMode):
+    """Refuses float64, as MPS does."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        assert getattr(made, "dtype", None) != torch.float64, func
+        return made
+
+
+def test_a_series_of_forward_passes_looks_at_weights_and_image_once(monkeypatch):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3), nn.BatchNorm2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten()).eval()
+    bound = LayerMask(model).bind(torch.rand(1, 1, 6, 6))
+    looks, look = [], fusion.Weights._changed
+    monkeypatch.setattr(fusion.Weights, "_changed", lambda *args: looks.append(1) or look(*args))
+    presence = torch.rand(2, 1, 6, 6) < 0.5
+    with forward_mode(torch.device("cpu")):
+        answers = [bound(presence) for _ in range(4)]
+    assert len(looks) == 2  # the first one finds weights that it has not seen
+    assert all(torch.equal(one, answers[0]) for one in answers)
+    model[1].running_mean.data += 1
+    assert not torch.equal(bound(presence), answers[0])
 
 
 def test_forward_mode_takes_no_gradients():

@@ -60,5 +60,5 @@ class LayerMaskKernelShap(ImageAttribution, KernelShap):  # type: ignore[misc]
 
     def _scores(self, game: Game, n_samples: int) -> Tensor:
         samples = self._samples(game.players, n_samples)
-        values = game.values(samples.coalitions).double().cpu().numpy()
+        values = game.values(samples.coalitions).cpu().double().numpy()
         return torch.from_numpy(fit(self.method, samples, values[:, None]).scores[0])

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from .graph import Slot, Step
+from .runtime import has_float64
+from .series import holds_in_series
 
 __all__ = ["FusedConvolution", "Weights", "fuse"]
 
@@ -69,16 +71,17 @@ class FusedConvolution:
         weight, bias = state[self.weight[0]], None if self.weight[1] is None else state[self.weight[1]]
         if self.norm is not None:
             (scale, shift, mean, variance), eps = self.norm
-            gain = torch.rsqrt(state[variance].double() + eps)  # type: ignore[index]
+            wide = torch.float64 if has_float64(weight.device) else torch.promote_types(weight.dtype, torch.float32)
+            gain = torch.rsqrt(state[variance].to(wide) + eps)  # type: ignore[index]
             if scale is not None:
-                gain = gain * state[scale].double()
-            offset = -state[mean].double() * gain  # type: ignore[index]
+                gain = gain * state[scale].to(wide)
+            offset = -state[mean].to(wide) * gain  # type: ignore[index]
             if bias is not None:
-                offset = offset + bias.double() * gain
+                offset = offset + bias.to(wide) * gain
             if shift is not None:
-                offset = offset + state[shift].double()
+                offset = offset + state[shift].to(wide)
             weight, bias = (
-                (weight.double() * gain.view(-1, 1, 1, 1)).to(weight.dtype),
+                (weight.to(wide) * gain.view(-1, 1, 1, 1)).to(weight.dtype),
                 offset.to(weight.dtype),
             )
         made = {self.number: weight.detach().contiguous(memory_format=torch.channels_last)}
@@ -101,7 +104,7 @@ class Weights:
 
     def values(self, state: Mapping[int, Tensor], dtype: torch.dtype | None = None) -> dict[int, Tensor]:
         """Fused weights and biases by value number, up to date with the model's own, in this dtype."""
-        changed = self._changed(state)
+        changed = not holds_in_series(self, lambda: not self._changed(state))
         made: dict[int, Tensor] = {}
         for one in self.parts:
             made |= one.values(state, changed, dtype)

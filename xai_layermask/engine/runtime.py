@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..catalog import PRECISIONS
 from ..errors import InputError, choose, reason
+from .series import series
 
 __all__ = [
     "NOISE_LIMIT",
@@ -24,6 +25,7 @@ __all__ = [
     "find_device",
     "first_parameter",
     "forward_mode",
+    "has_float64",
     "is_out_of_memory",
     "noise",
     "runs_bfloat16",
@@ -130,8 +132,8 @@ def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
                 "a float32 model for precision 'bfloat16'", own.dtype, "convert the model, or use precision='auto'"
             )
         return Arithmetic(model, own.dtype, autocast=True)
-    if dtype == torch.float64 and own.device.type == "mps":
-        raise InputError.expected("a precision that 'mps' supports", "'float64'", "use device='cpu'")
+    if dtype == torch.float64 and not has_float64(own.device):
+        raise InputError.expected(f"a precision that {own.device.type!r} supports", "'float64'", "use device='cpu'")
     try:
         return Arithmetic(copy.deepcopy(model).to(dtype), dtype)
     except Exception as error:  # whatever a module of the caller raises when it is copied
@@ -140,6 +142,18 @@ def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
             f"{type(error).__name__} ({reason(error)})",
             "convert the model first, or use precision='auto'",
         ) from error
+
+
+def has_float64(device: torch.device) -> bool:
+    """Whether a device computes in double precision; MPS and some XPUs do not.
+
+    Example:
+        >>> has_float64(torch.device("cpu")), has_float64(torch.device("mps"))
+        (True, False)
+    """
+    if device.type == "xpu":
+        return bool(torch.xpu.get_device_properties(device).has_fp64)
+    return device.type != "mps"
 
 
 def runs_bfloat16(device: torch.device) -> bool:
@@ -200,14 +214,14 @@ def auto_batch_size(height: int, width: int, device: torch.device) -> int:
 
 @contextmanager
 def forward_mode(device: torch.device, autocast: bool = False) -> Iterator[None]:
-    """Disable gradients, and enable autocast to bfloat16 if `autocast`.
+    """Disable gradients, and enable autocast to bfloat16 if `autocast`; weights and images must not change meanwhile.
 
     Example:
         >>> with forward_mode(torch.device("cpu"), autocast=True):
         ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
         torch.bfloat16
     """
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast):
+    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast), series():
         yield
 
 

@@ -16,7 +16,7 @@ from ..errors import InputError
 from ..images import wrong_channels
 from ..maskings import Masking
 from ..models import Ending, Output, Scale, Target, as_targets, check_finite
-from ..segments import presence_of
+from ..segments import presence_at
 
 __all__ = ["Predictions", "Predictor", "Whole", "predict_jointly", "read", "read_probabilities"]
 
@@ -97,7 +97,7 @@ class Predictor:
         everywhere = np.ones(segments.shape[-2:], bool) if image.shape[1] == 4 else None
         shown = everywhere if present is None else present
         self._present = None if shown is None else torch.from_numpy(shown)[None, None].to(image.device)
-        self._segments = segments
+        self._segments = torch.from_numpy(np.array(segments)).to(image.device)
         self._kept: Tensor | None = None
         if channels is not None:
             self._kept = torch.ones(1, image.shape[1], 1, 1, dtype=torch.bool, device=image.device)
@@ -169,17 +169,20 @@ class Predictor:
         Raises:
             InputError: If the model does not return finite numbers of that kind.
         """
-        scale = self.whole.scale
+        scale, is_map = self.whole.scale, self.whole.values.dim() > 2
 
-        def predict(rows: Coalitions) -> Floats:
-            return read(targets, scale(self.output.tensor(self._bound(self.presence(rows)), len(rows))))
+        def predict(rows: Coalitions) -> Tensor:
+            output = self.output.tensor(self._bound(self.presence(rows)), len(rows))
+            # Vectors stay on the device, so that it need not wait for the next batch; maps would fill it.
+            return torch.from_numpy(read(targets, scale(output))) if is_map else output
 
         with forward_mode(self._device, self.autocast):
-            return Predictions(*batched_predict(predict, coalitions, batch_size, advance))
+            found, batch_size = batched_predict(predict, coalitions, batch_size, advance)
+            return Predictions(found.numpy() if is_map else read(targets, scale(found)), batch_size)
 
     def presence(self, rows: Coalitions) -> Tensor:
         """The presence masks of coalitions, bool `(M, 1, H, W)`."""
-        presence = presence_of(self._segments, torch.from_numpy(rows).to(self._device))
+        presence = presence_at(self._segments, torch.from_numpy(rows).to(self._device))
         if self._kept is not None:
             presence = presence | self._kept
         return presence if self._present is None else presence & self._present

@@ -14,6 +14,7 @@ from ..engine.capture import evaluating
 from ..engine.exclusion import EXCLUSION
 from ..engine.failures import worded_failures
 from ..engine.graph import modules, same, tensors
+from ..engine.series import holds_in_series
 from ..errors import InputError
 from ..images import Preprocess, Transform
 from ..models import Ending, Output, as_output
@@ -113,12 +114,12 @@ class Masking(nn.Module):
             warn_of_filling()
             return image, None
         presence = as_presence(presence, image, by_channel=True)
-        image = image.to(memory_format=self.layout)
         whole = image
+        image = image.to(memory_format=self.layout)
         if not self.sees_absent:
             image = present_part(image, presence)
         # Checking one whole image is cheaper than checking its present part for every presence.
-        if not torch.isfinite(whole.detach().sum()):
+        if not holds_in_series(whole, lambda: bool(torch.isfinite(whole.detach().sum()))):
             _check_finite(image, self.sees_absent)
         if presence.shape[1] > 1:
             pixels = presence.any(dim=1, keepdim=True)

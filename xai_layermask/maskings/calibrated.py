@@ -128,7 +128,7 @@ def _answers(
     whole, masked = [], []
     with torch.no_grad():
         for image in images.split(1):
-            logits = _logits(masking(image)).double().cpu()
+            logits = _logits(masking(image)).cpu().double()
             removed = torch.rand(draws, 1, 1, 1, generator=generator)
             chance = torch.rand(draws, 1, rows, columns, generator=generator)
             # A patch is left in any case: an empty image has no answer to correct.
@@ -136,7 +136,7 @@ def _answers(
             presence = grid.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
             found = [_logits(masking(image, part.to(images.device))) for part in presence.split(batch_size)]
             whole.append(logits.softmax(1).expand(draws, -1))
-            masked.append(torch.cat(found).double().cpu())
+            masked.append(torch.cat(found).cpu().double())
     return torch.cat(whole), torch.cat(masked)
 
 

@@ -53,7 +53,7 @@ def _solved(picture: Tensor, present: Tensor) -> Tensor:
     number = np.full(known.shape, -1)
     rows, columns = np.nonzero(~known)
     number[rows, columns] = np.arange(len(rows))
-    values = picture.detach().double().cpu().numpy()
+    values = picture.detach().cpu().double().numpy()
     right = np.zeros((len(rows), len(values)))
     total = np.zeros(len(rows))
     entries: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -105,7 +105,7 @@ def inpaint(image: Tensor, presence: Tensor) -> Tensor:
         if mask.all() or not mask.any():
             filled.append(picture)
             continue
-        values = picture.detach().double().cpu().numpy()
+        values = picture.detach().cpu().double().numpy()
         made = inpaint_biharmonic(values, ~mask.cpu().numpy(), split_into_regions=True, channel_axis=0)
         filled.append(torch.from_numpy(made).to(picture))
     return torch.where(presence, image, torch.stack(filled))
