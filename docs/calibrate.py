@@ -1,7 +1,8 @@
 """Fit `Calibrated` for docs/results.md: `python docs/calibrate.py IMAGES OUT MODEL [WEIGHTS [PREPROCESS]]`.
 
-Black-out, grey-out and layer masking are fitted on the images after the first half of the fixed shuffle, and written to
-OUT as calibrated-black.npz and so on. The first half is for measuring.
+Black-out, grey-out and layer masking are fitted on the first images of a fixed shuffle, and written to OUT as
+calibrated-black.npz and so on. IMAGES should be of other classes than the images that are measured: the shift of the
+logits learns which classes occur.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from xai_layermask.experiments.runner import select_items
 from xai_layermask.images import change_preprocess
 from xai_layermask.maskings import Calibrated, make
 
-DRAWS = 4
+COUNT, DRAWS = 60, 2
 
 
 def main(images: str, out: str, name: str, weights: str | None = None, words: str = "") -> None:
@@ -26,13 +27,12 @@ def main(images: str, out: str, name: str, weights: str | None = None, words: st
     classifier = models.load(name, weights)
     if words:
         classifier = replace(classifier, preprocess=change_preprocess(words, classifier.preprocess))
-    items = select_items(read_dataset(images), None, 0).items
-    rest = items[len(items) // 2 :]
-    tensors = torch.cat([classifier.preprocess(item.open().picture).tensor for item in rest])
+    items = select_items(read_dataset(images), COUNT, 0).items
+    tensors = torch.cat([classifier.preprocess(item.open().picture).tensor for item in items])
     for masking in ("black", "grey", "layer"):
         made = make(masking, classifier.model, classifier.preprocess)
         Calibrated(made, tensors, draws=DRAWS).save(Path(out) / f"calibrated-{masking}.npz")
-        print(masking, len(rest), "images", flush=True)
+        print(masking, len(items), "images", flush=True)
 
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ evaluate collapse $images --limit 40 $deit $some
 evaluate linearity $images --limit 40 $deit --maskings black,grey,layer
 evaluate paper --figure 19 $photos $lite
 
-# Rivals. The maps of logits are fitted on the second half of the shuffle.
-python docs/calibrate.py "$1" . lite0
-evaluate robustness $images --limit 46 $lite --set orders=random --segments patches:16 \
+# Rivals. The maps of logits are fitted on other images, of other classes.
+python docs/calibrate.py "$2" . lite0
+evaluate robustness $images --limit 60 $lite --set orders=random --segments patches:16 \
     --maskings black,grey,layer,layer-soft,layer-threshold:0.2,calibrated:calibrated-black.npz,calibrated:calibrated-grey.npz,calibrated:calibrated-layer.npz
 evaluate ablation $images --limit 16 $lite --maskings layer,layer-soft,$thresholds
 

@@ -114,7 +114,7 @@ def paper_values() -> tuple[PaperValue, ...]:
     text = files("xai_layermask").joinpath("data", "paper.csv").read_text(encoding="utf-8")
     rows = csv.reader(line for line in text.splitlines() if not line.startswith("#"))
     next(rows)
-    return tuple(PaperValue(*row[:6], float(row[6])) for row in rows)
+    return tuple(PaperValue._make([*row[:6], float(row[6])]) for row in rows)
 
 
 @cache
