@@ -127,14 +127,14 @@ def _answers(
     rows, columns = -(-height // patch), -(-width // patch)
     whole, masked = [], []
     with torch.no_grad():
-        for image in images.split(1):
+        for image in images[:, None]:
             logits = _logits(masking(image)).cpu().double()
             removed = torch.rand(draws, 1, 1, 1, generator=generator)
             chance = torch.rand(draws, 1, rows, columns, generator=generator)
             # A patch is left in any case: an empty image has no answer to correct.
             grid = (chance >= removed) | (chance == chance.amax((2, 3), keepdim=True))
             presence = grid.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
-            found = [_logits(masking(image, part.to(images.device))) for part in presence.split(batch_size)]
+            found = [_logits(masking(image, part.to(images.device))) for part in torch.split(presence, batch_size)]
             whole.append(logits.softmax(1).expand(draws, -1))
             masked.append(torch.cat(found).cpu().double())
     return torch.cat(whole), torch.cat(masked)

@@ -109,7 +109,8 @@ def _cells(table: Table, setup: Setup, layout: _Layout, network: Counterpart) ->
             continue
         segments = str(here.get("segments") or layout.fixed.get("segments") or f"patches:{here.get('size', '')}")
         order = str(here.get("order") or layout.fixed.get("order", ""))
-        place = {key: str(here[key]) for key in ("segments", "order", "size", "masking") if key in here}
+        keys = ("segments", "order", "size", "masking")
+        place: dict[str, str] = {key: str(here[key]) for key in keys if key in here}
         for head, metric in layout.metrics.items():
             ours, n = here.get(head), here["n"]
             theirs = paper_value(network.model, segments, order, metric, str(here["masking"]))
@@ -125,7 +126,7 @@ def _pivoted(name: str, caption: str, layout: _Layout, cells: Sequence[_Cell]) -
     for cell in sorted(cells, key=lambda cell: list(layout.metrics.values()).index(cell.place["metric"])):
         line = lines.setdefault(tuple(cell.place.get(one, "") for one in layout.lines), {})
         line[tuple(cell.place.get(one, "") for one in layout.columns)] = cell
-    rows = tuple(
+    rows: tuple[tuple[Entry, ...], ...] = tuple(
         (*map(title, line), max(cell.n for cell in of.values()), *(_text(of.get(column)) for column in columns))
         for line, of in lines.items()
     )

@@ -170,7 +170,7 @@ def _telling_classes(setup: Setup, counts: _ClassCounts, intervals: _ClassInterv
     """
     maskings = [one.masking for one in setup.of("")]
     last = _telling_masking(maskings)
-    others = [name for name in ("black", "grey") if name in maskings and name != last]
+    others = [name for name in maskings if name in ("black", "grey") and name != last]
     others = others or [name for name in maskings if name != last]
     ahead = {}
     for label in (label for label, count in counts.items() if count >= _FEWEST):
