@@ -254,7 +254,17 @@ def check(network: Network, trials: int = 6, only: tuple[str, ...] = CHECKS, fir
     except Exception as error:  # whatever torch.export raises
         report.unknown = f"export: {type(error).__name__}"
         return report
-    report.refused = bench.masking(Settings()).unsupported((1, *network.size))
+    try:
+        with torch.no_grad():
+            bench.model(torch.zeros(1, *network.size, dtype=bench.dtype))
+    except NotImplementedError as error:
+        report.unknown = f"torch: {error}"
+        return report
+    try:
+        report.refused = bench.masking(Settings()).unsupported((1, *network.size))
+    except Exception as error:  # a failure is what is looked for
+        report.failures.append(Failure("runs", Settings(), first, f"{type(error).__name__}: {str(error)[:300]}"))
+        return report
     if report.refused:
         return report
     try:

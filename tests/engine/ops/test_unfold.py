@@ -122,3 +122,16 @@ def test_settings_reach_columns():
     assert np.array_equal(mask.numpy(), shown)
     expected = F.unfold(x * presence, 3, padding=1)
     torch.testing.assert_close(y[mask.expand_as(y)], expected[mask.expand_as(y)])
+
+
+def test_the_mean_of_overlapping_patches_is_as_precise_as_the_image():
+    def overlap(x):
+        return F.fold(F.unfold(x, 3), (8, 9), 3)
+
+    torch.manual_seed(0)
+    x, presence = torch.full((2, 3, 8, 9), 1 / 3, dtype=torch.float64), torch.rand(2, 1, 8, 9) < 0.2
+    found = LayerMask(Function(overlap).eval())(x, presence)
+    entries = F.fold(F.unfold(torch.ones_like(x), 3), (8, 9), 3)
+    seen = found != 0
+    assert seen.any() and not seen.all()
+    assert ((found - entries / 3).abs()[seen] < 1e-14).all()

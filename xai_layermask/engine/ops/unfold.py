@@ -75,10 +75,11 @@ class Fold(MaskedOperator):
     def value(self, call: Call, values: list[Any]) -> Any:
         cells = call.with_borders()
         values[0] = fill_absent(0.0, values[0], cells)
+        precision = torch.promote_types(values[0].dtype, torch.float32)
 
         def make() -> Tensor:
-            everything = self._summed(call, torch.ones_like(cells.mask[:1]))
+            everything = self._summed(call, torch.ones_like(cells.mask[:1])).to(precision)
             return everything / self._summed(call, cells.mask).clamp(min=1)
 
-        factor = cells.cached(("fold factor", repr(call.step.args[1:]), *call.step.shape[1:]), make)
+        factor = cells.cached(("fold factor", precision, repr(call.step.args[1:]), *call.step.shape[1:]), make)
         return call.run(values) * factor.to(values[0].dtype)
