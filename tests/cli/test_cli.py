@@ -19,6 +19,7 @@ from xai_layermask.catalog import DEVICES, LAYOUTS, MASKINGS, METHODS, PRECISION
 from xai_layermask.cli import main
 from xai_layermask.cli.output import table
 from xai_layermask.cli.parser import build, parse
+from xai_layermask.viewer import page
 
 FACTORY = """
 import torch
@@ -312,6 +313,17 @@ def test_compare_writes_a_page_with_curves_and_agreement_with_a_mask(folder, cap
         assert measures["deletion"]["y"][0] == measures["insertion"]["y"][-1]
     Image.fromarray(mask[:5]).save(folder / "mask.png")
     assert "expected" in refused(capsys, *words)
+
+
+def test_the_command_on_a_page_repeats_the_explanation(folder, capsys):
+    words = ["explain", "photo.png", "--model", "tiny_models:make", *FAST, "--seed", "3", "--top", "2"]
+    assert run(capsys, *words, "--method", "shap", "--masking", "grey", "--out", "a.npz")[0] == 0
+    one = Explanation.load("a.npz")
+    content = json.loads(re.search(r'id="data">(.*?)</script>', page(one, source="photo.png"))[1])
+    assert run(capsys, *shlex.split(content["command"])[1:], "--out", "b.npz")[0] == 0
+    again = Explanation.load("b.npz")
+    assert (again.scores == one.scores).all()
+    assert again.settings == one.settings
 
 
 @pytest.mark.parametrize("command", ["explain", "compare"])

@@ -21,6 +21,7 @@ Picture = npt.NDArray[np.uint8]
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 _OPACITY, _PALE = 0.75, 0.25
+_SMALL = 1 << 18  # numbers of a picture that is compressed as far as possible, which is slow
 
 
 def png_bytes(picture: Picture) -> bytes:

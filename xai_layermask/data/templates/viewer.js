@@ -50,28 +50,31 @@
     return parts;
   }
 
-  /** An SVG path along the edges between pixels whose segments have different labels; outside is `outside`. */
-  function borders({ width, height, ids }, labels, outside) {
-    const path = [];
-    const label = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? outside : labels[ids[y * width + x]]);
-    const differ = (one, other) => one !== other && (outside !== null || (one !== null && other !== null));
-    for (let y = 0; y <= height; y += 1) {
-      for (let x = 0; x < width; x += 1) {
-        if (!differ(label(x, y - 1), label(x, y))) continue;
-        const start = x;
-        while (x + 1 < width && differ(label(x + 1, y - 1), label(x + 1, y))) x += 1;
-        path.push(`M${start} ${y}H${x + 1}`);
+  /** Straight edges between two segments, as [one, other, path]; -1 is outside of the picture. */
+  function edgesOf({ width, height, ids }) {
+    const found = [];
+    const id = (x, y) => (x < 0 || y < 0 || x >= width || y >= height ? -1 : ids[y * width + x]);
+    for (const [across, along, right] of [[height, width, true], [width, height, false]]) {
+      const before = right ? (i, j) => id(j, i - 1) : (i, j) => id(i - 1, j);
+      const after = right ? (i, j) => id(j, i) : (i, j) => id(i, j);
+      for (let i = 0; i <= across; i += 1) {
+        for (let j = 0; j < along; j += 1) {
+          const [one, other, start] = [before(i, j), after(i, j), j];
+          if (one === other) continue;
+          while (j + 1 < along && before(i, j + 1) === one && after(i, j + 1) === other) j += 1;
+          found.push([one, other, right ? `M${start} ${i}H${j + 1}` : `M${i} ${start}V${j + 1}`]);
+        }
       }
     }
-    for (let x = 0; x <= width; x += 1) {
-      for (let y = 0; y < height; y += 1) {
-        if (!differ(label(x - 1, y), label(x, y))) continue;
-        const start = y;
-        while (y + 1 < height && differ(label(x - 1, y + 1), label(x, y + 1))) y += 1;
-        path.push(`M${x} ${start}V${y + 1}`);
-      }
-    }
-    return path.join("");
+    return found;
+  }
+
+  /** An SVG path along the edges between segments with different labels; without `outside`, not around the picture. */
+  function borders(map, labels, outside) {
+    map.edges ??= edgesOf(map);
+    const label = (id) => (id < 0 ? outside : labels[id]);
+    return map.edges.filter(([one, other]) => label(one) !== label(other)
+      && (outside !== null || (one >= 0 && other >= 0))).map(([, , path]) => path).join("");
   }
 
   const maps = data.maps.map(decode);
@@ -268,9 +271,10 @@
       const shown = visible(state.masking);
       for (const sign of [-1, 1]) {
         const labels = scores.map((value, segment) => (shown[segment] && value * sign > 0 ? segment : -1));
-        const path = svg("path", { d: borders(map(), labels, -1), class: "chosen" });
+        const edges = borders(map(), labels, -1);
+        const path = svg("path", { d: edges, class: "chosen" });
         path.style.stroke = css(colourOf(sign, 1));
-        lines.append(path);
+        lines.append(svg("path", { d: edges, class: "around" }), path);
       }
     }
     for (const [segment, kind] of [[state.pinned, "pinned"], [state.hovered, "hovered"]]) {
