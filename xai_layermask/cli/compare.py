@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
                 explanations[-1].alignment(mask)  # fail before the next one runs if its size is another
     pages = [path for path in paths if path.lower().endswith(".html")]
     curves = None
-    if pages and can_remove(explanations):
+    if pages and args.select is None and can_remove(explanations):
         with status("removing the best segments for the curves", args):
             curves = [
                 removals(explainer, one, picture) for explainer, one in zip(explainers, explanations, strict=True)

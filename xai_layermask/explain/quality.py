@@ -36,7 +36,7 @@ def removals(
         steps: Of the curves.
 
     Raises:
-        InputError: If a target is no class of a softmax, or pixels are missing.
+        InputError: If a target is no class of a softmax, a part of the output was selected, or pixels are missing.
 
     Example:
         >>> import torch
@@ -51,6 +51,8 @@ def removals(
     """
     if not can_remove([explanation]):
         raise InputError.expected("an explanation of classes of a softmax, without missing pixels", repr(explanation))
+    if explainer.output.select is not None:
+        raise InputError.expected("an explainer of a model's logits", f"one with select={explainer.output.select!r}")
     network = explainer.masking.model
     like = first_parameter(network)
     image = explainer.preprocess.prepare(img, None).tensor.to(like.device, like.dtype)
