@@ -1,9 +1,10 @@
 # One word each.
-.PHONY: help install test oldest lint types docs notebooks strip audit ci clean
+.PHONY: help install test gpu oldest lint types docs notebooks strip audit ci clean
 
 help:
 	@echo "make install    this package, editable, with everything to develop it"
 	@echo "make test       tests and doctests"
+	@echo "make gpu        tests, answers and times on an accelerator (DEVICE=mps), into speed-gpu.md"
 	@echo "make oldest     the tests with the oldest supported versions, in a new virtual environment (PYTHON=python3.10)"
 	@echo "make lint       ruff and the order of imports"
 	@echo "make types      mypy"
@@ -19,6 +20,10 @@ install:
 
 test:
 	pytest -n auto
+
+gpu:
+	pytest -k "[$(or $(DEVICE),cuda)] or $(or $(DEVICE),cuda)-" tests
+	python docs/gpu.py --device $(or $(DEVICE),cuda)
 
 oldest:
 	bash .ci/oldest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import os
 import sys
@@ -240,15 +241,27 @@ def case_of(name):
 @pytest.mark.parametrize(
     ("name", "learning"), [("resnet18", True), ("efficientnet-lite0", False), ("squeezenet1_1", False), ("vit", False)]
 )
-def test_models_answer_the_same(name, learning):
+def test_models_answer_the_same(name, learning, device, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     model = architectures.build(name)
-    (x, presence), masked = case_of(name), LayerMask(model)
+    x, presence = case_of(name)
     with torch.set_grad_enabled(learning):
-        expected = masked(x, presence)
+        expected, whole = LayerMask(model)(x, presence), model(x)
+        masked = LayerMask(copy.deepcopy(model).to(device))
+        x, presence = x.to(device), presence.to(device)
         with never_waiting():
-            torch.testing.assert_close(masked(x, presence), expected, atol=1e-5, rtol=1e-4)
-            torch.testing.assert_close(masked(x, torch.ones_like(presence)), model(x), atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(masked(x, presence).cpu(), expected, atol=1e-4, rtol=1e-4)
+            torch.testing.assert_close(masked(x, torch.ones_like(presence)).cpu(), whole, atol=1e-4, rtol=1e-4)
             assert masked(x, torch.zeros_like(presence)).isfinite().all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
+def test_fills_on_a_device(dtype, device):
+    x, presence = torch.randn(2, 70, 13, 11), torch.rand(2, 1, 13, 11) < 0.1
+    expected = fill_rings(torch.where(presence, x, 0.0), ring_geometry(presence))
+    known = window_sum(presence, (5, 5), padding=(2, 2)).expand_as(x)
+    found = fill(x.to(device, dtype), Distances(presence.to(device)).rings(2)).cpu()
+    torch.testing.assert_close(found[known].float(), expected[known], atol=3e-2, rtol=1e-2)
 
 
 def test_a_model_runs_with_kernels(kernels, monkeypatch):

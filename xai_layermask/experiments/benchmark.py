@@ -91,6 +91,8 @@ def time_in_turns(
         for name, contender in contenders.items():
             start = time.perf_counter()
             contender()
+            if torch.accelerator.is_available():
+                torch.accelerator.synchronize()  # launches return before the work is done
             if number:
                 seconds[name].append(time.perf_counter() - start)
             advance()

@@ -175,10 +175,14 @@ def weighted(x: Tensor, cells: PresenceMask) -> Tensor:
 
 def weight_of(cells: PresenceMask, dims: tuple[int, ...], keepdim: bool, dtype: torch.dtype) -> Tensor:
     """The sum of weights over dimensions, at least 1 without shares, for the quotient of a mean."""
-    if cells.share is None:
-        return cells.mask.sum(dims, keepdim=keepdim).clamp(min=1)
-    total = cells.weights().sum(dims, keepdim=keepdim)
-    return torch.where(total > 0, total, 1.0).to(dtype)
+
+    def make() -> Tensor:
+        if cells.share is None:
+            return cells.mask.sum(dims, keepdim=keepdim).clamp(min=1)
+        total = cells.weights().sum(dims, keepdim=keepdim)
+        return torch.where(total > 0, total, 1.0).to(dtype)
+
+    return cells.cached(("weight", dims, keepdim, dtype), make)
 
 
 class Pointwise(MaskedOperator):
