@@ -326,7 +326,7 @@ class _Trial:
     def _present(self, masked: LayerMask, answer: Any) -> None:
         everything = torch.ones_like(self.presence)
         with torch.no_grad():
-            self.expect("present", masked(self.image, everything), self.bench.model(self.image))
+            self.expect("present", masked(self.image, everything), self.bench.model(self.image.clone()))
 
     def _nothing(self, masked: LayerMask, answer: Any) -> None:
         nothing = torch.zeros_like(self.presence)

@@ -88,18 +88,15 @@ class Interpreter:
         """Whether presence may differ along a dimension of a value."""
         return self.structural(node, (key, dim), bool((state != state.narrow(dim, 0, 1)).any()))
 
-    def redrawn(self, state: Tensor, before: Tensor) -> Tensor:
-        """In half of the recording, random states of a window's output, along the dimensions where its input may vary.
+    def redrawn(self, state: Tensor) -> Tensor:
+        """In half of the recording, random states of a window's output.
 
         On a small map every window may see every present pixel. Its cells are still cells of their own.
         """
         if not self._redrawing:
             return state
         n, _, h, w = state.shape
-        same = [bool((before == before.narrow(dim, 0, 1)).all()) and before.shape[dim] > 1 for dim in (2, 3)]
-        high, wide = (1 if one else size for one, size in zip(same, (h, w), strict=True))
-        share = torch.rand(n, 1, 1, 1, generator=self._draw)
-        present = torch.rand(n, 1, high, wide, generator=self._draw) < share
+        present = torch.rand(n, 1, h, w, generator=self._draw) < torch.rand(n, 1, 1, 1, generator=self._draw)
         return torch.where(state == BORDER, BORDER, torch.where(present, PRESENT, ABSENT))
 
     def redrawn_rows(self, state: Tensor) -> Tensor:

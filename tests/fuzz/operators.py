@@ -133,7 +133,7 @@ def window(
         scaled = (y - shift) * (inside.double() / present.clamp(min=1)) + shift
         y = torch.where(state == PRESENT, scaled, y)
     y = torch.where(state == ABSENT, 0.0, y)  # no -inf there: gradients of what follows are NaN otherwise
-    state = run.redrawn(state, m.state)
+    state = run.redrawn(state)
     return masked(y, state) if rest is None else (masked(y, state), *rest)
 
 
