@@ -43,7 +43,7 @@ def photographs(count):
 class Reference:
     """What the library answers to a few masks of each photograph, before the load begins."""
 
-    def __init__(self, contents, masks=6):
+    def __init__(self, contents, masks=3):
         import torch
 
         from xai_layermask import images, models

@@ -83,6 +83,24 @@ def test_questions_wait_in_a_bounded_queue():
     asyncio.run(flood())
 
 
+def test_questions_that_wait_end_when_the_server_stops():
+    async def stop():
+        questions, gate = Questions(9), threading.Event()
+        asked = [asyncio.create_task(questions.ask(lambda: gate.wait(10))) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        questions.stop()
+        gate.set()
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        with pytest.raises(Busy, match="got one that stops"):
+            await questions.ask(lambda: None)
+        questions.close()
+        return answers
+
+    first, *others = asyncio.run(stop())
+    assert first is True  # it was being answered
+    assert [type(one) for one in others] == [Busy, Busy]
+
+
 def test_the_last_question_wins():
     from app.served import CHOICES, TINY, networks, picture, png
 

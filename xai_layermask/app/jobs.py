@@ -18,6 +18,7 @@ __all__ = ["Busy", "Cancelled", "Explanations", "Job", "Progress", "Questions", 
 T = TypeVar("T")
 #: Called with the number of samples done and in all.
 Progress = Callable[[int, int], object]
+_STOPPING = "expected a running server, got one that stops: start it again"
 
 
 class Busy(Exception):
@@ -42,25 +43,38 @@ class Questions:
     def __init__(self, most: int) -> None:
         self._most = most
         self._waiting = 0
+        self._stopping = False
         self._pool = ThreadPoolExecutor(1, "question")
 
     async def ask(self, work: Callable[[], T]) -> T:
         """Run `work` in the thread of questions.
 
         Raises:
-            Busy: If too many wait.
+            Busy: If too many wait, or the server stops.
         """
+        if self._stopping:
+            raise Busy(_STOPPING)
         if self._waiting >= self._most:
             raise Busy("expected a place in the queue, got a busy server: try again in a moment")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except asyncio.CancelledError:
+            if self._stopping:
+                raise Busy(_STOPPING) from None
+            raise
         finally:
             self._waiting -= 1
 
+    def stop(self) -> None:
+        """Drop what waits. The question that is being answered is still answered."""
+        self._stopping = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     def close(self) -> None:
         """Drop what waits, and end the thread."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self.stop()
+        self._pool.shutdown(wait=True)
 
 
 @dataclass

@@ -81,9 +81,14 @@ class Playground:
             view.whole()
             view.answers(~example.gone(view.photograph))
 
+    def stop(self) -> None:
+        """Cancel explanations, and answer no more questions."""
+        self.sessions.close()
+        self._questions.stop()
+
     def close(self) -> None:
         """Cancel everything, and end the threads."""
-        self.sessions.close()
+        self.stop()
         self._explanations.close()
         self._questions.close()
 

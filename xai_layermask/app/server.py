@@ -14,6 +14,20 @@ from .routes import application
 __all__ = ["Server"]
 
 _CONNECTIONS = 256
+_PATIENCE = 10  # seconds for the question that is being answered
+
+
+class _Uvicorn(uvicorn.Server):
+    """Ends the requests that wait for the model before it waits for them."""
+
+    def __init__(self, config: uvicorn.Config, playground: Playground) -> None:
+        super().__init__(config)
+        self._playground = playground
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn when it stops."""
+        self._playground.stop()
+        await super().shutdown(sockets)
 
 
 class Server:
@@ -40,9 +54,9 @@ class Server:
         own = application(playground, ("localhost", socket.gethostname(), host, *names))
         config = uvicorn.Config(
             own, log_level="warning", access_log=False, server_header=False, proxy_headers=False, ws="none",
-            lifespan="on", limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=3,
+            lifespan="on", limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_PATIENCE,
         )  # fmt: skip
-        self._server = uvicorn.Server(config)
+        self._server = _Uvicorn(config, playground)
 
     def run(self) -> None:
         """Serve until `stop`, or until the process is interrupted.
