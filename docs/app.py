@@ -34,11 +34,11 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme,
                                         has_touch=width < 500)
                 page.goto(url)
-                page.wait_for_selector("body[data-answered]:not(.busy)", timeout=60_000)
+                page.wait_for_selector("body[data-answered]:not(.busy)", timeout=120_000)
                 page.wait_for_timeout(500)
                 picture(page, f"app{suffix}-{scheme}.png", whole=suffix != "")
                 if not suffix:
-                    page.select_option("#samples", "300")
+                    page.select_option("#samples", "100")
                     page.click("#explain")
                     page.wait_for_selector("#result:not([hidden])", timeout=300_000)
                     page.frame_locator("#report").locator("body[data-ready]").wait_for()
