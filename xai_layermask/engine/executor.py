@@ -15,6 +15,7 @@ from .memory import Memory
 from .ops.base import MaskingSettings
 from .program import Plan, Program, find_cut
 from .rules import version
+from .series import known_in_series
 
 __all__ = ["Executor", "refuse_unsupported", "run"]
 
@@ -52,12 +53,16 @@ class Executor:
 
     def state(self, device: torch.device, folded: bool) -> dict[int, Any]:
         """Current parameters, buffers, constants and fused weights, by value number."""
-        values: dict[int, Any] = self.graph.state(device)
-        if folded and self._weights is not None:
-            # Otherwise, autocast would round the fused weights in every call.
-            rounded = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
-            values |= self._weights.values(values, rounded)
-        return values
+        # Otherwise, autocast would round the fused weights in every call.
+        rounded = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
+
+        def make() -> dict[int, Any]:
+            values: dict[int, Any] = self.graph.state(device)
+            if folded and self._weights is not None:
+                values |= self._weights.values(values, rounded)
+            return values
+
+        return dict(known_in_series(self, ("state", device, folded, rounded), make))
 
 
 def refuse_unsupported(program: Program) -> None:

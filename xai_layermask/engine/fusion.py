@@ -14,7 +14,6 @@ from torch import Tensor
 
 from .graph import Slot, Step
 from .runtime import has_float64
-from .series import holds_in_series
 
 __all__ = ["FusedConvolution", "Weights", "fuse"]
 
@@ -104,7 +103,7 @@ class Weights:
 
     def values(self, state: Mapping[int, Tensor], dtype: torch.dtype | None = None) -> dict[int, Tensor]:
         """Fused weights and biases by value number, up to date with the model's own, in this dtype."""
-        changed = not holds_in_series(self, lambda: not self._changed(state))
+        changed = self._changed(state)
         made: dict[int, Tensor] = {}
         for one in self.parts:
             made |= one.values(state, changed, dtype)

@@ -1,4 +1,4 @@
-"""What is known to hold during a series of forward passes, in which neither weights nor images change."""
+"""What is known during a series of forward passes, in which neither weights nor images change."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any, TypeVar
 
-__all__ = ["holds_in_series", "series"]
+__all__ = ["holds_in_series", "known_in_series", "series"]
 
-_KNOWN: ContextVar[dict[int, weakref.ref[object]] | None] = ContextVar("_KNOWN", default=None)
+T = TypeVar("T")
+
+_KNOWN: ContextVar[dict[Any, tuple[weakref.ref[object], Any]] | None] = ContextVar("_KNOWN", default=None)
 
 
 @contextmanager
@@ -22,27 +25,36 @@ def series() -> Iterator[None]:
         _KNOWN.reset(token)
 
 
-def holds_in_series(thing: object, check: Callable[[], bool]) -> bool:
-    """Whether something holds for an object; found out once per [`series`][], since a look waits for the device.
+def known_in_series(thing: object, what: object, make: Callable[[], T], keeps: Callable[[T], bool] = bool) -> T:
+    """What is found out about an object once per [`series`][]; outside of one, in every call.
 
     Args:
-        thing: What the check reads, such as an image or the weights of a model.
-        check: Whether it holds. If not, it is checked again.
+        thing: The object, such as an image or a captured graph.
+        what: Distinguishes what is known about it.
+        make: Finds it out.
+        keeps: Whether a result is kept; the others are found out again.
 
     Example:
         >>> class Image: pass
         >>> image, looks = Image(), []
         >>> with series():
-        ...     [holds_in_series(image, lambda: not looks.append("look")) for _ in range(3)], looks
+        ...     [known_in_series(image, "finite", lambda: looks.append("look") or True) for _ in range(3)], looks
         ([True, True, True], ['look'])
     """
     known = _KNOWN.get()
     if known is None:
-        return check()
-    before = known.get(id(thing))
-    if before is not None and before() is thing:
-        return True
-    holds = check()
-    if holds:
-        known[id(thing)] = weakref.ref(thing)
-    return holds
+        return make()
+    key = id(thing), what
+    before = known.get(key)
+    if before is not None and before[0]() is thing:
+        found: T = before[1]
+        return found
+    found = make()
+    if keeps(found):
+        known[key] = weakref.ref(thing), found
+    return found
+
+
+def holds_in_series(thing: object, check: Callable[[], bool]) -> bool:
+    """Whether something holds for an object; not looked at again in this series if it does."""
+    return known_in_series(thing, "holds", check)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from ..engine.graph import Graph
 from ..engine.ops.base import MaskingSettings
 from ..engine.padding import neighbor_padding
 from ..engine.runtime import first_parameter
+from ..engine.series import holds_in_series
 from ..errors import InputError, choose
 from .base import Masking
 from .channels import fill_each_channel
@@ -192,7 +194,7 @@ class LayerMask(Masking):
     def _known(self, images: int, kind: tuple[Any, ...]) -> Executor | None:
         for batch in (None, images):
             known = self._graphs.get((batch, *kind))
-            if known is not None and known.graph.fits(self.model):
+            if known is not None and holds_in_series(known.graph, partial(known.graph.fits, self.model)):
                 return known
         return None
 
