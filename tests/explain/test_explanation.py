@@ -159,6 +159,17 @@ def test_a_table_has_a_row_for_each_target_and_segment(monkeypatch):
         one.to_dataframe()
 
 
+def test_heat_maps_fit_what_captum_draws():
+    from captum.attr import visualization
+
+    one = explanation()
+    figure, axes = visualization.visualize_image_attr(
+        one.heatmap()[..., None], one.picture, "blended_heat_map", sign="all", use_pyplot=False
+    )
+    assert axes.images[-1].get_array().shape == one.segments.shape
+    assert figure.axes
+
+
 @pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf", ".html"])
 def test_every_file_names_the_version_that_wrote_it(tmp_path, suffix):
     path = explanation().save(tmp_path / f"x{suffix}")

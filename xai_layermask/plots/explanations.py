@@ -220,9 +220,9 @@ def _panel(explanation: SegmentScores, row: int, ax: Axes, look: Look, limit: fl
 
 
 def _uncertain(explanation: SegmentScores, row: int) -> npt.NDArray[np.bool_] | None:
-    """Which scores have a 95 % interval that contains 0; None where standard errors are unknown."""
+    """Which scores have a 95 % interval that contains 0; None where standard errors are unknown, or scores exact."""
     errors = explanation.standard_errors[row]
-    return None if np.isnan(errors).all() else np.abs(explanation.scores[row]) < 1.96 * errors
+    return None if np.isnan(errors).all() or not errors.any() else np.abs(explanation.scores[row]) < 1.96 * errors
 
 
 def _below(explanation: SegmentScores, row: int, look: Look) -> str:
