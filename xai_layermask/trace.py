@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from .engine.additional import Additional
+from .engine.dense import DenseRings, filled_cells
 from .engine.exclusion import EXCLUSION
 from .engine.executor import refuse_unsupported, run
 from .engine.graph import Graph, Step
@@ -226,7 +227,7 @@ def _named(
     return dict(sorted(chosen.items(), key=lambda pair: pair[1]))
 
 
-def _activation(value: Tensor, cells: Any, geometry: Rings) -> Activation:
+def _activation(value: Tensor, cells: Any, geometry: Rings | DenseRings) -> Activation:
     if not isinstance(cells, PresenceMask):
         everywhere = torch.ones(value.shape[0], 1, *value.shape[2:], dtype=torch.bool, device=value.device)
         return Activation(value, everywhere, value)
@@ -238,7 +239,4 @@ def _activation(value: Tensor, cells: Any, geometry: Rings) -> Activation:
     presence = mask.expand(value.shape[0], -1, *value.shape[2:]).all(1, keepdim=True)
     if not geometry:
         return Activation(bare, presence, bare)
-    known = presence.clone(memory_format=torch.contiguous_format)
-    for ring in geometry:
-        known.view(-1)[ring.cells] = True
-    return Activation(bare, presence, torch.where(known, value, zero))
+    return Activation(bare, presence, torch.where(filled_cells(geometry, presence), value, zero))

@@ -25,6 +25,7 @@ from xai_layermask.engine.dense import Distances, fill
 from xai_layermask.engine.mask import PresenceMask
 from xai_layermask.engine.padding import fill_rings, ring_geometry, window_sum
 from xai_layermask.engine.waiting import may_wait, never_waiting
+from xai_layermask.trace import trace
 
 #: Operators that wait for the device, or whose output's size depends on the data.
 WAITING = {"_local_scalar_dense", "equal", "is_nonzero", "item", "masked_select", "nonzero", "unique", "index"}
@@ -282,6 +283,21 @@ def test_a_model_runs_with_kernels(kernels, monkeypatch):
         with never_waiting():
             torch.testing.assert_close(masked(x, presence), expected, atol=1e-6, rtol=1e-5)
     assert used == {3: 1, 8: 1}
+
+
+def test_a_trace_shows_what_is_filled():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Conv2d(4, 5, 5, 2, 2), nn.Conv2d(5, 2, 3))
+    masked, x, presence = LayerMask(model), torch.randn(2, 3, 12, 12), torch.rand(2, 1, 12, 12) < 0.05
+    with torch.no_grad():
+        expected = trace(masked, x, presence, ["1", "2"])
+        with never_waiting():
+            found = trace(masked, x, presence, ["1", "2"])
+    for path in ("1", "2"):
+        assert torch.equal(found[path].presence, expected[path].presence)
+        torch.testing.assert_close(found[path].value, expected[path].value)
+        filled = expected[path].filled != 0
+        torch.testing.assert_close(found[path].filled[filled], expected[path].filled[filled])
+    assert (expected["1"].filled != expected["1"].value).any()
 
 
 # --- counts ---

@@ -18,9 +18,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import reason
-from .padding import Rings, fill_rings
+from .padding import Rings, fill_rings, window_sum
 
-__all__ = ["DenseRings", "Distances", "fill", "kernels_on"]
+__all__ = ["DenseRings", "Distances", "fill", "filled_cells", "kernels_on"]
 
 
 class _Level(NamedTuple):
@@ -131,6 +131,18 @@ def fill(x: Tensor, geometry: Rings | DenseRings, in_place: bool = False) -> Ten
     if kernels is None or rounds >= kernels.FAR or (x.requires_grad and torch.is_grad_enabled()):
         return distances.filled(x, rounds, in_place)
     return distances.filled_by(kernels, x, rounds, in_place)
+
+
+def filled_cells(geometry: Rings | DenseRings, present: Tensor) -> Tensor:
+    """The cells that are known after a fill: present `(N, 1, H, W)`, and those of the rings."""
+    if isinstance(geometry, DenseRings):
+        reach, inside = geometry.rounds, geometry.distances.inside
+        near = window_sum(present, (2 * reach + 1,) * 2, padding=(reach, reach))
+        return near if inside is None else near & inside
+    known = present.clone(memory_format=torch.contiguous_format)
+    for ring in geometry:
+        known.view(-1)[ring.cells] = True
+    return known
 
 
 def kernels_on(device: torch.device) -> ModuleType | None:
