@@ -18,7 +18,7 @@ SIZES = {"": (1280, 900), "-phone": (390, 844)}
 def picture(page: Page, name: str, whole: bool) -> None:
     """Save what the page shows."""
     shot = Image.open(io.BytesIO(page.screenshot(full_page=whole))).convert("RGB")
-    shot.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(OUT / name, optimize=True)
+    shot.quantize(palette=shot.quantize(256)).save(OUT / name, optimize=True)  # dithered
     sys.stdout.write(f"{name} {shot.width} x {shot.height}, {(OUT / name).stat().st_size // 1000} kB\n")
 
 
@@ -37,7 +37,7 @@ def main() -> None:
                 page.wait_for_selector("body[data-answered]:not(.busy)", timeout=120_000)
                 page.wait_for_timeout(500)
                 picture(page, f"app{suffix}-{scheme}.png", whole=suffix != "")
-                if not suffix:
+                if not suffix and scheme == "light":
                     page.select_option("#samples", "100")
                     page.click("#explain")
                     page.wait_for_selector("#result:not([hidden])", timeout=300_000)
@@ -45,7 +45,7 @@ def main() -> None:
                     page.locator("#explain-title").scroll_into_view_if_needed()
                     page.evaluate("document.getElementById('explain-title').scrollIntoView()")
                     page.wait_for_timeout(1500)
-                    picture(page, f"app-report-{scheme}.png", whole=False)
+                    picture(page, "app-report-light.png", whole=False)
                 page.close()
         browser.close()
     server.send_signal(2)
