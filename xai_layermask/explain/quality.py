@@ -57,7 +57,8 @@ def removals(
     like = first_parameter(network)
     image = explainer.preprocess.prepare(img, None).tensor.to(like.device, like.dtype)
     masking = make(by, network, explainer.preprocess)
-    batch_size = auto_batch_size(*explanation.segments.shape, image.device)
+    height, width = explanation.picture.shape[:2]
+    batch_size = auto_batch_size(height, width, image.device)
     return [
         removal(masking, image, scores, explanation.segments, target, k, steps, batch_size)
         for target, scores in zip(explanation.targets, explanation.scores, strict=True)

@@ -44,9 +44,9 @@ DTYPES = {
 
 def _to_npz(fields: Fields) -> bytes:
     words = {"format": _FORMAT, "output": fields["output"], "labels": fields["labels"], "settings": fields["settings"]}
-    arrays = {name: np.asarray(fields[name], dtype) for name, dtype in DTYPES.items()}
+    arrays: Fields = {name: np.asarray(fields[name], dtype) for name, dtype in DTYPES.items()}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, words=np.array(json.dumps(words)), **arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, words=np.array(json.dumps(words)), **arrays)
     return buffer.getvalue()
 
 

@@ -127,4 +127,6 @@ def _number(value: float) -> float | None:
 
 def _numbers(values: npt.NDArray[np.float64]) -> Any:
     """Nested lists, with None for nan."""
-    return np.where(np.isnan(values), None, values.astype(object)).tolist()
+    found = values.astype(object)
+    found[np.isnan(values)] = None
+    return found.tolist()

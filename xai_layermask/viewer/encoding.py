@@ -85,7 +85,8 @@ def still(explanation: Viewable, row: int = 0) -> Picture:
     pale = np.abs(scores) < 1.96 * np.nan_to_num(errors)
     colours[pale] = _PALE * colours[pale] + (1 - _PALE) * np.array(_rgb(NEUTRAL))
     mixed = _OPACITY * colours[explanation.segments] + (1 - _OPACITY) * (explanation.picture @ _LUMA)[..., None]
-    return mixed.round().astype(np.uint8)
+    picture: Picture = mixed.round().astype(np.uint8)
+    return picture
 
 
 def thumbnail(picture: Picture, side: int = 240) -> str:
