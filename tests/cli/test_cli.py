@@ -326,6 +326,14 @@ def test_the_command_on_a_page_repeats_the_explanation(folder, capsys):
     assert again.settings == one.settings
 
 
+def test_compare_shows_as_many_predictions_as_there_are(folder, capsys):
+    words = ["compare", "photo.png", "--model", "tiny_models:make", *FAST, "--top", "7", "--maskings", "black,layer"]
+    code, out, err = run(capsys, *words)
+    assert code == 0
+    assert err.strip().endswith("--top 7: the model has 3")
+    assert len(out.split("\n\n")[0].splitlines()) == 1 + 3
+
+
 @pytest.mark.parametrize("command", ["explain", "compare"])
 def test_a_picture_is_decoded_once(folder, capsys, monkeypatch, command):
     opened = []
@@ -368,7 +376,7 @@ def test_check_names_what_is_missing_and_where(folder, capsys):
     assert code == 2
     answer = json.loads(out)
     assert answer["unsupported"] == {"aten.cumsum.default": ["1"]}
-    assert answer["forms"]["aten.conv2d.default"] == "yes"
+    assert answer["masked_operators"]["aten.conv2d.default"] == "yes"
     assert answer["shape"] == [1, 3, 16, 16]
 
 

@@ -46,6 +46,19 @@ def test_a_device_that_is_not_here(name):
         find_device(name)
 
 
+@pytest.mark.parametrize(("name", "kind"), [("mps", "Apple computer"), ("cuda", "CUDA"), ("xpu:1", "Intel")])
+def test_a_kind_of_accelerator_that_is_not_here_is_named(monkeypatch, name, kind):
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: False)
+    monkeypatch.setattr(torch, "empty", lambda *args, device: (_ for _ in ()).throw(RuntimeError(f"no {device}")))
+    with pytest.raises(InputError, match=rf"^expected .*, got '{name}' \(torch finds no GPU of .*{kind}\): use 'cpu'$"):
+        find_device(name)
+
+
+def test_a_device_whose_module_is_missing_is_refused():
+    with pytest.raises(InputError, match=r"^expected 'auto' or an available device for device, got 'hpu': use 'cpu'$"):
+        find_device("hpu")
+
+
 # --- arithmetic ---
 
 

@@ -13,7 +13,7 @@ from matplotlib.colors import same_color, to_rgb
 from matplotlib.figure import Figure
 
 from xai_layermask.catalog import title
-from xai_layermask.experiments.report.figures import add_legend, dots, panels, save, scatter
+from xai_layermask.experiments.report.figures import add_legend, dots, drawable, panels, save, scatter
 from xai_layermask.plots import bars, curves, styles_of
 from xai_layermask.stats.intervals import Estimate, Interval
 
@@ -177,3 +177,15 @@ def test_pyplot_is_never_imported():
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_few_pictures_have_no_intervals():
+    """Fewer than ten are too few for one, in figures as in tables."""
+    array = np.array([0.5, 0.25])
+    few = drawable(Estimate(array, array - 0.1, array + 0.2, np.array([9, 10])))
+    assert np.isnan([few.low[0], few.high[0]]).all()
+    np.testing.assert_allclose([few.low[1], few.high[1]], [0.15, 0.45])
+    ax = dots(["a", "b"], {"grey": few})
+    segments = ax.containers[0].lines[2][0].get_segments()
+    lengths = [abs(segment[1][0] - segment[0][0]) for segment in segments]
+    np.testing.assert_allclose(lengths, [0.0, 0.3])

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +17,9 @@ from PIL import Image, ImageOps
 
 from xai_layermask.errors import InputError
 from xai_layermask.images import Preprocess, read_image, sample_name, sample_photograph
+from xai_layermask.images.depth import Depth
+from xai_layermask.images.raster import read_raw
+from xai_layermask.images.read import read_picture
 
 RGB = np.arange(2 * 5 * 3, dtype=np.uint8).reshape(2, 5, 3) * 8
 
@@ -367,3 +373,62 @@ def test_a_tiff_that_claims_a_huge_size_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("xai_layermask.images.raster._LARGEST", 1000)
     with pytest.raises(InputError):
         raster(path)
+
+
+def png_of_16_bits(pixels, exif=b""):
+    """A PNG file of uint16 `(H, W, C)`, which Pillow cannot write for colours."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    height, width, channels = pixels.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, {2: 4, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in pixels)
+    parts = [chunk(b"IHDR", header), chunk(b"eXIf", exif) if exif else b"", chunk(b"IDAT", zlib.compress(rows))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
+
+
+def test_16_bit_colours_of_a_png_keep_their_bits(tmp_path):
+    pytest.importorskip("torchvision")
+    pixels = np.random.default_rng(0).integers(0, 4096, (5, 7, 3)).astype(np.uint16)
+    pixels[0, 0] = 4095
+    path = tmp_path / "x.png"
+    path.write_bytes(png_of_16_bits(pixels))
+    depth = Depth()
+    expected = np.rint(pixels / 4095 * 255).astype(np.uint8)
+    np.testing.assert_array_equal(read_picture(path, depth), expected)
+    assert depth.note == "12 of 16 bits used: 4095 is white"
+    np.testing.assert_array_equal(read_image(path, bits=16), np.rint(pixels / 65535 * 255).astype(np.uint8))
+    np.testing.assert_array_equal(read_raw(path), pixels)
+    # Alpha has 16 bits, whatever the colours use; what is transparent is white.
+    alpha = np.full((5, 7, 1), 65535, np.uint16)
+    alpha[2:] = 0
+    path.write_bytes(png_of_16_bits(np.concatenate([pixels, alpha], axis=2)))
+    seen = np.where(alpha > 0, expected, 255)
+    np.testing.assert_array_equal(read_image(path), seen)
+    path.write_bytes(png_of_16_bits(np.concatenate([pixels[..., :1], alpha], axis=2)))
+    grey = np.where(alpha > 0, expected[..., :1], 255)
+    np.testing.assert_array_equal(read_image(path), np.broadcast_to(grey, seen.shape))
+
+
+def test_a_16_bit_png_is_turned_and_damage_is_named(tmp_path):
+    pytest.importorskip("torchvision")
+    pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, 3)).astype(np.uint16)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    content = png_of_16_bits(pixels, exif.tobytes().removeprefix(b"Exif\0\0"))
+    (tmp_path / "x.png").write_bytes(content)
+    found = read_image(tmp_path / "x.png", bits=16)
+    np.testing.assert_array_equal(found, np.rot90(np.rint(pixels / 65535 * 255).astype(np.uint8), -1))
+    (tmp_path / "x.png").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"^expected a complete picture for image, got the file .* truncated"):
+        read_image(tmp_path / "x.png")
+
+
+def test_without_torchvision_a_16_bit_png_is_read_by_its_upper_bits(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torchvision.io", None)
+    pixels = np.random.default_rng(0).integers(0, 65536, (5, 7, 3)).astype(np.uint16)
+    (tmp_path / "x.png").write_bytes(png_of_16_bits(pixels))
+    depth = Depth()
+    np.testing.assert_array_equal(read_picture(tmp_path / "x.png", depth), pixels >> 8)
+    assert depth.note == "8 of 16 bits read: install torchvision for all"

@@ -154,3 +154,21 @@ def test_the_preprocessing_is_the_maskings_own():
     own = Fill(model, "grey", half).predict_proba(pictures)
     np.testing.assert_array_equal(own, LayerMask(model).predict_proba(pictures, preprocess=half))
     assert not np.array_equal(own, LayerMask(model).predict_proba(pictures))
+
+
+class Shifted(nn.Module):
+    """One number, far from 0 for bright pictures."""
+
+    def forward(self, image):
+        return 30 * image.mean((1, 2, 3))[:, None]
+
+
+def test_the_first_batch_decides_what_a_single_number_is():
+    """A perturbation method asks batch by batch: a later one must neither be refused nor mean something else."""
+    dark, bright = np.full((1, 8, 8, 3), 120, np.uint8), np.full((1, 8, 8, 3), 255, np.uint8)
+    masked = LayerMask(Shifted())
+    assert 0.01 < masked.predict_proba(dark)[0, 1] < 0.99
+    assert masked.predict_proba(bright)[0, 1] > 0.999
+    with pytest.raises(InputError, match=r"^expected output='value' or output='sigmoid' for a model with one output"):
+        LayerMask(Shifted()).predict_proba(bright)
+    assert LayerMask(Shifted()).predict_proba(bright, output="value")[0, 0] > 50

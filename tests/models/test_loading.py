@@ -14,7 +14,7 @@ from torch import nn
 
 from xai_layermask.errors import InputError
 from xai_layermask.images import sample_photograph
-from xai_layermask.models import Classifier, Preprocess, class_index, imagenet_labels, load, loading
+from xai_layermask.models import Classifier, Preprocess, class_index, imagenet_labels, known_labels, load, loading
 
 
 @pytest.fixture(autouse=True)
@@ -181,6 +181,16 @@ def test_timm_has_other_labels_for_other_classes():
     labels = loading._timm(name, {}).labels
     assert len(labels) == 11821
     assert labels[7] == data.ImageNetInfo("imagenet-12k").index_to_description(7)
+
+
+def test_labels_of_named_models_are_known_before_they_are_loaded(monkeypatch):
+    timm = pytest.importorskip("timm")
+    monkeypatch.setattr(timm, "create_model", None)
+    assert known_labels("timm:test_resnet.r160_in1k") == imagenet_labels()
+    name = next(name for name in timm.list_pretrained("convnext_n*") if name.endswith(".in12k"))
+    assert len(known_labels(f"timm:{name}")) == 11821
+    assert known_labels("timm:test_resnet.nonsense") == known_labels("timm:nonsense") == ()
+    assert known_labels("torchvision:resnet18") == imagenet_labels()
 
 
 @pytest.mark.parametrize("name", ["torchvision:squeezenet1_1", "timm:test_resnet.r160_in1k"])

@@ -1,4 +1,4 @@
-"""Options with a few values, and other words for some of them."""
+"""Values of options, and aliases for some of them."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "ablation": ("orders", "fractions", "removals", "samples", "k", "among"),
     "colours": ("patch", "fractions"),
 })
-#: The word for what the paper needs, its tables, and those of its figures that show measurements.
+#: `evaluate paper` measures what the paper shows: its tables, and those of its figures that show measurements.
 PAPER = "paper"
 PAPER_TABLES = tuple(str(number) for number in range(1, 14))
 PAPER_FIGURES = ("4", "6", "7", "9", "10", "11", "17", "18", "19")
-#: Other words for some of these, for suggestions.
+#: Aliases, which error messages use for suggestions.
 ALIASES: Mapping[str, str] = MappingProxyType({
     "double": "float64", "float": "float32", "gpu": "cuda", "half": "bfloat16", "kernel_shap": "shap",
     "kernelshap": "shap", "lite": "lite0", "squares": "patches", "superpixels": "slic",

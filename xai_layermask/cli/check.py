@@ -57,12 +57,15 @@ def run(args: argparse.Namespace) -> int:
     ruled = {operator_name(operator) for operator in operators()}
     # Without a rule, but only after the last masked activation.
     otherwise = "none" if missing else "not needed"
-    forms = {name: "none" if name in missing else "yes" if name in ruled else otherwise for name in calls}
+    masked_operators = {name: "none" if name in missing else "yes" if name in ruled else otherwise for name in calls}
     if args.json:
-        result = {"model": args.model, "shape": input_shape, "calls": calls, "forms": forms, "unsupported": missing}
+        result = {
+            "model": args.model, "shape": input_shape, "calls": calls, "masked_operators": masked_operators,
+            "unsupported": missing,
+        }  # fmt: skip
         print_json(result, args)
     elif not args.quiet:
-        rows = [(name, calls[name], forms[name]) for name in sorted(calls)]
+        rows = [(name, calls[name], masked_operators[name]) for name in sorted(calls)]
         print(table(("operator", "calls", "masked operator"), rows))
         for operator, paths in missing.items():
             print(f"\nNo support for {operator} in:", *paths, sep="\n  ")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .explain import make_explainer, predictions, record
 from .files import check_outputs, writing
@@ -13,12 +13,12 @@ from .inputs import load_model, read_mask, read_picture, read_valid
 from .look import add_look, look_options
 from .options import MASKINGS, add_output, add_outputs, add_picture_and_model, add_sampling, add_script_options
 from .options import check_sampling_options as check_options
-from .output import number, print_json, status, table
+from .output import complain, number, print_json, status, table
 from .pages import write_page
 from .types import comma_separated, dots, masking, positive
 
 if TYPE_CHECKING:
-    from ..explain import Explanation
+    from ..explain import Explanation, LayerMaskExplainer
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "run"]
 
@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         metavar="NAME,NAME,...",
                         help=f"the columns of the figure: {MASKINGS} (default: black,grey,layer)")
     parser.add_argument("--top", type=positive, default=3, metavar="K",
-                        help="the rows of the figure: the K top predictions (default: 3)")
+                        help="the rows of the figure: the K top predictions, at most as many as there are (default: 3)")
     add_output(parser)
     add_sampling(parser)
     parser.add_argument("--mask", metavar="FILE",
@@ -74,11 +74,13 @@ def run(args: argparse.Namespace) -> int:
     # Make them all before the first one runs, so that an invalid option is reported at once.
     # Maskings have samples of their own: shared samples share their noise, which looks like agreement.
     explainers = [make_explainer(args, classifier, name, args.seed + i) for i, name in enumerate(args.maskings)]
+    with status("capturing the model", args):
+        top = _possible(args.top, explainers[0], picture, valid)
     explanations: list[Explanation] = []
     for name, explainer in zip(args.maskings, explainers, strict=True):
         with status(f"{name}: segmenting the picture and capturing the model", args):
             targets = list(explanations[0].targets) if explanations else None
-            explanations.append(explainer.explain(picture, targets, args.top, valid))
+            explanations.append(explainer.explain(picture, targets, top, valid))
             if mask is not None:
                 explanations[-1].alignment(mask)  # fail before the next one runs if its size is another
     pages = [path for path in paths if path.lower().endswith(".html")]
@@ -133,3 +135,11 @@ def run(args: argparse.Namespace) -> int:
             sep="\n",
         )
     return 0
+
+
+def _possible(top: int, explainer: LayerMaskExplainer, picture: Any, valid: Any) -> int:
+    """As many classes as the model has for the picture, if these are fewer than were asked for."""
+    most = top if top == 1 else explainer.count_classes(picture, valid)
+    if most < top:
+        complain(f"--top {top}: the model has {most}")
+    return min(top, most)

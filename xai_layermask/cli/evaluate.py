@@ -43,7 +43,7 @@ _LISTED = 10  # problems on stderr
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of `evaluate`."""
     parser.add_argument("protocol", type=one_of((*PROTOCOL_SETTINGS, PAPER)), metavar="PROTOCOL",
-                        help="robustness, lime, mask-shape, linearity, collapse, ablation or colours; or paper, what "
+                        help="robustness, lime, mask-shape, linearity, collapse, ablation, colours, or paper: what "
                         "tables and figures of the paper need")
     add_parts(parser, "paper need (default: all that it can measure)")
     parser.add_argument("--data", required=True, metavar="DIR",

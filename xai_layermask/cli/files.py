@@ -1,4 +1,4 @@
-"""Files that a command writes: checked before anything is computed, and never those of others."""
+"""Output files: checked before anything is computed. Files that other programs wrote are never replaced unasked."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ __all__ = ["add_look", "look_options"]
 
 
 def add_look(parser: argparse.ArgumentParser) -> None:
-    """Add how figures draw scores."""
+    """Add the options that set how figures draw scores."""
     parser.add_argument("--style", type=one_of(STYLES), default="overlay", metavar="NAME",
                         help="how figures draw scores: overlay (colours the photograph), heatmap, outlines (of the "
                         "best segments) or top (fades the others) (default: overlay)")  # fmt: skip

@@ -24,8 +24,11 @@ from .failures import model_failure, user_line
 from .graph import Graph, Shape, module_path, tensors
 from .hooks import leave_out_observers, refuse_foreign
 from .lowering import lower
+from .tail import Head, Tail, TailedGraph, candidates
 
 __all__ = ["capture", "evaluating"]
+
+_SPLITS = 12  # modules at which a model is split on trial
 
 
 def capture(
@@ -63,6 +66,10 @@ def capture(
         try:
             exported = _export(twin, example(shape[0]), None)
         except Exception:
+            if _decides(failure) and not additional.inputs and not isinstance(model, Head):
+                split = _split(model, shape, dtype, device)
+                if split is not None:
+                    return split
             raise CaptureError(_sentence(failure, model, example(shape[0]))) from failure
     memory = Aliases(exported.graph.nodes)
     _refuse_changed_state(exported, memory)
@@ -75,7 +82,51 @@ def capture(
             f"expected no writes to views of what is read again, got {node.target} in "
             f"{module_path(node) or 'the model'}: use its out-of-place form."
         )
-    return Graph(exported, model, constants.reads)
+    return (TailedGraph if isinstance(model, Head) else Graph)(exported, model, constants.reads)
+
+
+def _split(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device) -> Graph | None:
+    """Capture a model up to a module behind which nothing is masked, and where it starts to decide on values.
+
+    Returns:
+        The graph; None if there is no such module, or the model needs more than its output.
+    """
+    from .ops.base import MaskingSettings
+    from .program import Program
+
+    if device.type == "meta":
+        return None
+    image = torch.zeros(1, *shape[1:], dtype=dtype, device=device)
+
+    def copied(one: nn.Module) -> nn.Module:
+        twin = evaluating(one)
+        leave_out_observers(twin, (image,))
+        return twin
+
+    for path in candidates(copied(model), image)[:_SPLITS]:
+        tail = Tail(model, path, tuple(image.shape), copied)
+        try:
+            with torch.no_grad():
+                same_answer = _equal(tail(Head(copied(model), path)(image)), copied(model)(image))
+            graph = capture(Head(model, path), shape, dtype, device) if same_answer else None
+        except Exception:  # the model's own, or one of torch for a tensor without values
+            continue
+        if not isinstance(graph, TailedGraph):
+            continue
+        steps, shapes = graph.steps(shape[0]), graph.shapes(shape[0])
+        program = Program(steps, shapes, graph.image, graph.outputs, MaskingSettings())
+        if any(program.is_masked(index) for index in graph.outputs):
+            return None  # and so are the outputs of all modules before it
+        graph.tail = tail
+        return graph
+    return None
+
+
+def _equal(one: Any, other: Any) -> bool:
+    (ours, form), (theirs, other_form) = torch.utils._pytree.tree_flatten(one), torch.utils._pytree.tree_flatten(other)
+    return form == other_form and all(
+        torch.equal(a, b) if isinstance(a, Tensor) else bool(a == b) for a, b in zip(ours, theirs, strict=True)
+    )
 
 
 def _refuse_changed_state(exported: torch.export.ExportedProgram, memory: Aliases) -> None:
@@ -203,7 +254,7 @@ def _sentence(error: Exception, model: nn.Module, example: tuple[Any, ...]) -> s
             return str(wrong)
         return model_failure(plain, shape)
     kind = type(error).__name__
-    if "DataDependent" in kind or "data-dependent" in str(error):
+    if _decides(error):
         return (
             f"expected a model whose control flow does not depend on the values of the image, got a decision on "
             f"them{line}: move it out of forward, for example into the preprocessing, or write it with torch.where."
@@ -217,6 +268,11 @@ def _sentence(error: Exception, model: nn.Module, example: tuple[Any, ...]) -> s
         f"expected a model that torch.export can capture for images of shape {shape}, got {kind} "
         f"({reason(error)}){line}: rewrite this line with torch operators on tensors."
     )
+
+
+def _decides(error: Exception) -> bool:
+    """Whether a model looks at values that are not known while it is captured."""
+    return "DataDependent" in type(error).__name__ or "data-dependent" in str(error)
 
 
 def _plain_failure(model: nn.Module, example: tuple[Any, ...]) -> Exception | None:

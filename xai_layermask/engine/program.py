@@ -152,6 +152,10 @@ class Program:
                 dead.setdefault(step_index, []).append(index)
         return {step_index: tuple(indices) for step_index, indices in dead.items()}
 
+    def is_masked(self, index: int) -> bool:
+        """Whether a value is a masked activation, which has a presence, and not an ordinary tensor."""
+        return self._inside.get(index) is not None
+
     def plan(self, presence: Tensor) -> Plan:
         """Run the presence and demand passes for a batch.
 

@@ -63,9 +63,19 @@ def find_device(name: str | torch.device = "auto") -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
-        raise InputError.expected("'auto' or an available device for device", repr(name), "use 'cpu'") from error
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError, ImportError) as error:
+        shown = f"{name!r}{_reason(str(name))}"
+        raise InputError.expected("'auto' or an available device for device", shown, "use 'cpu'") from error
     return device
+
+
+def _reason(name: str) -> str:
+    kind = name.partition(":")[0]
+    known = {"cuda": "GPU of CUDA", "mps": "GPU of an Apple computer", "xpu": "GPU of Intel"}
+    found = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    if kind not in known or (found is not None and found.type == kind):
+        return ""
+    return f" (torch finds no {known[kind]})"
 
 
 def first_parameter(model: nn.Module, otherwise: Tensor | None = None) -> Tensor:

@@ -15,7 +15,7 @@ from ..catalog import ALIASES, METHODS, check_estimator, check_fit, check_sampli
 from ..errors import InputError, check_integer, choose
 from ..images import Preprocess, Transform, as_preprocess
 from ..maskings import Masking
-from ..models import Classifier, Output, as_labels, as_output
+from ..models import Classifier, Output, as_labels, as_output, count_classes
 from .arguments import as_masking, auto_or_integer, progress_bar
 from .channels import ChannelScores, as_groups, group_map, score_channels
 from .convergence import MAX_SAMPLES
@@ -163,6 +163,13 @@ class LayerMaskExplainer(Opener):
                 estimation.add(more.values)
                 pending.batch_size = more.batch_size
         return self._close(pending)
+
+    def count_classes(self, img: object, valid: npt.ArrayLike | None = None) -> int:
+        """The largest `top` for a picture: the number of the model's outputs, or of the classes in a map."""
+        shown = self.preprocess.prepare(img, valid)
+        ids = np.zeros(shown.picture.shape[:2], np.int64)
+        whole = self._make_predictor(shown, ids, self.output).whole
+        return count_classes(whole.values, whole.regions)
 
     def explain_channels(
         self,

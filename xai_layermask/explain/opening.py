@@ -82,24 +82,27 @@ class Opener:
         channels: tuple[int, ...] | None = None,
     ) -> tuple[Predictor, tuple[Target, ...]]:
         """Predictions for one picture, and the targets that are explained."""
-        loaded, compares = self._loaded, has_vectors(targets)
+        compares = has_vectors(targets)
         output = replace(self.output, scale="value") if compares and self.output.scale == "auto" else self.output
-        predictor = Predictor(
-            self.masking,
-            loaded.input(shown.tensor),
-            ids,
-            loaded.arithmetic.autocast,
-            output,
-            shown.present,
-            as_inputs(additional, loaded.device, loaded.arithmetic.dtype),
-            channels,
-        )
+        predictor = self._make_predictor(shown, ids, output, additional, channels)
         names = self.labels if compares else fitting_labels(self.labels, predictor.whole.values)
         return predictor, predictor.targets(targets, names, top)
 
+    def _make_predictor(
+        self, shown: Shown, ids: npt.NDArray[np.int64], output: Output, additional: Any = None,
+        channels: tuple[int, ...] | None = None,
+    ) -> Predictor:
+        loaded = self._loaded
+        inputs = as_inputs(additional, loaded.device, loaded.arithmetic.dtype)
+        autocast = loaded.arithmetic.autocast
+        return Predictor(
+            self.masking, loaded.input(shown.tensor), ids, autocast, output, shown.present, inputs, channels
+        )
+
     def _batch(self, shown: Shown) -> int:
         size = self.batch_size
-        return auto_batch_size(*shown.picture.shape[:2], self._loaded.device) if size == "auto" else int(size)
+        height, width = shown.picture.shape[:2]
+        return auto_batch_size(height, width, self._loaded.device) if size == "auto" else int(size)
 
     def _try_bfloat16(self, pending: Pending, advance: Callable[[int], object]) -> None:
         estimation = pending.estimation

@@ -14,6 +14,7 @@ import torch
 
 from ..errors import InputError, reason
 from .decode import loses_bits, open_picture, upright
+from .deep import deep_png
 from .depth import Depth
 from .read import from_pil, read_file, unusual_tensor
 
@@ -72,6 +73,9 @@ def _decoded(path: Path, bands: bool) -> npt.NDArray[Any]:
     content, tiff = read_file(path), path.suffix.lower() in (".tif", ".tiff")
     try:
         with open_picture(content, str(path)) as image:
+            deep = deep_png(content) if image.format == "PNG" and loses_bits(image) else None
+            if deep is not None and deep.shape[2] == 3:
+                return deep
             if not (tiff and (loses_bits(image) or (bands and getattr(image, "n_frames", 1) > 1))):
                 return _from_pil(image, f"the file {str(path)!r}")
     except InputError as error:

@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InputError, reason, refuse_masked
-from .decode import open_picture, upright
+from .decode import loses_bits, open_picture, upright
+from .deep import deep_png
 from .depth import Depth
 
 if TYPE_CHECKING:
@@ -132,8 +133,14 @@ def decode_image(content: bytes, name: str, depth: Depth | None = None) -> Pictu
     Raises:
         InputError: If the bytes are not a picture.
     """
+    depth = depth or Depth()
     with open_picture(content, name) as image:
-        return from_pil(image, f"the file {name!r}", depth or Depth())
+        if image.format == "PNG" and loses_bits(image):
+            deep = deep_png(content)
+            if deep is not None:
+                return _from_deep(deep, depth)
+            depth.note = "8 of 16 bits read: install torchvision for all"
+        return from_pil(image, f"the file {name!r}", depth)
 
 
 def from_pil(image: Image.Image, what: str, depth: Depth) -> Picture:
@@ -213,6 +220,14 @@ def _from_array(array: npt.NDArray[Any], depth: Depth) -> Picture:
             "select red, green and blue, or use Preprocess(channels=C, ...) for a network of C bands"
         )
     return _opaque(_to_uint8(array, depth))
+
+
+def _from_deep(array: npt.NDArray[np.uint16], depth: Depth) -> Picture:
+    """uint16 `(H, W, 1 | 2 | 3 | 4)`; an even number of channels ends in alpha, which has 16 bits in any case."""
+    colours = array[..., : array.shape[2] - 1 + array.shape[2] % 2]
+    seen = np.broadcast_to(_to_uint8(colours, depth), (*array.shape[:2], 3))
+    alpha = [] if colours.shape == array.shape else [(array[..., -1:] >> 8).astype(np.uint8)]
+    return _opaque(np.concatenate([seen, *alpha], axis=2))
 
 
 def _to_uint8(array: npt.NDArray[Any], depth: Depth) -> Picture:

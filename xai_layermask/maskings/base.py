@@ -17,7 +17,7 @@ from ..engine.graph import modules, same, tensors
 from ..engine.series import holds_in_series
 from ..errors import InputError
 from ..images import Preprocess, Transform
-from ..models import Ending, Output, as_output
+from ..models import Ending, Output, Scale, as_output
 from .bound import Bound, as_extras
 from .callers import warn_of_filling
 from .predict import predict_proba
@@ -62,6 +62,7 @@ class Masking(nn.Module):
         self.training = False
         self._twin: tuple[list[object], nn.Module] | None = None
         self._endings: dict[Output, bool] = {}
+        self._scales: dict[Output, Scale] = {}
 
     def train(self, mode: bool = True) -> Masking:
         """Do nothing: a masking has no training mode, and must not switch the model's."""
@@ -193,6 +194,20 @@ class Masking(nn.Module):
             self._endings[output] = ending.made(tensor)
         return self._endings[output]
 
+    def scale_of(self, whole: Tensor, image: Tensor, output: Output, additional: tuple[Any, ...] = ()) -> Scale:
+        """The scale of `predict_proba`, decided by its first call: later batches must not change what is returned.
+
+        Args:
+            whole: The model's numbers `(N, ...)` in the first call.
+            image: `(1, C, H, W)`.
+            output: Which tensor of the model's answer is meant.
+            additional: Further inputs of the model.
+        """
+        if output not in self._scales:
+            ends = self.ends_in_probabilities(image, output, additional)
+            self._scales[output] = output.decide(whole, ends, auto="probability")
+        return self._scales[output]
+
     def answer(self, image: Tensor, additional: Additional = NONE) -> Any:
         """The model's own output in evaluation mode for images `(N, C, H, W)`; its mode is not switched.
 
@@ -220,7 +235,7 @@ class Masking(nn.Module):
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what can be recomputed when the masking is copied or pickled."""
-        return {**self.__dict__, "_twin": None, "_endings": {}}
+        return {**self.__dict__, "_twin": None, "_endings": {}, "_scales": {}}
 
     def _without_channels(self, image: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:
         """Fill the channels that are absent at present pixels.

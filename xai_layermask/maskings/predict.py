@@ -71,8 +71,8 @@ def predict_proba(
         rows = torch.arange(len(image) if whole else len(shown), device=like.device)
         found = batched_predict(predict, rows, len(rows))[0]
         first = rows[:1]
-        ends = masking.ends_in_probabilities(image[:1], output, tuple(inputs(first)))
-    values = _columns(output.decide(found, ends, auto="probability"), found)
+        scale = masking.scale_of(found, image[:1], output, tuple(inputs(first)))
+    values = _columns(scale, found)
     if len(image) == 1:
         values = values.expand(len(shown), -1)
     numbers: npt.NDArray[np.floating[Any]] = values.float().numpy()

@@ -9,7 +9,7 @@ from .labels import as_labels, class_index, imagenet_labels, read_labels
 from .loading import Classifier, known_labels, load
 from .outputs import Output, as_output
 from .scale import Scale, check_finite
-from .targets import Target, as_targets, has_vectors
+from .targets import Target, as_targets, count_classes, has_vectors
 
 __all__ = [
     "Classifier",
@@ -24,6 +24,7 @@ __all__ = [
     "as_targets",
     "check_finite",
     "class_index",
+    "count_classes",
     "has_vectors",
     "imagenet_labels",
     "known_labels",

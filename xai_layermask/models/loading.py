@@ -123,6 +123,12 @@ def known_labels(name: str) -> tuple[str, ...]:
         zoo = import_package("torchvision.models", "models")
         if rest in zoo.list_models(module=zoo):
             return tuple(zoo.get_model_weights(rest).DEFAULT.meta["categories"])
+    if kind == "timm":
+        try:
+            config = import_package("timm.models", "models").get_pretrained_cfg(rest, allow_unregistered=True)
+        except RuntimeError:  # there is no such tag, as loading will say
+            return ()
+        return () if config is None else _timm_labels(config)
     return ()
 
 
@@ -196,15 +202,20 @@ def _timm(name: str, state: Mapping[str, Tensor], pretrained: bool = False) -> C
             model = timm.create_model(name, pretrained=False, num_classes=classes)
     data = import_package("timm.data", "models")
     preprocess = Preprocess.from_timm(data.resolve_model_data_config(model))
-    labels: tuple[str, ...] = ()
     # The names are those of the model's own weights.
-    subset = data.infer_imagenet_subset(model) if classes is None else None
+    return Classifier(model, preprocess, () if classes else _timm_labels(model), name)
+
+
+def _timm_labels(model: Any) -> tuple[str, ...]:
+    """The labels of a model of timm or of its configuration; empty if it does not classify ImageNet's classes."""
+    data = import_package("timm.data", "models")
+    subset = data.infer_imagenet_subset(model)
     if subset == "imagenet-1k":
-        labels = imagenet_labels()
-    elif subset:
-        info = data.ImageNetInfo(subset)
-        labels = tuple(info.index_to_description(index) for index in range(info.num_classes()))
-    return Classifier(model, preprocess, labels, name)
+        return imagenet_labels()
+    if not subset:
+        return ()
+    info = data.ImageNetInfo(subset)
+    return tuple(info.index_to_description(index) for index in range(info.num_classes()))
 
 
 def _factory(module: str, name: str) -> Classifier:

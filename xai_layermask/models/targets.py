@@ -18,7 +18,7 @@ from torch.nn.functional import cosine_similarity
 from ..errors import InputError, check_integer
 from .labels import class_index
 
-__all__ = ["Target", "as_targets", "has_vectors"]
+__all__ = ["Target", "as_targets", "count_classes", "has_vectors"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,8 +205,13 @@ def _similarity(vector: Tensor, whole: Tensor) -> Target:
 def _largest(whole: Tensor, regions: Tensor | None, top: int) -> list[int]:
     """The classes with the largest outputs, or the largest regions."""
     values = whole[0].flatten() if regions is None else regions.flatten(1).count_nonzero(1)
-    most = len(values) if regions is None else max(1, int(values.count_nonzero()))
+    most = count_classes(whole, regions)
     return values.argsort(descending=True, stable=True)[: check_integer(top, "top", 1, most)].tolist()
+
+
+def count_classes(whole: Tensor, regions: Tensor | None) -> int:
+    """How many classes an output can be asked for by `top`: all, or those that a map predicts somewhere."""
+    return whole[0].numel() if regions is None else max(1, int(regions.flatten(1).any(1).count_nonzero()))
 
 
 def _numbered(targets: list[Target]) -> Iterable[Target]:

@@ -42,8 +42,8 @@ class Reduce(MaskedOperator):
     """A reduction over dimensions.
 
     A sum is the mean over present cells times the number of all cells, which keeps the scale that the model expects.
-    Any other reduction is computed over the present cells only. Means and sums are weighted by the share of each cell
-    that was present if the settings are soft, and keep the divisor of the model if they do not rescale.
+    Any other reduction is computed over the present cells only. With soft settings, means and sums weight each cell by
+    its present share. Without rescaling, they keep the model's divisor.
 
     Args:
         kind: Name of the ATen operator; "norm" for vector norms.

@@ -58,7 +58,7 @@ class Transposed(Window):
         return self._reached(call, mask.float()).to(call.cells().mask.device)
 
     def _reach(self, call: Call, needed: PresenceMask | None) -> int:
-        """Input cells that reach the same output cell are `stride` cells apart in it."""
+        """A window spans `dilation * (kernel - 1)` output cells, in which input cells are `stride` apart."""
         return max(d * (k - 1) // s for k, s, d in zip(self.kernel, self.stride, self.dilation, strict=True))
 
     def _touched(self, out: PresenceMask, shape: Shape) -> PresenceMask:

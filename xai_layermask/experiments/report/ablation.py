@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from ...plots import curves, styles_of
-from .figures import add_frame, panels, scatter
+from .figures import add_frame, drawable, panels, scatter
 from .lime import mean_of
 from .removal import AREAS, Starts, curve_keys, removal_parts
 from .section import Column, Measure, ReportFigure, Section, best_segments, comparisons, count_text, missing, summary
@@ -72,14 +72,16 @@ def _lime_figure(name: str, setup: Setup, segments: str) -> ReportFigure | None:
     removed = [float(key[2]) for key in keys]  # type: ignore[arg-type]
     counts: list[int] = []
     for ax, measure in zip(line, _measures([setup]), strict=False):
-        found = {one.masking: one.estimate(measure.of, keys) for one in series}
+        found = {one.masking: drawable(one.estimate(measure.of, keys)) for one in series}
         counts += [int(n) for one in found.values() for n in one.n]
         curves(removed, found, ax=ax, styles=styles)
         ax.set(title=measure.title, xlabel="fraction that LIME removes", xticks=removed)
     if starts:
         middle = len(keys) // 2
         points = {
-            one.masking: (one.estimate(AREAS[0].of, starts[:1])[0], one.estimate(_ALIGNMENT, keys)[middle])
+            one.masking: (
+                drawable(one.estimate(AREAS[0].of, starts[:1]))[0], drawable(one.estimate(_ALIGNMENT, keys))[middle],
+            )
             for one in series
         }
         scatter(points, ax=line[2], styles=styles)

@@ -25,13 +25,14 @@ from ...plots import (
     styles_of,
 )
 from ...stats import Estimate, Interval, joined
+from .tables import FEW
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["add_frame", "add_legend", "dots", "panels", "save", "scatter"]
+__all__ = ["add_frame", "add_legend", "dots", "drawable", "panels", "save", "scatter"]
 
 _WIDTH, _HEIGHT = 2.6, 1.9  # inches of a panel
 
@@ -55,6 +56,19 @@ def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[l
     figure = new_figure(_WIDTH * max(columns, 1.6) + 0.4, _HEIGHT * max(rows, 1.4) + 0.6)
     grid = figure.subplots(rows, columns, sharex=shared, sharey="row" if shared else False, squeeze=False)
     return figure, [list(row) for row in grid]
+
+
+def drawable(estimate: Estimate) -> Estimate:
+    """An estimate without the intervals of fewer than `FEW` pictures, which tables leave out as well.
+
+    Example:
+        >>> from xai_layermask.stats import Mean, estimate
+        >>> drawable(estimate(Mean([0.0, 1.0, 1.0]))).low.tolist()
+        [nan]
+    """
+    few = estimate.n < FEW
+    low, high = (np.where(few, np.nan, ends) for ends in (estimate.low, estimate.high))
+    return Estimate(estimate.value, low, high, estimate.n)
 
 
 def dots(

@@ -10,7 +10,7 @@ import numpy as np
 from ...catalog import masking_order
 from ...plots import bars, styles_of
 from ...stats import Mean, joined
-from .figures import add_frame, panels
+from .figures import add_frame, drawable, panels
 from .section import Column, Measure, ReportFigure, Section, best_segments, comparisons, count_text, missing, summary
 from .series import Indices, Key, Series, Setup
 
@@ -70,7 +70,7 @@ def _figure(name: str, setup: Setup) -> ReportFigure:
             for masking in maskings
         }
         counts += [int(n) for one in found.values() for n in one.n]
-        bars(setup.segments, found, ax=ax, styles=styles_of(maskings))
+        bars(setup.segments, {name: drawable(one) for name, one in found.items()}, ax=ax, styles=styles_of(maskings))
         ax.set_title(column.measure.head)
     count = count_text(counts)
     add_frame(figure, f"{setup.name}, {count}")

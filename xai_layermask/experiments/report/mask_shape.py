@@ -12,7 +12,7 @@ from ...errors import InputError
 from ...models import imagenet_labels
 from ...plots import bars, styles_of
 from ...stats import ClassMean, Floats, Interval, Mean, Statistic, estimate, joined
-from .figures import add_frame, dots, panels
+from .figures import add_frame, dots, drawable, panels
 from .section import Column, Measure, ReportFigure, Section, comparisons, count_text, missing, summary
 from .series import Indices, Key, Series, Setup
 from .tables import Entry, Table
@@ -75,7 +75,7 @@ def _averages(name: str, setup: Setup) -> ReportFigure:
     """Both accuracies of every masking, and beside them the gap."""
     series = setup.of("")
     found = {
-        kind: joined([column.interval(setup, one) for one in series])
+        kind: drawable(joined([column.interval(setup, one) for one in series]))
         for kind, column in zip(_KINDS, _BLOCKS["pictures"], strict=True)
     }
     count = count_text(n for one in found.values() for n in one.n)
@@ -146,7 +146,8 @@ def _class_figure(name: str, setup: Setup, counts: _ClassCounts, intervals: _Cla
     groups = [f"{names.get(label) or label} ({counts[label]})" for label in shown]
     for ax, one in zip(line, series, strict=True):
         found = {
-            _KINDS[kind]: joined([intervals[label, one.masking][kind] for label in shown]) for kind in _ACCURACIES
+            _KINDS[kind]: drawable(joined([intervals[label, one.masking][kind] for label in shown]))
+            for kind in _ACCURACIES
         }
         dots(groups, found, ax=ax, styles=styles)
         ax.set(title=title(one.masking), xlim=(-0.05, 1.05), xlabel="accuracy")

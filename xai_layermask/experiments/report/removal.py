@@ -11,7 +11,7 @@ import numpy as np
 from ...metrics import wordnet_matrix
 from ...plots import curves, styles_of
 from ...stats import Area, Average, Entropy, Estimate, Mean, Statistic, estimate
-from .figures import add_frame, panels
+from .figures import add_frame, drawable, panels
 from .section import Column, Measure, ReportFigure, comparisons, count_text, summary
 from .series import Indices, Key, Measured, Series, Setup
 from .tables import Entry, Table
@@ -162,7 +162,7 @@ def _figure(name: str, setup: Setup, segments: str, starts: Starts) -> ReportFig
         keys = curve_keys(setup.keys, start)
         for curve in CURVES:
             estimates = {one.masking: series_estimate for one in series
-                         if (series_estimate := one.estimate(curve.of, keys)).n.any()}
+                         if (series_estimate := drawable(one.estimate(curve.of, keys))).n.any()}
             if estimates:
                 found[curve.title, order] = _fractions(keys), estimates
     rows = [curve for curve in CURVES if any(title == curve.title for title, _ in found)]

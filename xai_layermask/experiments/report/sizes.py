@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
 from ...plots import curves, styles_of
-from .figures import add_frame, panels
+from .figures import add_frame, drawable, panels
 from .section import Column, Measure, ReportFigure, comparisons, count_text, summary
 from .series import Key, Setup
 from .tables import Table
@@ -68,7 +68,7 @@ def size_figures(
             styles = styles_of(one.masking for one in series)
             counts: list[int] = []
             for ax, measure in zip(line, measures, strict=True):
-                found = {one.masking: one.estimate(measure.of, keys) for one in series}
+                found = {one.masking: drawable(one.estimate(measure.of, keys)) for one in series}
                 counts += [int(n) for one in found.values() for n in one.n]
                 sizes = [float(key[0]) for key in keys]  # type: ignore[arg-type]
                 curves(sizes, found, ax=ax, styles=styles)
