@@ -90,7 +90,8 @@ def test_an_unknown_name_is_one_sentence(check, name, sentence):
 
 def test_a_method_refuses_the_sampling_of_another():
     assert catalog.check_sampling("orthogonal", "lime") == "orthogonal"
-    sentence = "expected one of auto, plain, paired, stratified for sampling of method 'shap', got 'orthogonal'"
+    schemes = "auto, plain, paired, stratified, leverage"
+    sentence = f"expected one of {schemes} for sampling of method 'shap', got 'orthogonal'"
     with pytest.raises(InputError, match=sentence):
         catalog.check_sampling("orthogonal", "shap")
 

@@ -149,6 +149,18 @@ def test_stratified_sizes_of_shap_are_equally_frequent_and_weigh_what_the_kernel
     np.testing.assert_allclose(samples.weights, [0, 0, *expected[sizes - 1]])
 
 
+@given(st.integers(7, 40), st.integers(0, 99))
+def test_leverage_sampling_draws_all_sizes_equally_often_in_complementary_pairs(segments, seed):
+    samples = shap_samples(segments, 2 + 128, np.random.default_rng(seed), "leverage")
+    drawn = samples.coalitions[2:]
+    np.testing.assert_array_equal(drawn[::2], ~drawn[1::2])
+    sizes = drawn.sum(axis=1)
+    found = np.bincount(sizes[::2], minlength=segments)[1:]
+    assert found.max() - found.min() <= 2
+    chances = np.array([1 / (size * (segments - size)) for size in range(1, segments)])
+    np.testing.assert_allclose(samples.weights, [0, 0, *((segments - 1) * chances / chances.sum())[sizes - 1]])
+
+
 def test_stratified_subsets_of_shap_are_random():
     runs = [shap_samples(7, 50, np.random.default_rng(seed), "stratified").coalitions[2:] for seed in range(300)]
     keep = np.concatenate(runs)

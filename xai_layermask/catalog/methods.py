@@ -37,12 +37,14 @@ class MethodEntry:
 
 METHODS: Mapping[str, MethodEntry] = MappingProxyType({
     "lime": MethodEntry("LIME", ("plain", "paired", "stratified", "orthogonal"), "orthogonal", ("spatial", "ridge")),
-    "shap": MethodEntry("KernelSHAP", ("plain", "paired", "stratified"), "stratified", ("spatial", "least_squares")),
+    "shap": MethodEntry(
+        "KernelSHAP", ("plain", "paired", "stratified", "leverage"), "stratified", ("spatial", "least_squares")
+    ),
     "rise": MethodEntry("RISE", ("plain", "paired"), "paired", ("mean",), "patches:8", window=True),
     "occlusion": MethodEntry("occlusion", ("all",), "all", ("mean",), "patches:16", "visits each window once", True),
     "ablation": MethodEntry("ablation", ("all",), "all", ("mean",), fixed="removes each segment once"),
 })
-SAMPLINGS = ("auto", *METHODS["lime"].samplings, "all")
+SAMPLINGS = ("auto", *METHODS["lime"].samplings, "leverage", "all")
 ESTIMATORS = ("auto", "spatial", "ridge", "least_squares", "mean")
 
 

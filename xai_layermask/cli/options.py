@@ -80,8 +80,9 @@ def add_sampling(parser: argparse.ArgumentParser) -> None:
                         help="the side of what RISE and occlusion remove at once, or auto, a seventh of the picture "
                         "(default: auto)")
     parser.add_argument("--sampling", type=one_of(SAMPLINGS), default="auto", metavar="NAME",
-                        help="how samples are drawn: plain, paired, stratified, orthogonal (LIME only), all (occlusion "
-                        "and ablation), or auto, the one whose scores converge first (default: auto)")
+                        help="how samples are drawn: plain, paired, stratified, orthogonal (LIME only), leverage "
+                        "(KernelSHAP only), all (occlusion and ablation), or auto, the default of the method "
+                        "(default: auto)")
     parser.add_argument("--estimator", type=one_of(ESTIMATORS), default="auto", metavar="NAME",
                         help="spatial (a prior that nearby segments score alike, as far as the samples bear it out), "
                         "or as published: ridge (LIME), least_squares (KernelSHAP), mean (the others); auto is spatial "

@@ -64,8 +64,9 @@ class LayerMaskExplainer(Opener):
         progress: Whether to show a progress bar on stderr; or a function that is called with the number of samples
             done and in all (with "auto", at most), and may raise to end the explanation.
         sampling: How samples depend on each other: "plain" (independent, as in the papers), "paired" (with
-            complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), or "auto", which
-            converges fastest: orthogonal for LIME, stratified for KernelSHAP, paired for RISE.
+            complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), "leverage" (by size,
+            with complements, KernelSHAP only), or "auto": orthogonal for LIME, stratified for KernelSHAP, paired for
+            RISE.
         estimator: "spatial" (a prior that nearby segments score alike, as far as the samples bear it out), or the
             published one: "ridge" for LIME, "least_squares" for KernelSHAP, "mean" for the others; "auto" is spatial
             where the method has it.

@@ -139,8 +139,8 @@ def shap_samples(n_segments: int, n_samples: int, generator: np.random.Generator
         n_samples: The maximum number of rows, at least 2.
         generator: The source of randomness.
         sampling: "plain", independent samples whose sizes follow the kernel, all with weight 1; "paired", the
-            same, each followed by its complement; or "stratified", all sizes equally often, weighted by the
-            kernel.
+            same, each followed by its complement; "stratified", all sizes equally often, weighted by the kernel;
+            or "leverage", the same, each followed by its complement (Musco & Witter, ICLR 2025).
 
     Returns:
         `min(2^K, n_samples)` samples: the grand coalition, the empty one, then the others. The first two have
@@ -167,7 +167,7 @@ def shap_samples(n_segments: int, n_samples: int, generator: np.random.Generator
         return Samples(coalitions, shapley_kernel(coalitions))
     drawn = scheme(n_segments, n_samples - 2, generator)
     weights = np.ones(len(drawn))
-    if sampling == "stratified":
+    if sampling in ("stratified", "leverage"):
         sizes = drawn.sum(axis=1)
         weights = (n_segments - 1) * _size_probabilities(n_segments)[sizes - 1]
     return Samples(_with_ends(drawn), np.concatenate([np.zeros(2), weights]))
@@ -263,9 +263,16 @@ def _by_size(n_segments: int, count: int, generator: np.random.Generator) -> Coa
     return _subsets(generator.random((count, n_segments)), sizes)
 
 
+def _pairs_by_size(n_segments: int, count: int, generator: np.random.Generator) -> Coalitions:
+    # The leverage score of a coalition of m out of K segments is 1 / C(K, m): all sizes have the same share.
+    return _with_complements(_by_size(n_segments, (count + 1) // 2, generator), count)
+
+
 #: LIME's sampling schemes by name.
 LIME_SCHEMES: dict[str, Scheme] = {
     "plain": _bernoulli, "paired": _bernoulli_pairs, "stratified": _stratified_pairs, "orthogonal": _orthogonal,
 }  # fmt: skip
 #: KernelSHAP's sampling schemes by name.
-SHAP_SCHEMES: dict[str, Scheme] = {"plain": _by_kernel, "paired": _kernel_pairs, "stratified": _by_size}
+SHAP_SCHEMES: dict[str, Scheme] = {
+    "plain": _by_kernel, "paired": _kernel_pairs, "stratified": _by_size, "leverage": _pairs_by_size,
+}  # fmt: skip
