@@ -149,7 +149,7 @@ def test_stratified_sizes_of_shap_are_equally_frequent_and_weigh_what_the_kernel
     np.testing.assert_allclose(samples.weights, [0, 0, *expected[sizes - 1]])
 
 
-@given(st.integers(7, 40), st.integers(0, 99))
+@given(st.integers(8, 40), st.integers(0, 99))
 def test_leverage_sampling_draws_all_sizes_equally_often_in_complementary_pairs(segments, seed):
     samples = shap_samples(segments, 2 + 128, np.random.default_rng(seed), "leverage")
     drawn = samples.coalitions[2:]
