@@ -110,7 +110,8 @@ class ByTarget:
         best = np.argsort(-np.where(self.played, strength, 0.0), kind="stable")[: check_integer(k, "k", 1)]
         chosen = np.zeros(len(scores), bool)
         chosen[best] = strength[best] > 0
-        return self._spread((chosen & self.played)[self.segments].astype(np.float64), size) == 1
+        found: npt.NDArray[np.bool_] = self._spread((chosen & self.played)[self.segments].astype(np.float64), size) == 1
+        return found
 
     def _spread(self, values: Floats, size: str) -> Floats:
         if choose(size, ("crop", "original"), "size") == "crop":

@@ -6,7 +6,6 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +21,8 @@ _LOG = logging.getLogger(__name__)
 _MOST_OPEN = 64  # pictures that share a batch, to bound their memory
 
 
-class Explained(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Explained:
     """What became of one of many pictures.
 
     Attributes:

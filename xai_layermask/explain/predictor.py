@@ -233,7 +233,7 @@ def predict_jointly(parts: Sequence[tuple[Predictor, Coalitions, Sequence[Target
         answer = first.output.tensor(first._bound.masking(shown, presence), sum(counts))
         return [
             read(targets, predictor.whole.scale(part))
-            for (predictor, _, targets), part in zip(parts, answer.split(counts), strict=True)
+            for (predictor, _, targets), part in zip(parts, torch.split(answer, counts), strict=True)
         ]
 
 

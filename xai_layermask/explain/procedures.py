@@ -26,13 +26,13 @@ class Draw(NamedTuple):
 
     Attributes:
         players: The segments.
-        count: The number of samples, where it can be chosen.
+        n_samples: The number of samples, where it can be chosen.
         sampling: How samples depend on each other.
         window: Side in pixels of what is removed at once, for methods that remove windows.
     """
 
     players: Players
-    count: int
+    n_samples: int
     sampling: str
     window: int
 
@@ -51,14 +51,14 @@ class Procedure(NamedTuple):
 
 def _surrogate(name: str) -> Procedure:
     def samples(draw: Draw, generator: np.random.Generator) -> Samples:
-        return METHODS[name].draw(draw.players.number, draw.count, generator, draw.sampling)
+        return METHODS[name].draw(draw.players.number, draw.n_samples, generator, draw.sampling)
 
     return Procedure(samples, partial(fit, name))
 
 
 def _rise(draw: Draw, generator: np.random.Generator) -> Samples:
     centres, size = draw.players.centres()
-    return rise_samples(centres, size, draw.window, draw.count, generator, draw.sampling)
+    return rise_samples(centres, size, draw.window, draw.n_samples, generator, draw.sampling)
 
 
 def _occlusion(draw: Draw, generator: np.random.Generator) -> Samples:

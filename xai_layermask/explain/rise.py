@@ -107,14 +107,14 @@ def fit_rise(samples: Samples, predictions: Floats) -> Fit:
     values[:, np.abs(values).max(axis=0) <= 1e-12 * np.abs(predictions).max(axis=0)] = 0.0  # rounding errors
     present = masks.sum(axis=0)
     counts = np.stack([len(masks) - present, present])
-    known = (counts > 0).all(axis=0)
+    known: npt.NDArray[np.bool_] = (counts > 0).all(axis=0)
     total = masks.T.astype(np.float64) @ values  # (K, T)
     means = np.stack([values.sum(axis=0) - total, total]) / np.maximum(counts, 1)[..., None]
     scores = np.where(known[:, None], means[1] - means[0], 0.0).T
     parts = [_errors(masks, values[:, i], means[..., i], counts) for i in range(values.shape[1])]
     errors = np.where(known, np.sqrt([squared for squared, _ in parts]), np.inf)
     noise, spread = np.array([shared for _, shared in parts]), scores.var(axis=1)
-    varies = spread > (1e-9 * np.abs(scores).max(axis=1)) ** 2
+    varies: npt.NDArray[np.bool_] = spread > (1e-9 * np.abs(scores).max(axis=1)) ** 2
     reliability = np.sqrt(np.clip(1 - noise / np.where(varies, spread, 1.0), 0, 1)) * varies
     return Fit(scores, errors, reliability, predictions[1].copy(), np.full(len(scores), np.nan))
 
