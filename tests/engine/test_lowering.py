@@ -219,3 +219,14 @@ def test_a_convolution_that_leaves_a_dimension_alone(alone):
     y, x, presence = invariants(function, one)
     expected = LayerMask(Function(lambda x, two: torch.cat([two(x[:, :2]), two(2 * x[:, :2])], 1), two))
     torch.testing.assert_close(y, expected(x, presence))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_gradients_pass_through_an_instance_norm_with_running_statistics(batch):
+    torch.manual_seed(0)
+    norm = nn.InstanceNorm2d(4, affine=True, track_running_stats=True)
+    norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2), norm.weight.data.normal_()
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), norm, nn.Conv2d(4, 2, 3)).double().eval()
+    masked, presence = LayerMask(model), torch.rand(batch, 1, 8, 9) < 0.6
+    x = torch.randn(batch, 3, 8, 9, dtype=torch.double).contiguous(memory_format=torch.channels_last).requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: masked(x, presence), x, fast_mode=True)

@@ -223,6 +223,15 @@ def _pairwise_distance(x1: Any, x2: Any, p: float = 2, eps: float = 1e-6, keepdi
     return aten.linalg_vector_norm.default(apart, p, [-1], keepdim)
 
 
+@_lowering("instance_norm")
+def _instance_norm(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, by_image: bool, *rest: Any) -> Any:
+    momentum, eps, cudnn = rest
+    if by_image:
+        return aten.group_norm.default(x, x.node.meta["val"].shape[1], weight, bias, eps)
+    # Torch 2.14 returns a wrong gradient for a single channels-last image here, but not for a batch norm.
+    return aten.batch_norm.default(x, weight, bias, mean, variance, False, momentum, eps, cudnn)
+
+
 # --- operators with several results, of which only the first is used ---
 
 

@@ -297,13 +297,6 @@ def group_norm(num_groups: int, weight: Any, bias: Any, eps: float) -> MaskedOpe
     return Norm(num_groups, (), eps, *_places(weight, bias))
 
 
-@rule(aten.instance_norm.default)
-def instance_norm(call: Call, weight: Any, bias: Any, use_input_stats: bool, eps: float) -> MaskedOperator:
-    if not use_input_stats:
-        return Pointwise()
-    return Norm(call.shapes[0][1], (), eps, *_places(weight, bias))
-
-
 def _places(weight: Any, bias: Any) -> tuple[int | None, int | None]:
     """Positions of scale and shift among the tensor inputs."""
     first = 1 if weight is not None else None
