@@ -6,11 +6,13 @@ whichever images share a batch.
 
 from __future__ import annotations
 
+import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from types import FrameType
 from typing import Any
 
 import torch
@@ -67,12 +69,12 @@ class Head(nn.Module):
 
 def _module_stack() -> dict[str, Any]:
     """The modules in which torch.export believes to be, which an exception does not correct; empty elsewhere."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         found = getattr(frame.f_locals.get("self"), "module_stack", None)
         if isinstance(found, dict):
             return found
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return {}
 
 
@@ -93,8 +95,7 @@ class Tail:
         self, model: nn.Module, path: str, shape: tuple[int, ...], evaluating: Callable[[nn.Module], nn.Module]
     ) -> None:
         self._model, self._path, self._shape, self._copy = model, path, shape, evaluating
-        self._twin: tuple[list[object], nn.Module] | None = None
-        self._modes = threading.local()
+        self._local = threading.local()
 
     def __call__(self, outputs: Tensor) -> Any:
         """The model's output, from the module's outputs for N images `(N, ...)`.
@@ -109,24 +110,50 @@ class Tail:
         return pytree.tree_unflatten(joined, leaves[0][1])
 
     def _one(self, output: Tensor) -> Any:
-        twin = self._evaluating()
-        if not hasattr(self._modes, "mode"):
-            self._modes.mode = FakeTensorMode(allow_non_fake_inputs=True)  # it remembers what it has seen
-        mode = self._modes.mode
-        with _entered(mode) as leave:
-            image = torch.empty(self._shape, dtype=output.dtype, device=output.device)
-            with _substituted(twin.get_submodule(self._path), output, leave):
-                answer = twin(image)
+        answer = self._run(*self._prepared(output), output)
         if any(isinstance(one, FakeTensor) for one in pytree.tree_leaves(answer)):
             raise CaptureError(f"expected a model that needs only the output of {self._path} behind it, got another.")
         return answer
 
-    def _evaluating(self) -> nn.Module:
+    def _run(self, twin: nn.Module, mode: FakeTensorMode, output: Tensor) -> Any:
+        with _entered(mode) as leave:
+            image = torch.empty(self._shape, dtype=output.dtype, device=output.device)
+            with _substituted(twin.get_submodule(self._path), output, leave):
+                return twin(image)
+
+    def _prepared(self, output: Tensor) -> tuple[nn.Module, FakeTensorMode]:
+        """A copy of the model whose modules in front return what they returned once; for each thread its own."""
         found = modules(self._model)
-        parts = [*found, *tensors(found)]
-        if self._twin is None or not same(parts, self._twin[0]):
-            self._twin = parts, self._copy(self._model)
-        return self._twin[1]
+        parts, kind = [*found, *tensors(found)], (output.dtype, output.device)
+        known = getattr(self._local, "known", None)
+        if known is None or kind != known[1] or not same(parts, known[0]):
+            twin, mode = self._copy(self._model), FakeTensorMode(allow_non_fake_inputs=True)
+            for module, computed in self._passed(twin, mode, output):
+                module._forward_pre_hooks.clear()
+                module._forward_hooks.clear()
+                module.forward = functools.partial(_return, computed)
+            known = self._local.known = parts, kind, (twin, mode)
+        prepared: tuple[nn.Module, FakeTensorMode] = known[2]
+        return prepared
+
+    def _passed(self, twin: nn.Module, mode: FakeTensorMode, output: Tensor) -> list[tuple[nn.Module, Tensor]]:
+        """The modules in front that are called once, with what they return: a tensor without values."""
+        calls: dict[nn.Module, list[Any]] = {}
+
+        def note(module: nn.Module, args: Any, computed: Any) -> None:
+            calls.setdefault(module, []).append(computed)
+
+        handles = [one.register_forward_hook(note) for one in twin.modules()]
+        try:
+            self._run(twin, mode, output)
+        finally:
+            for handle in handles:
+                handle.remove()
+        return [(one, made[0]) for one, made in calls.items() if len(made) == 1 and isinstance(made[0], FakeTensor)]
+
+
+def _return(value: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+    return value
 
 
 def _joined(values: tuple[Any, ...]) -> Any:
