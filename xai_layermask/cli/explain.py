@@ -30,7 +30,7 @@ examples, with a sample photograph; to use your own, put its path after explain:
   xai-layermask explain --target espresso --target cup --out coffee.png coffee.html coffee.npz
   xai-layermask explain --method shap --segments patches:32 --samples 300 --masking grey
   xai-layermask explain --json > coffee.json
-  xai-layermask explain photos --out explained, for all pictures of a folder; run it again to continue"""
+  xai-layermask explain photos --out explained  # every picture of a folder; run it again to continue"""
 
 _DATA = (".npz", ".json")
 _SUFFIXES = (".png", ".svg", ".pdf", ".html", *_DATA)

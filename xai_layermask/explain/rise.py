@@ -107,7 +107,7 @@ def fit_rise(samples: Samples, predictions: Floats) -> Fit:
     values[:, np.abs(values).max(axis=0) <= 1e-12 * np.abs(predictions).max(axis=0)] = 0.0  # rounding errors
     present = masks.sum(axis=0)
     counts = np.stack([len(masks) - present, present])
-    known: npt.NDArray[np.bool_] = (counts > 0).all(axis=0)
+    known: npt.NDArray[np.bool_] = counts.min(axis=0) > 0
     total = masks.T.astype(np.float64) @ values  # (K, T)
     means = np.stack([values.sum(axis=0) - total, total]) / np.maximum(counts, 1)[..., None]
     scores = np.where(known[:, None], means[1] - means[0], 0.0).T
