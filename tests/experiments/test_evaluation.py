@@ -274,3 +274,36 @@ def test_ctrl_c_leaves_a_whole_store(tmp_path, expected):
     assert run(tmp_path, NAMES).written == 9
     assert results(tmp_path) == expected
     assert set(traces(tmp_path).values()) == {1}
+
+
+def test_two_runs_at_once_while_a_report_reads(tmp_path, expected):
+    """Every report that is made meanwhile holds whole trials with the values of an undisturbed run."""
+    run(tmp_path, NAMES[:1])
+    processes = [started(tmp_path, NAMES, 0.1, 1) for _ in range(2)]
+    sizes = []
+    while any(process.poll() is None for process in processes):
+        found = results(tmp_path)
+        sizes.append(len(found))
+        assert found.items() <= expected.items()
+        time.sleep(0.05)
+    assert [process.returncode for process in processes] == [0, 0]
+    assert sizes == sorted(sizes)
+    assert sizes[0] >= 2
+    assert results(tmp_path) == expected
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_pictures_that_change_while_a_run_is_under_way(tmp_path, expected, jobs):
+    """Neither another picture nor half of one is measured under the old digest."""
+    dataset(tmp_path, *NAMES)
+    process = started(tmp_path, NAMES, 0.3, jobs)
+    wait_for(lambda: len(results(tmp_path)) >= 1)
+    changed = tmp_path / NAMES[-1]
+    old = changed.read_bytes()
+    changed.write_bytes(old[: len(old) // 2])
+    (tmp_path / NAMES[-2]).write_bytes((tmp_path / NAMES[0]).read_bytes())
+    assert process.wait() == 0
+    found = results(tmp_path)
+    assert found.items() <= expected.items()
+    assert {name for name, _ in found} >= set(NAMES[:2])
+    assert len(found) < len(expected)
