@@ -1,8 +1,8 @@
 """Load of the playground: `python -m tests.app.load --clients 8 --seconds 180`.
 
-Starts a server with the embedded model and clients on loopback. Each client paints on a photograph of its own, compares
-every answer with that of the library, and explains now and then. Prints how many answers were right, how long they
-took, and the server's memory over time.
+Starts a server, and clients on loopback. Each client paints on a photograph of its own, compares every answer with that
+of the library, and explains now and then. Prints how many answers were right, how long they took, and the server's
+memory over time. `--model tiny:classifier` is a small network of the tests, which leaves the load to the server.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import io
 import json
+import os
 import random
 import subprocess
 import sys
@@ -21,6 +22,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from app.served import Client
+
+PATHS = os.pathsep.join(str(folder) for folder in Path(__file__).resolve().parents[1:3])
 
 
 def resident(process):
@@ -43,14 +46,14 @@ def photographs(count):
 class Reference:
     """What the library answers to a few masks of each photograph, before the load begins."""
 
-    def __init__(self, contents, masks=3):
+    def __init__(self, model, contents, masks=3):
         import torch
 
         from xai_layermask import images, models
         from xai_layermask.app import COMPARED
         from xai_layermask.maskings import make
 
-        classifier = models.load("lite0")
+        classifier = models.load(model)
         maskings = {name: make(name, classifier.model, classifier.preprocess) for name in COMPARED}
         rng, self.cases = np.random.default_rng(0), []
         for content in contents:
@@ -58,8 +61,9 @@ class Reference:
             rows = []
             for _ in range(masks):
                 presence = np.ones(seen.shape[:2], bool)
-                y, x = rng.integers(0, 140, 2)
-                presence[y : y + 84, x : x + 84] = False
+                side = len(presence) * 3 // 8
+                y, x = rng.integers(0, len(presence) - side, 2)
+                presence[y : y + side, x : x + side] = False
                 mask = torch.from_numpy(presence)[None, None]
                 with torch.no_grad():
                     top = [one(image, mask).softmax(1)[0].topk(3) for one in maskings.values()]
@@ -67,13 +71,13 @@ class Reference:
             self.cases.append(rows)
 
 
-def use(url, number, content, cases, until, counts, times, explain):
-    client, rng = Client(url, "lite0"), random.Random(number)
+def use(url, model, number, content, cases, until, counts, times, explain):
+    client, rng = Client(url, model), random.Random(number)
     view = client.upload(content, f"{number}.png")
     while time.monotonic() < until:
         presence, wanted = rng.choice(cases)
         started = time.monotonic()
-        status, answer = client.reply("POST", "api/predict", np.packbits(presence).tobytes(), model="lite0",
+        status, answer = client.reply("POST", "api/predict", np.packbits(presence).tobytes(), model=model,
                                       picture=view["picture"])
         times.append(time.monotonic() - started)
         right = status == 200 and all(
@@ -83,7 +87,7 @@ def use(url, number, content, cases, until, counts, times, explain):
         )
         counts["right" if right else f"wrong ({status})"] = counts.get("right" if right else f"wrong ({status})", 0) + 1
         if explain and rng.random() < 0.02:
-            request = {"model": "lite0", "masking": "layer", "segments": "slic:64", "samples": 100}
+            request = {"model": model, "masking": "layer", "segments": "patches:16", "samples": 100}
             status, _ = client.reply("POST", "api/explanation", json.dumps(request))
             kind = "explanations" if status == 200 else f"explanations refused ({status})"
             counts[kind] = counts.get(kind, 0) + 1
@@ -95,19 +99,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=180)
+    parser.add_argument("--model", default="lite0")
     parser.add_argument("--no-explanations", action="store_true")
     args = parser.parse_args()
     contents = list(photographs(args.clients))
-    reference = Reference(contents)
-    server = subprocess.Popen([sys.executable, "-m", "xai_layermask", "app", "--port", "0", "--quiet"],
-                              stdout=subprocess.PIPE, text=True)
+    reference = Reference(args.model, contents)
+    command = [sys.executable, "-m", "xai_layermask", "app", "--port", "0", "--quiet", "--model", args.model]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": PATHS})
     try:
         url = server.stdout.readline().strip()
         until, counts, times, memory = time.monotonic() + args.seconds, {}, [], []
         threads = [
-            threading.Thread(target=use, args=(url, number, contents[number], reference.cases[number], until, counts,
-                                               times, not args.no_explanations))
-            for number in range(args.clients)
+            threading.Thread(target=use, args=(url, args.model, number, content, cases, until, counts, times,
+                                               not args.no_explanations))
+            for number, (content, cases) in enumerate(zip(contents, reference.cases, strict=True))
         ]
         for thread in threads:
             thread.start()
