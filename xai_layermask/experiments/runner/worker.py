@@ -135,7 +135,7 @@ def start_worker(device: str, version: str) -> str:
     chosen = device_of_worker(device, _worker_number())
     if version != __version__:
         wanted = f"version {version} of this package on every worker"
-        raise InputError.expected(wanted, f"{__version__} on {platform.node()}")
+        raise InputError.expected(wanted, f"{__version__} on {platform.node()}/{os.getpid()}/{chosen}")
     return chosen
 
 
