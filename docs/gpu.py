@@ -26,8 +26,9 @@ import architectures
 from tiny import classifier
 
 from xai_layermask import LayerMask
+from xai_layermask.engine.batching import is_out_of_memory
 from xai_layermask.engine.dense import kernels_on
-from xai_layermask.engine.runtime import find_device, is_out_of_memory
+from xai_layermask.engine.runtime import find_device
 from xai_layermask.experiments.benchmark import REFERENCE, STOCK, benchmark_case, time_in_turns
 
 MODELS = ("resnet50", "convnext_tiny", "efficientnet_b0", "vit_b_16", "densenet121")

@@ -10,10 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from xai_layermask import LayerMask
 from xai_layermask.engine import fusion, runtime
+from xai_layermask.engine.batching import auto_batch_size, batched_predict
 from xai_layermask.engine.runtime import (
     NOISE_LIMIT,
-    auto_batch_size,
-    batched_predict,
     convert,
     find_device,
     first_parameter,

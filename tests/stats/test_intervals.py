@@ -9,8 +9,9 @@ import pytest
 
 from xai_layermask.metrics import auc, class_entropy
 from xai_layermask.stats import intervals
+from xai_layermask.stats.derived import Area, Difference
 from xai_layermask.stats.intervals import Interval, estimate, joined, paired
-from xai_layermask.stats.statistic import Area, Difference, Entropy, Mean, Pairs
+from xai_layermask.stats.statistic import Entropy, Mean, Pairs
 
 RNG = np.random.default_rng(5)
 NAN = float("nan")

@@ -10,7 +10,8 @@ import pytest
 
 from xai_layermask.errors import InputError
 from xai_layermask.metrics import auc, class_entropy
-from xai_layermask.stats.statistic import Area, Average, ClassMean, Difference, Entropy, Exponent, Mean, Pairs
+from xai_layermask.stats.derived import Area, Average, Difference, Exponent
+from xai_layermask.stats.statistic import ClassMean, Entropy, Mean, Pairs
 
 RNG = np.random.default_rng(3)
 WEIGHTS = np.array([RNG.multinomial(7, np.full(7, 1 / 7)) for _ in range(20)], dtype=float)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ..engine.runtime import batched_predict
+from ..engine.batching import batched_predict
 from ..errors import InputError, check_integer
 from ..explain import METHODS, Coalitions, Samples
 from ..maskings import LayerMask, Masking, as_image, as_presence, split_presence, with_presence

@@ -12,7 +12,7 @@ from torch import nn
 
 from ..errors import CaptureError, InputError, UnsupportedOperator, reason
 from .additional import check_inputs
-from .runtime import is_out_of_memory
+from .batching import is_out_of_memory
 
 __all__ = ["model_failure", "user_line", "worded_failures"]
 

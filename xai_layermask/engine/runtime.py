@@ -1,11 +1,11 @@
-"""Device, precision and batch size: one policy for API, command line and workers."""
+"""Device and precision: one policy for API, command line and workers."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,25 +19,14 @@ from .series import series
 __all__ = [
     "NOISE_LIMIT",
     "Arithmetic",
-    "auto_batch_size",
-    "batched_predict",
     "convert",
     "find_device",
     "first_parameter",
     "forward_mode",
     "has_float64",
-    "is_out_of_memory",
     "noise",
     "runs_bfloat16",
 ]
-
-Rows = TypeVar("Rows", npt.NDArray[Any], Tensor)
-Answer = TypeVar("Answer", npt.NDArray[Any], Tensor)
-
-# Pixels per batch. On a CPU, 8 pictures of 224 x 224 are fastest: the allocator does not reuse the memory of larger
-# activations.
-_PIXELS_ON_CPU, _PIXELS_ON_ACCELERATOR = 8 * 224 * 224, 64 * 224 * 224
-_LARGEST_BATCH = 256
 
 #: The largest error of bfloat16 predictions that "auto" accepts, in standard deviations of the predictions. Scores are
 #: linear in the predictions; at 0.1, they correlate with the exact ones at about 0.995.
@@ -206,22 +195,6 @@ def noise(exact: npt.ArrayLike, rough: npt.ArrayLike) -> float:
     return round(float(np.where(error > 0, share, 0.0).max()), 12)
 
 
-def auto_batch_size(height: int, width: int, device: torch.device) -> int:
-    """The batch size of `batch_size="auto"`.
-
-    Args:
-        height: Height of the pictures in pixels.
-        width: Width of the pictures in pixels.
-        device: The model's device.
-
-    Example:
-        >>> auto_batch_size(224, 224, torch.device("cpu"))
-        8
-    """
-    pixels = _PIXELS_ON_CPU if device.type == "cpu" else _PIXELS_ON_ACCELERATOR
-    return max(1, min(_LARGEST_BATCH, pixels // (height * width)))
-
-
 @contextmanager
 def forward_mode(device: torch.device, autocast: bool = False) -> Iterator[None]:
     """Disable gradients, and enable autocast to bfloat16 if `autocast`; weights and images must not change meanwhile.
@@ -233,77 +206,3 @@ def forward_mode(device: torch.device, autocast: bool = False) -> Iterator[None]
     """
     with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast), series():
         yield
-
-
-def batched_predict(
-    predict: Callable[[Rows], Answer],
-    rows: Rows,
-    batch_size: int,
-    advance: Callable[[int], object] | None = None,
-) -> tuple[Answer, int]:
-    """Predict in batches, which are halved whenever memory runs out.
-
-    Args:
-        predict: Maps rows `(m, ...)` to predictions `(m, ...)`, an array or a tensor.
-        rows: `(M, ...)` with M >= 1, an array or a tensor.
-        batch_size: The initial number of rows per batch.
-        advance: Called after each batch with its number of rows.
-
-    Returns:
-        Predictions `(M, ...)`, and the last batch size.
-
-    Raises:
-        RuntimeError: From `predict`, if a single row does not fit into memory, or for any other reason.
-
-    Example:
-        >>> def predict(rows):
-        ...     if len(rows) > 2:
-        ...         raise MemoryError
-        ...     return 10 * rows
-        >>> batched_predict(predict, np.arange(5), batch_size=4)
-        (array([ 0, 10, 20, 30, 40]), 2)
-    """
-    found: list[Answer] = []
-    start = 0
-    while start < len(rows):
-        batch = rows[start : start + batch_size]
-        fits = True
-        try:
-            found.append(predict(batch))
-        except (RuntimeError, MemoryError) as error:
-            if len(batch) == 1 or not is_out_of_memory(error):
-                raise
-            fits = False  # retry outside the handler: the traceback keeps the failed batch in memory
-        if fits:
-            start += len(batch)
-            if advance is not None:
-                advance(len(batch))
-        else:
-            batch_size = len(batch) // 2
-            _release_memory()
-    if isinstance(found[0], Tensor):
-        return torch.cat(found), batch_size
-    return np.concatenate(found), batch_size
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, of the processor or of an accelerator.
-
-    Example:
-        >>> is_out_of_memory(RuntimeError("CUDA out of memory"))
-        True
-    """
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
-        return True
-    try:
-        words = str(error)
-    except Exception:  # an exception of the caller's whose message cannot be made
-        return False
-    return "out of memory" in words.lower() or "DefaultCPUAllocator" in words
-
-
-def _release_memory() -> None:
-    """Return cached memory to the accelerator."""
-    device = find_device()
-    if device.type != "cpu":
-        getattr(torch, device.type).empty_cache()

@@ -21,8 +21,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..engine.batching import auto_batch_size, batched_predict
 from ..engine.capture import evaluating
-from ..engine.runtime import auto_batch_size, batched_predict, first_parameter
+from ..engine.runtime import first_parameter
 from ..explain import LayerMaskExplainer
 from ..images import Preprocess, sample_photograph
 from ..maskings import COLOURS, Fill, LayerMask, Reference

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..engine.runtime import batched_predict
+from ..engine.batching import batched_predict
 from ..errors import CaptureError, InputError
 from .explanation import Explanation
 from .pending import Pending

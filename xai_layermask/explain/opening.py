@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ..catalog import METHODS, SIGNATURE
-from ..engine.runtime import auto_batch_size
+from ..engine.batching import auto_batch_size
 from ..images import Preprocess, Shown, Transform
 from ..maskings import Masking
 from ..models import Output, Target, has_vectors

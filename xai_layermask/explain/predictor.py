@@ -11,7 +11,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..engine.runtime import NOISE_LIMIT, batched_predict, forward_mode, noise
+from ..engine.batching import batched_predict
+from ..engine.runtime import NOISE_LIMIT, forward_mode, noise
 from ..errors import InputError
 from ..images import wrong_channels
 from ..maskings import Masking

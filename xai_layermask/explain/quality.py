@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..engine.runtime import auto_batch_size, first_parameter
+from ..engine.batching import auto_batch_size
+from ..engine.runtime import first_parameter
 from ..errors import InputError
 from ..maskings import make
 from ..metrics import Removal, removal

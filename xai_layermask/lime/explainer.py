@@ -12,7 +12,7 @@ from lime.lime_base import LimeBase
 from lime.lime_image import ImageExplanation, LimeImageExplainer
 from torch import nn
 
-from ..engine.runtime import batched_predict
+from ..engine.batching import batched_predict
 from ..errors import InputError, check_integer, choose
 from ..images import Preprocess
 from ..maskings import LayerMask, Masking

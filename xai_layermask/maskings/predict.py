@@ -10,7 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..engine.runtime import batched_predict, first_parameter
+from ..engine.batching import batched_predict
+from ..engine.runtime import first_parameter
 from ..errors import InputError
 from ..images import Picture, Preprocess, Transform, wrong_channels
 from ..models import Output, Scale

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ..engine.runtime import batched_predict
+from ..engine.batching import batched_predict
 from ..errors import InputError
 from ..maskings import Masking, as_image
 from ..models import Output

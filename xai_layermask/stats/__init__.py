@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from .derived import Area, Average, Difference, Exponent
 from .intervals import LEVEL, NOTHING, Estimate, Interval, Paired, estimate, joined, paired
-from .statistic import Area, Average, ClassMean, Difference, Entropy, Exponent, Floats, Mean, Pairs, Statistic
+from .statistic import ClassMean, Entropy, Floats, Mean, Pairs, Statistic
 
 __all__ = [
     "LEVEL",

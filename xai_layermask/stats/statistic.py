@@ -13,11 +13,9 @@ from typing import Protocol, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError, choose, refuse_masked
+from ..errors import refuse_masked
 
-__all__ = [
-    "Area", "Average", "ClassMean", "Difference", "Entropy", "Exponent", "Floats", "Mean", "Pairs", "Statistic"
-]  # fmt: skip
+__all__ = ["ClassMean", "Counts", "Entropy", "Flags", "Floats", "Mean", "Pairs", "Statistic", "ratio"]
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Counts: TypeAlias = npt.NDArray[np.int64]
@@ -68,7 +66,7 @@ class Mean:
         self.defined = _every(self._defined)
 
     def __call__(self, weights: Floats) -> Floats:
-        return _ratio(weights @ self._known, weights @ self._defined.astype(np.float64))
+        return ratio(weights @ self._known, weights @ self._defined.astype(np.float64))
 
 
 class ClassMean:
@@ -95,7 +93,7 @@ class ClassMean:
     def __call__(self, weights: Floats) -> Floats:
         means = np.stack([mean(weights[:, rows]) for mean, rows in zip(self._means, self._members, strict=True)])
         defined = np.isfinite(means)
-        return _ratio(np.where(defined, means, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
+        return ratio(np.where(defined, means, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
 
 
 class Entropy:
@@ -126,7 +124,7 @@ class Entropy:
         if order.size == 0:
             return np.full(len(weights), np.nan)
         counts = np.add.reduceat(weights[:, order], starts, axis=1)
-        share = _ratio(counts, counts.sum(axis=1, keepdims=True))
+        share = ratio(counts, counts.sum(axis=1, keepdims=True))
         found: Floats = -(share * np.log(np.where(share > 0, share, 1.0))).sum(axis=1) + 0.0
         return found
 
@@ -161,126 +159,7 @@ class Pairs:
     def _mean(weights: Floats, table: Floats) -> Floats:
         known = np.isfinite(table)
         above = ((weights @ np.where(known, table, 0.0)) * weights).sum(axis=1)
-        return _ratio(above, ((weights @ known.astype(np.float64)) * weights).sum(axis=1))
-
-
-class Area:
-    """The mean height of a curve: the area under it, divided by its width.
-
-    From 0 to 1 this is the area under the curve, as in [`auc`][xai_layermask.metrics.auc].
-
-    Args:
-        curve: The statistic whose numbers are the curve's points.
-        x: Their abscissae, `(P,)`, P >= 2, increasing.
-        rule: "trapezoid" or "mean", the plain mean of the points, as for [`auc`][xai_layermask.metrics.auc].
-
-    Raises:
-        InputError: If there are fewer than two points, or x does not increase.
-
-    Example:
-        >>> Area(Mean([[1.0, 0.5, 0.5]]), [0.0, 0.5, 1.0])(np.ones((1, 1)))
-        array([[0.625]])
-    """
-
-    def __init__(self, curve: Statistic, x: Sequence[float], rule: str = "trapezoid") -> None:
-        choose(rule, ("trapezoid", "mean"), "rule")
-        widths = np.diff(np.asarray(x, dtype=np.float64))
-        if widths.size < 1 or (widths <= 0).any():
-            raise InputError.expected("at least two increasing numbers for x", str(list(x)))
-        ends = np.append(0.0, widths), np.append(widths, 0.0)
-        even = np.full(widths.size + 1, 1 / (widths.size + 1))
-        self._weights = even if rule == "mean" else (ends[0] + ends[1]) / (2 * widths.sum())
-        self._curve = curve
-        # A picture may lack a point of the curve.
-        self.counts: Counts = curve.counts.min(keepdims=True)
-        self.defined: Flags = curve.defined
-        self.limits: tuple[float, float] | None = curve.limits
-
-    def __call__(self, weights: Floats) -> Floats:
-        found: Floats = self._curve(weights) @ self._weights[:, None]
-        return found
-
-
-class Average:
-    """The mean of several statistics of the same pictures, such as areas under different curves.
-
-    Args:
-        parts: At least one statistic, all of the same pictures in the same order.
-
-    Example:
-        >>> Average([Mean([0.0, 1.0]), Mean([1.0, 1.0])])(np.ones((1, 2)))
-        array([[0.75]])
-    """
-
-    def __init__(self, parts: Sequence[Statistic]) -> None:
-        self._parts = tuple(parts)
-        self.counts: Counts = np.min([one.counts for one in parts], axis=0)
-        self.defined: Flags = np.all([one.defined for one in parts], axis=0)
-        self.limits: tuple[float, float] | None = parts[0].limits
-
-    def __call__(self, weights: Floats) -> Floats:
-        found: Floats = np.mean([one(weights) for one in self._parts], axis=0)
-        return found
-
-
-class Exponent:
-    """The power of x that a curve follows: the least-squares slope of its logarithm over that of x.
-
-    Args:
-        curve: The statistic whose numbers are the curve's points; those that are not above 0 are left out.
-        x: Their abscissae, `(P,)`, above 0.
-
-    Example:
-        >>> Exponent(Mean([[1.0, 4.0, 16.0]]), [1, 2, 4])(np.ones((1, 1)))
-        array([[2.]])
-    """
-
-    limits: tuple[float, float] | None = None
-
-    def __init__(self, curve: Statistic, x: Sequence[float]) -> None:
-        self._curve, self._x = curve, np.log(np.asarray(x, dtype=np.float64))
-        self.counts: Counts = curve.counts.min(keepdims=True)
-        self.defined: Flags = curve.defined
-
-    def __call__(self, weights: Floats) -> Floats:
-        height = self._curve(weights)
-        known = height > 0
-        y = np.log(height, out=np.zeros_like(height), where=known)
-        count = known.sum(axis=1, keepdims=True)
-        x = np.where(known, self._x - _ratio((known * self._x).sum(axis=1, keepdims=True), count), 0.0)
-        return _ratio((x * y).sum(axis=1, keepdims=True), (x * x).sum(axis=1, keepdims=True))
-
-
-class Difference:
-    """The difference of two statistics of the same pictures, in the same order.
-
-    Args:
-        first: The minuend.
-        second: The subtrahend.
-
-    Raises:
-        InputError: If they have different numbers of pictures.
-
-    Example:
-        >>> Difference(Mean([1.0, 1.0]), Mean([1.0, 0.0]))(np.ones((1, 2)))
-        array([[0.5]])
-    """
-
-    def __init__(self, first: Statistic, second: Statistic) -> None:
-        if len(first.defined) != len(second.defined):
-            raise InputError.expected(
-                "first and second of the same pictures", f"{len(first.defined)} and {len(second.defined)}"
-            )
-        self._first, self._second = first, second
-        self.counts: Counts = np.minimum(first.counts, second.counts)
-        self.defined: Flags = first.defined & second.defined
-        self.limits: tuple[float, float] | None = None
-        if first.limits or second.limits:
-            (low, high), (least, most) = (one.limits or (-np.inf, np.inf) for one in (first, second))
-            self.limits = low - most, high - least
-
-    def __call__(self, weights: Floats) -> Floats:
-        return self._first(weights) - self._second(weights)
+        return ratio(above, ((weights @ known.astype(np.float64)) * weights).sum(axis=1))
 
 
 def _groups(column: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
@@ -302,7 +181,7 @@ def _columns(values: npt.ArrayLike) -> Floats:
     return table[:, None] if table.ndim == 1 else table
 
 
-def _ratio(above: Floats, below: Floats) -> Floats:
+def ratio(above: Floats, below: Floats) -> Floats:
     """The quotient; nan where the denominator is 0."""
     nothing = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
     found: Floats = np.divide(above, below, out=nothing, where=below > 0)
