@@ -16,8 +16,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import faked
 import psutil
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import faked
 
 _PAUSE = 0.2  # seconds in each trial, so that most kills interrupt one
 
