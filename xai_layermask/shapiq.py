@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import shapiq
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -111,7 +112,8 @@ class SegmentGame(shapiq.Game):
         Returns:
             float64 `(M,)`, not normalised.
         """
-        values: Floats = self._game.values(np.asarray(coalitions) != 0).cpu().double().numpy()
+        with torch.no_grad():
+            values: Floats = self._game.values(np.asarray(coalitions) != 0).cpu().double().numpy()
         return values
 
     def paint(self, values: shapiq.InteractionValues) -> Floats:

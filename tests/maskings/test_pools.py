@@ -9,6 +9,7 @@ from little_net import draw, net
 from torch import nn
 
 from xai_layermask import LayerMask
+from xai_layermask.engine.waiting import never_waiting
 from xai_layermask.maskings.registry import make
 
 
@@ -67,6 +68,56 @@ def test_shares_are_propagated_window_by_window_and_regions_are_weighted():
     maps = torch.where(share > 0, LayerMask(model[:2])(x, presence), 0) * share
     expected = F.adaptive_avg_pool2d(maps, (1, 2)) / F.adaptive_avg_pool2d(share, (1, 2))
     torch.testing.assert_close(LayerMask(model, soft=True)(x, presence), expected)
+
+
+class Flat(nn.Module):
+    """The mean over tokens."""
+
+    def forward(self, x):
+        return x.flatten(2).transpose(1, 2).mean(1)
+
+
+MOVES = {
+    "mirrored": (nn.ReflectionPad2d(2), nn.ReflectionPad2d(2)),
+    "repeated": (nn.Upsample(scale_factor=2), nn.Upsample(scale_factor=2)),
+    "interpolated": (nn.Upsample(scale_factor=2, mode="bilinear"), nn.Upsample(scale_factor=2)),
+}
+
+
+@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize("pool", [nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()), Flat()], ids=["map", "tokens"])
+def test_shares_move_with_their_cells(name, pool):
+    torch.manual_seed(0)
+    (move, move_share), (x, presence) = MOVES[name], draw(size=(12, 16))
+    model = nn.Sequential(nn.Conv2d(3, 4, 2, 2), move, pool).eval()
+    share = move_share(F.avg_pool2d(presence.float(), 2))
+    maps = torch.where(share > 0, LayerMask(model[:2])(x, presence), 0)
+    expected = (maps * share).sum((2, 3)) / share.sum((2, 3))
+    torch.testing.assert_close(LayerMask(model, soft=True)(x, presence), expected)
+
+
+def test_a_sum_has_the_smaller_share_of_each_cell():
+    torch.manual_seed(0)
+
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.wide, self.point = nn.Conv2d(3, 4, 3, 2, 1), nn.Conv2d(3, 4, 1, 2)
+
+        def forward(self, x):
+            return self.wide(x) + self.point(x)
+
+    model, (x, _) = Residual().eval(), draw(size=(12, 16))
+    presence = torch.ones(1, 1, 12, 16)
+    presence[..., 1::2, :7] = 0
+    wide = F.avg_pool2d(presence, 3, 2, 1, count_include_pad=False)
+    share = torch.minimum(wide, presence[..., ::2, ::2])
+    maps = torch.where(share > 0, LayerMask(model)(x, presence), 0)
+    expected = (maps * share).sum((2, 3)) / share.sum((2, 3))
+    pooled = nn.Sequential(model, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    torch.testing.assert_close(LayerMask(pooled, soft=True)(x, presence), expected)
+    with never_waiting():
+        torch.testing.assert_close(LayerMask(pooled, soft=True)(x, presence), expected)
 
 
 @pytest.mark.parametrize("options", [{"soft": True}, {"rescale": False}, {"soft": True, "rescale": False}])

@@ -55,6 +55,11 @@ class PresenceMask:
         """Whether presence may differ along a dimension of the activation."""
         return self.mask.shape[dim] > 1
 
+    def moved(self, move: Callable[[Tensor], Tensor]) -> PresenceMask:
+        """The presence after a function that moves or repeats cells of a float map; shares move with them."""
+        share = None if self.share is None else move(self.share)
+        return PresenceMask(move(self.mask.float()) > 0.5, share=share)
+
     def weights(self) -> Tensor:
         """The share of each present cell; 0 for absent cells."""
         return self.mask.float() if self.share is None else self.share * self.mask
@@ -94,7 +99,10 @@ class PresenceMask:
         def make() -> tuple[PresenceMask, PresenceMask]:
             border = ~inside.on(self.mask.device)
             known = (self.mask | border).all(1, keepdim=True)
-            return PresenceMask(known & ~border.all(1, keepdim=True)), inside
+            share = None
+            if self.share is not None:
+                share = torch.where(border, 1.0, self.weights()).amin(1, keepdim=True)
+            return PresenceMask(known & ~border.all(1, keepdim=True), share=share), inside
 
         return self.cached(("one channel", id(inside)), make)[0]
 
@@ -206,19 +214,21 @@ def same_cells(a: Tensor, b: Tensor) -> bool:
 
 
 def intersection(a: PresenceMask, b: PresenceMask) -> PresenceMask:
-    """Intersection; returns an operand unchanged if it is the subset."""
-    if a.contains(b):
+    """Intersection, with the smaller share of each cell; returns an operand unchanged if it is the subset."""
+    soft = a is not b and (a.share is not None or b.share is not None)
+    if not soft and a.contains(b):
         return b
-    if b.contains(a):
+    if not soft and b.contains(a):
         return a
 
     def make() -> tuple[PresenceMask, PresenceMask]:
         mask = a.mask & b.mask
-        for one in (a, b) if b.share is None else (b, a):
+        if soft:  # equal cells may have unequal shares
+            return PresenceMask(mask, share=torch.minimum(a.weights(), b.weights())), b
+        for one in (a, b):
             if same_cells(mask, one.mask):
                 return one, b
-        soft = a.share is not None or b.share is not None
-        return PresenceMask(mask, share=torch.minimum(a.weights(), b.weights()) if soft else None), b
+        return PresenceMask(mask), b
 
     return a.cached(("intersection", id(b)), make)[0]
 

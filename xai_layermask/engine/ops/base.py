@@ -230,7 +230,7 @@ def _lift(cells: PresenceMask, rank: int) -> PresenceMask:
     missing = rank - cells.mask.dim()
     if not missing:
         return cells
-    return cells.cached(("lift", rank), lambda: PresenceMask(cells.mask[(None,) * missing]))
+    return cells.cached(("lift", rank), lambda: cells.moved(lambda x: x[(None,) * missing]))
 
 
 class Leading(Pointwise):

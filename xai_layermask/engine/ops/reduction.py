@@ -118,7 +118,7 @@ class Nearest(MaskedOperator):
     def presence(self, call: Call) -> Found:
         step, cells = call.step, call.cells()
         key = ("nearest", step.operator, repr(step.args[1:]), repr(step.kwargs))
-        return cells.cached(key, lambda: PresenceMask(step({step.inputs[0]: cells.mask.float()}) > 0.5))
+        return cells.cached(key, lambda: cells.moved(lambda x: step({step.inputs[0]: x})))
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Resize(MaskedOperator):
     def presence(self, call: Call) -> Found:
         cells, size = call.cells(), tuple(call.step.shape[2:])
         return cells.cached(
-            ("resize", size), lambda: PresenceMask(F.interpolate(cells.mask.float(), size, mode="nearest") > 0.5)
+            ("resize", size), lambda: cells.moved(lambda x: F.interpolate(x, size, mode="nearest"))
         )
 
     def _read(self, call: Call) -> PresenceMask:

@@ -34,15 +34,17 @@ class Transposed(Window):
         return self._windows(call, call.cells())
 
     def _windows(self, call: Call, cells: PresenceMask) -> PresenceMask:
-        threshold = call.settings.threshold
+        threshold, soft = call.settings.threshold, call.settings.soft
 
         def make() -> PresenceMask:
-            if not threshold:
-                return PresenceMask(self._reached(call, cells.mask))
-            share = self._reached(call, cells.mask.float()) / self._inside(call).clamp(min=1)
-            return PresenceMask((share >= threshold - 1e-6) & (share > 0))
+            inside = self._inside(call).clamp(min=1) if threshold or soft else None
+            weights = self._reached(call, cells.weights()) / inside if soft and inside is not None else None
+            if not threshold or inside is None:
+                return PresenceMask(self._reached(call, cells.mask), share=weights)
+            share = self._reached(call, cells.mask.float()) / inside
+            return PresenceMask((share >= threshold - 1e-6) & (share > 0), share=weights)
 
-        return cells.cached(("transposed", *self._geometry(call), threshold), make)
+        return cells.cached(("transposed", *self._geometry(call), threshold, soft), make)
 
     def _reached(self, call: Call, mask: Tensor) -> Tensor:
         """The input cells that reach each output cell: OR for booleans, their sum for numbers."""

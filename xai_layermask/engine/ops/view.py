@@ -44,8 +44,21 @@ class Reshape(MaskedOperator):
         if moved:
             # Rows that come from another dimension stay apart, for a single image as for several.
             parts = tuple(part.contiguous() for part in parts)
-        found = tuple(PresenceMask(compact(part)) for part in parts)
+        masks = tuple(compact(part) for part in parts)
+        shares = self._shares(call, cells, shape, masks)
+        found = tuple(PresenceMask(mask, share=share) for mask, share in zip(masks, shares, strict=True))
         return found[0] if isinstance(result, Tensor) else found
+
+    def _shares(
+        self, call: Call, cells: PresenceMask, shape: Shape, masks: tuple[Tensor, ...]
+    ) -> tuple[Tensor | None, ...]:
+        if cells.share is None:
+            return (None,) * len(masks)
+        result = self._apply(call, cells.share.expand(shape))
+        shares = (result,) if isinstance(result, Tensor) else tuple(result)
+        # Shares vary only where the mask may.
+        dims = (tuple(dim for dim, size in enumerate(mask.shape) if size == 1) for mask in masks)
+        return tuple(_narrow(share, found) for share, found in zip(shares, dims, strict=True))
 
     @staticmethod
     def _apply(call: Call, tensor: Tensor) -> Any:

@@ -157,7 +157,7 @@ class Border(MaskedOperator):
         def make() -> PresenceMask:
             sizes = self._sizes(call)
             if self.mode != "constant":
-                return PresenceMask(F.pad(cells.mask.float(), sizes, mode=self.mode) > 0.5)
+                return cells.moved(lambda x: F.pad(x, sizes, mode=self.mode))
             share = None if cells.share is None else F.pad(cells.share, sizes)
             return PresenceMask(F.pad(cells.mask, sizes), share=share)
 
