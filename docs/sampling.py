@@ -60,6 +60,7 @@ class Run(NamedTuple):
     predictions: Array
     rest: Array
     rest_predictions: Array
+    paired: bool  # whether complements were drawn together
 
 
 def runs(found: dict[str, Array], scale: Scale, target: int) -> dict[tuple[str, int], Run]:
@@ -73,10 +74,10 @@ def runs(found: dict[str, Array], scale: Scale, target: int) -> dict[tuple[str, 
     for count in COUNTS:
         long, all_of_it = found["paired"], answers["paired"]
         if 4 * count <= len(long):
-            used = slice(0, 2 * count)
-            made["plain", count] = Run(long[used][::2], all_of_it[used][::2], long[2 * count :], all_of_it[2 * count :])
+            used, rest = slice(0, 2 * count, 2), slice(2 * count, None)
+            made["plain", count] = Run(long[used], all_of_it[used], long[rest], all_of_it[rest], False)
         if "orth" in answers and count <= len(found["orth"]):
-            made["orthogonal", count] = Run(found["orth"][:count], answers["orth"][:count], long, all_of_it)
+            made["orthogonal", count] = Run(found["orth"][:count], answers["orth"][:count], long, all_of_it, True)
     return made
 
 
@@ -95,7 +96,7 @@ def compared(run: Run, priors: object, segments: Array, mask: Array | None) -> d
     trusted = spread / reference.std()
     if trusted < TRUSTED:
         return None
-    samples = Samples(run.coalitions, cosine_kernel(run.coalitions))
+    samples = Samples(run.coalitions, cosine_kernel(run.coalitions), run.paired)
     one = fit("lime", samples, run.predictions[:, None], priors)
     scores, errors = one.scores[0], one.standard_errors[0]
     ranks = np.corrcoef(rankdata(scores), rankdata(reference))[0, 1]

@@ -36,6 +36,7 @@ def naive_errors(samples, answers, alpha):
     while left:
         first = left.pop(0)
         partners = [row for row in left if (samples.coalitions[row] == ~samples.coalitions[first]).all()]
+        partners = partners if samples.paired else []
         left = [row for row in left if row not in partners[:1]]
         groups.append([first, *partners[:1]])
     total = np.zeros(keep.shape[1] + 1)
@@ -48,7 +49,7 @@ def naive_errors(samples, answers, alpha):
 
 @pytest.mark.parametrize("sampling", catalog.METHODS["lime"].samplings)
 @pytest.mark.parametrize("segments", [3, 9])
-def test_they_are_the_sandwich_with_pairs_as_clusters(sampling, segments):
+def test_they_are_the_sandwich_with_the_pairs_of_the_scheme_as_clusters(sampling, segments):
     samples = lime_samples(segments, 60, np.random.default_rng(1), sampling)
     answers = game(samples.coalitions)
     # Which of several equal complements is the partner changes nothing: their answers are equal too.
@@ -109,7 +110,7 @@ def test_repeated_rows_are_as_good_as_others():
 
 def test_a_regression_is_what_its_parts_say():
     problem = Regression(np.eye(3), np.ones((3, 1)), np.zeros((3, 0)), np.zeros(1), False)
-    assert np.isinf(least_squares(problem, np.eye(3, dtype=bool)).standard_errors).all()
+    assert np.isinf(least_squares(problem, Samples(np.eye(3, dtype=bool), np.ones(3))).standard_errors).all()
 
 
 @pytest.mark.parametrize("alpha", [0.0, 1.0])
@@ -117,7 +118,7 @@ def test_leave_one_out_r2_is_what_refits_say(alpha):
     samples = lime_samples(6, 30, np.random.default_rng(3))
     answers = np.concatenate([game(samples.coalitions, seed) for seed in (1, 2)], axis=1)
     problem = lime_regression(samples, answers)
-    found = cross_validated(problem, least_squares(problem, samples.coalitions, alpha))
+    found = cross_validated(problem, least_squares(problem, samples, alpha))
     keep, weights = samples.coalitions.astype(float), samples.weights
     missed, without = np.zeros(2), np.zeros(2)
     for row in range(30):
@@ -172,5 +173,26 @@ def test_errors_are_infinite_where_the_rank_is_too_low(sampling, segments, count
     # Repeated rows lower the rank as much as the number of equations that count.
     coalitions = samples.coalitions.copy()
     coalitions[4:] = coalitions[2:4].repeat(len(coalitions), axis=0)[: len(coalitions) - 4]
-    found = fit("shap", Samples(coalitions, samples.weights), np.random.default_rng(1).normal(size=(count, 1)))
+    found = fit("shap", samples._replace(coalitions=coalitions), np.random.default_rng(1).normal(size=(count, 1)))
     assert np.isinf(found.standard_errors).all() and found.reliability[0] == 0
+
+
+def linear(keep):
+    return keep @ np.linspace(-1, 2, keep.shape[1])[:, None]
+
+
+def even(keep):
+    """Equal for a coalition and its complement."""
+    return ((keep[:, 0] == keep[:, -1]) & (keep[:, 1] == keep[:, 2]))[:, None] * 1.0
+
+
+@pytest.mark.parametrize(("method", "segments", "count"), [("lime", 4, 200), ("shap", 6, 60)])
+def test_rows_that_are_complements_by_chance_are_independent(method, segments, count):
+    scores, errors = [], []
+    for seed in range(300):
+        samples = METHODS[method].draw(segments, count, np.random.default_rng(seed), "plain")
+        found = fit(method, samples, even(samples.coalitions) + 0.3 * linear(samples.coalitions))
+        scores.append(found.scores[0])
+        errors.append(found.standard_errors[0])
+    ratio = np.sqrt(np.square(errors).mean() / np.var(scores, axis=0, ddof=1).mean())
+    assert ratio == pytest.approx(1, abs=0.08)

@@ -133,3 +133,24 @@ def test_two_masks_say_nothing():
     found = fit_rise(samples, np.array([[1.0], [0.0], [0.5]]))
     assert np.isinf(found.standard_errors).all()
     assert found.reliability[0] == 0
+
+
+@pytest.mark.parametrize("sampling", ["plain", "paired"])
+@pytest.mark.parametrize("kind", ["linear", "even", "both"])
+def test_standard_errors_are_the_spread_with_few_segments(sampling, kind):
+    # With 4 segments, most of 200 independent masks have a complement by chance.
+    centres = np.stack(np.indices((2, 2)), axis=-1).reshape(-1, 2) * 10 + 4.5
+    scores, errors = [], []
+    for seed in range(400):
+        samples = rise_samples(centres, (20, 20), 10, 200, np.random.default_rng(seed), sampling)
+        keep = samples.coalitions
+        even = (keep[:, 0] == keep[:, 3]) & (keep[:, 1] == keep[:, 2])  # equal for a mask and its complement
+        answers = (kind != "even") * (keep @ np.linspace(-1, 2, 4)) + (kind != "linear") * even
+        found = fit_rise(samples, answers[:, None])
+        scores.append(found.scores[0])
+        errors.append(found.standard_errors[0])
+    spread, stated = np.sqrt(np.var(scores, axis=0, ddof=1).mean()), np.sqrt(np.square(errors).mean())
+    if (sampling, kind) == ("paired", "even"):
+        assert max(spread, stated) < 1e-9  # cancels within each pair
+    else:
+        assert stated / spread == pytest.approx(1, abs=0.06)

@@ -9,7 +9,7 @@ from ..catalog import METHODS
 from .convergence import MAX_SAMPLES, ROUNDS, has_converged
 from .inputs import Players
 from .procedures import PROCEDURES, Draw
-from .sampling import Coalitions, Samples
+from .sampling import Coalitions
 from .surrogate import Fit
 
 __all__ = ["Estimation"]
@@ -95,7 +95,9 @@ class Estimation:
         count = len(self._predictions)
         if count < self._rounds[0]:
             return
-        used = Samples(self._samples.coalitions[:count], self._samples.weights[:count])
+        used = self._samples._replace(
+            coalitions=self._samples.coalitions[:count], weights=self._samples.weights[:count]
+        )
         if len(self._rounds) > 1:
             # A few kernels tell whether it may be over; all of them decide.
             some = self._priors and self._priors[::_SKIPPED]

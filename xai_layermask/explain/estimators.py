@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from .regression import Regression, complements
+from .regression import Regression, clusters
+from .sampling import Samples
 
 __all__ = ["Estimate", "cross_validated", "least_squares", "standard_errors"]
 
@@ -34,12 +35,12 @@ class Estimate(NamedTuple):
     leverage: Floats
 
 
-def least_squares(problem: Regression, coalitions: npt.NDArray[np.bool_], alpha: float = 0.0) -> Estimate:
+def least_squares(problem: Regression, samples: Samples, alpha: float = 0.0) -> Estimate:
     """Ridge regression, or the least squares solution of minimum norm if `alpha` is 0.
 
     Args:
         problem: The regression of M samples.
-        coalitions: Bool `(M, K)`, of the same samples.
+        samples: The same samples.
         alpha: Strength of the penalty; 1 in LIME's published code.
 
     Example:
@@ -47,7 +48,7 @@ def least_squares(problem: Regression, coalitions: npt.NDArray[np.bool_], alpha:
         >>> from .sampling import lime_samples
         >>> samples = lime_samples(3, 200, np.random.default_rng(0))
         >>> predictions = samples.coalitions @ np.array([[0.5], [0.0], [-0.25]]) + 0.3
-        >>> least_squares(lime_regression(samples, predictions), samples.coalitions).coefficients.round(3) + 0.0
+        >>> least_squares(lime_regression(samples, predictions), samples).coefficients.round(3) + 0.0
         array([[ 0.5 ,  0.  , -0.25]])
     """
     left, size, right = np.linalg.svd(problem.features, full_matrices=False)
@@ -55,7 +56,7 @@ def least_squares(problem: Regression, coalitions: npt.NDArray[np.bool_], alpha:
     left, size, right = left[:, known], size[known], right[known]
     coefficients = ((left.T @ problem.values) * (size / (size**2 + alpha))[:, None]).T @ right
     leverage = (problem.nuisance**2).sum(axis=1) + (left**2) @ (size**2 / (size**2 + alpha))
-    errors = standard_errors(problem, coalitions, (right.T / (size**2 + alpha)) @ right, len(size))
+    errors = standard_errors(problem, samples, (right.T / (size**2 + alpha)) @ right, len(size))
     leverages = np.repeat(leverage[:, None], len(coefficients), axis=1)
     # The spread of unbiased coefficients is that of the truth and of their errors.
     spread, noise = coefficients.var(axis=1), (errors**2).mean(axis=1)
@@ -83,7 +84,7 @@ def cross_validated(problem: Regression, estimate: Estimate) -> Floats:
         >>> from .sampling import lime_samples
         >>> samples = lime_samples(4, 40, np.random.default_rng(0))
         >>> problem = lime_regression(samples, samples.coalitions @ np.array([[1.0], [2.0], [0.0], [0.0]]))
-        >>> cross_validated(problem, least_squares(problem, samples.coalitions)).round(6)
+        >>> cross_validated(problem, least_squares(problem, samples)).round(6)
         array([1.])
     """
     residuals = problem.values - problem.features @ estimate.coefficients.T
@@ -97,19 +98,17 @@ def cross_validated(problem: Regression, estimate: Estimate) -> Floats:
     return np.where(known, 1 - rest / np.where(total > 0, total, 1.0), np.nan)
 
 
-def standard_errors(
-    problem: Regression, coalitions: npt.NDArray[np.bool_], inverse: Floats, rank: int
-) -> Floats:
-    """Standard errors of least squares: the cluster-robust sandwich estimate with complementary pairs as clusters.
+def standard_errors(problem: Regression, samples: Samples, inverse: Floats, rank: int) -> Floats:
+    """Standard errors of least squares: the cluster-robust sandwich estimate with the pairs of a scheme as clusters.
 
     The network is deterministic; what varies is the draw of coalitions. A linear surrogate misses part of each
     prediction, and its residuals, which need be neither normal nor of equal variance, show how much another draw
-    would change the scores. A sample and its complement form one cluster, since their residuals are correlated.
+    would change the scores. A sample and the complement drawn with it form one cluster, since both vary together.
     Residuals are adjusted for leverage (Bell and McCaffrey's CR2), which matters with few samples per segment.
 
     Args:
         problem: The regression of M samples.
-        coalitions: Bool `(M, K)`, of the same samples.
+        samples: The same samples.
         inverse: float64 `(K, K)`: pseudo-inverse of the normal matrix, penalty included.
         rank: Of the features.
 
@@ -123,11 +122,11 @@ def standard_errors(
         >>> noise = np.random.default_rng(1).normal(size=(400, 1))
         >>> problem = lime_regression(samples, samples.coalitions[:, :1] + noise)
         >>> inverse = np.linalg.inv(problem.features.T @ problem.features)
-        >>> standard_errors(problem, samples.coalitions, inverse, rank=4).round(1)
+        >>> standard_errors(problem, samples, inverse, rank=4).round(1)
         array([[0.1, 0.1, 0.1, 0.1]])
     """
     features, values, nuisance = problem.features, problem.values, problem.nuisance
-    first, second = complements(coalitions)
+    first, second = clusters(samples)
     # A pair is one equation for the segments, and samples of weight 0 are none.
     equations = np.count_nonzero(np.abs(nuisance[first]).max(axis=1, initial=0.0) > 1e-12)
     if equations - nuisance.shape[1] <= rank or rank < features.shape[1] - problem.centred:

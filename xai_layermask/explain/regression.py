@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from .sampling import Samples
 
-__all__ = ["Regression", "complements", "lime_regression", "shap_regression"]
+__all__ = ["Regression", "clusters", "complements", "lime_regression", "shap_regression"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -126,6 +126,21 @@ def _projected(features: Floats, values: Floats, nuisance: Floats, weights: Floa
     remaining[np.abs(remaining) <= 1e-12 * np.abs(left).max(initial=0.0)] = 0.0
     rest[:, np.abs(rest).max(axis=0, initial=0.0) <= 1e-12 * np.abs(right).max(axis=0, initial=0.0)] = 0.0
     return remaining, rest, basis
+
+
+def clusters(samples: Samples) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The samples that were drawn independently of each other: pairs, or single ones, as [`complements`][] returns.
+
+    Example:
+        >>> clusters(Samples(np.array([[True, False], [False, True]]), np.ones(2)))
+        (array([0, 1]), array([2, 2]))
+        >>> clusters(Samples(np.array([[True, False], [False, True]]), np.ones(2), paired=True))
+        (array([1]), array([0]))
+    """
+    if samples.paired:
+        return complements(samples.coalitions)
+    count = len(samples.coalitions)
+    return np.arange(count), np.full(count, count)
 
 
 def complements(coalitions: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from .regression import complements
+from .regression import clusters
 from .sampling import Samples
 from .surrogate import Fit
 
@@ -66,7 +66,7 @@ def rise_samples(
     if sampling == "paired":
         masks = np.stack([masks, ~masks], axis=1).reshape(-1, len(centres))[:count]
     coalitions = np.concatenate([ends, masks])
-    return Samples(coalitions, np.ones(len(coalitions)))
+    return Samples(coalitions, np.ones(len(coalitions)), sampling == "paired")
 
 
 def _masks(uniform: Floats, places: Floats, rows: int, columns: int) -> Coalitions:
@@ -86,8 +86,8 @@ def _masks(uniform: Floats, places: Floats, rows: int, columns: int) -> Coalitio
 def fit_rise(samples: Samples, predictions: Floats) -> Fit:
     """The mean prediction with each segment present minus that with it absent, and how far to trust it.
 
-    Standard errors are those of the two means, with pairs of complements as clusters. The errors of neighbours are
-    correlated, since masks are smooth, so reliability counts only the part of the errors that differs between segments.
+    Standard errors are those of the two means, with the pairs of "paired" sampling as clusters. Masks are smooth, so
+    the errors of neighbours are correlated; reliability counts only the part that differs between segments.
 
     Args:
         samples: From [`rise_samples`][].
@@ -103,7 +103,8 @@ def fit_rise(samples: Samples, predictions: Floats) -> Fit:
         >>> int(found.scores.argmax()), found.scores.max().round(6).item(), found.reliability.round(2).item()
         (5, 0.5, 0.99)
     """
-    masks, values = samples.coalitions[2:], predictions[2:] - predictions[2:].mean(axis=0)
+    drawn = samples._replace(coalitions=samples.coalitions[2:], weights=samples.weights[2:])
+    masks, values = drawn.coalitions, predictions[2:] - predictions[2:].mean(axis=0)
     values[:, np.abs(values).max(axis=0) <= 1e-12 * np.abs(predictions).max(axis=0)] = 0.0  # rounding errors
     present = masks.sum(axis=0)
     counts = np.stack([len(masks) - present, present])
@@ -111,7 +112,7 @@ def fit_rise(samples: Samples, predictions: Floats) -> Fit:
     total = masks.T.astype(np.float64) @ values  # (K, T)
     means = np.stack([values.sum(axis=0) - total, total]) / np.maximum(counts, 1)[..., None]
     scores = np.where(known[:, None], means[1] - means[0], 0.0).T
-    parts = [_errors(masks, values[:, i], means[..., i], counts) for i in range(values.shape[1])]
+    parts = [_errors(drawn, values[:, i], means[..., i], counts) for i in range(values.shape[1])]
     errors = np.where(known, np.sqrt([squared for squared, _ in parts]), np.inf)
     noise, spread = np.array([shared for _, shared in parts]), scores.var(axis=1)
     varies: npt.NDArray[np.bool_] = spread > (1e-9 * np.abs(scores).max(axis=1)) ** 2
@@ -119,9 +120,9 @@ def fit_rise(samples: Samples, predictions: Floats) -> Fit:
     return Fit(scores, errors, reliability, predictions[1].copy(), np.full(len(scores), np.nan))
 
 
-def _errors(masks: Coalitions, values: Floats, means: Floats, counts: npt.NDArray[np.int64]) -> tuple[Floats, float]:
+def _errors(samples: Samples, values: Floats, means: Floats, counts: npt.NDArray[np.int64]) -> tuple[Floats, float]:
     """Squared standard errors `(K,)`, and the mean square of errors apart from what all segments share."""
-    first, second = complements(masks)
+    masks, (first, second) = samples.coalitions, clusters(samples)
     squared, apart = np.zeros(masks.shape[1]), 0.0
     for start in range(0, len(first), _ROWS):
         effects = np.zeros((len(first[start : start + _ROWS]), masks.shape[1]))

@@ -42,10 +42,13 @@ class Samples(NamedTuple):
     Attributes:
         coalitions: Bool `(M, K)`: the segments present in each of M samples. The first row is all True.
         weights: float64 `(M,)`: the weight of each sample in the fit.
+        paired: Whether a sample and its complement were drawn together. Otherwise complements are chance, and
+            independent.
     """
 
     coalitions: Coalitions
     weights: Floats
+    paired: bool = False
 
 
 def cosine_kernel(coalitions: Coalitions, width: float = 0.25) -> Floats:
@@ -100,7 +103,7 @@ def lime_samples(n_segments: int, n_samples: int, generator: np.random.Generator
     """
     drawn = LIME_SCHEMES[choose(sampling, LIME_SCHEMES, "sampling")](n_segments, n_samples - 1, generator)
     coalitions = np.concatenate([np.ones((1, n_segments), dtype=bool), drawn])
-    return Samples(coalitions, cosine_kernel(coalitions))
+    return Samples(coalitions, cosine_kernel(coalitions), sampling != "plain")
 
 
 def shapley_kernel(coalitions: Coalitions) -> Floats:
@@ -170,7 +173,7 @@ def shap_samples(n_segments: int, n_samples: int, generator: np.random.Generator
     if sampling in ("stratified", "leverage"):
         sizes = drawn.sum(axis=1)
         weights = (n_segments - 1) * _size_probabilities(n_segments)[sizes - 1]
-    return Samples(_with_ends(drawn), np.concatenate([np.zeros(2), weights]))
+    return Samples(_with_ends(drawn), np.concatenate([np.zeros(2), weights]), sampling in ("paired", "leverage"))
 
 
 def _with_ends(drawn: Coalitions) -> Coalitions:

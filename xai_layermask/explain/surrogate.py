@@ -85,7 +85,7 @@ def fit(method: str, samples: Samples, predictions: Floats, priors: Sequence[Ker
     strength = None
     if priors is None or exact:
         problem = chosen.regression(samples, predictions, False)
-        estimate = least_squares(problem, coalitions, chosen.alpha)
+        estimate = least_squares(problem, samples, chosen.alpha)
         if exact:
             varies = np.ptp(estimate.coefficients, axis=1) > 0
             none = np.zeros_like(estimate.standard_errors)
