@@ -47,9 +47,26 @@ def test_cells_are_found_by_our_names():
     assert paper_value("ResNet-50", "mean", "mean", "accuracy", "layer-until:layer2").value == 0.5103
     assert paper_value("ResNet-50", "patches:16", "random", "accuracy", "partial").table == "appendix 2"
     assert paper_value("ResNet-50", "patches:8", "random", "accuracy", "layer") is None
-    assert counterpart("torchvision:wide_resnet50_2") == ("WideResNet-50", True)
-    assert counterpart("timm:resnet18") == ("ResNet-50", False)
-    assert counterpart("deit:deit_tiny") == ("ViT-B/16", False)
+
+
+@pytest.mark.parametrize(
+    ("model", "network", "same"),
+    [
+        ("torchvision:resnet50", "ResNet-50", True), ("timm:resnet50.a1_in1k", "ResNet-50", True),
+        ("torchvision:wide_resnet50_2", "WideResNet-50", True), ("timm:wide_resnet50_2", "WideResNet-50", True),
+        ("torchvision:alexnet", "AlexNet", True), ("torchvision:vit_b_16", "ViT-B/16", True),
+        ("timm:vit_base_patch16_224.augreg_in1k", "ViT-B/16", True),
+        ("torchvision:wide_resnet101_2", "WideResNet-50", False), ("timm:resnet50_clip.openai", "ResNet-50", False),
+        ("timm:resnet50d", "ResNet-50", False), ("timm:resnet50_gn", "ResNet-50", False),
+        ("timm:seresnet50", "ResNet-50", False), ("mine:resnet50", "ResNet-50", False),
+        ("timm:resnet18", "ResNet-50", False), ("torchvision:densenet121", "DenseNet", False),
+        ("torchvision:squeezenet1_1", "SqueezeNet", False), ("torchvision:efficientnet_b7", "EfficientNet", False),
+        ("torchvision:mobilenet_v3_small", "MobileNet-v3", False), ("deit:deit_tiny", "ViT-B/16", False),
+        ("timm:vit_base_patch16_clip_224.openai", "ViT-B/16", False), ("timm:vit_base_patch16_384", "ViT-B/16", False),
+    ],
+)  # fmt: skip
+def test_only_an_exact_name_is_the_same_architecture(model, network, same):
+    assert counterpart(model) == (network, same)
 
 
 def test_parts_can_be_measured():

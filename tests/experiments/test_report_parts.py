@@ -156,15 +156,29 @@ def test_an_average_is_of_the_pictures_that_have_every_segmentation_and_order():
     assert (found["masking"], found["n"], found["accuracy ↑"].value) == ("grey", 1, 1.0)
 
 
-def test_the_length_of_a_part_has_an_exponent():
-    rows = [{"size": size, "cosine": 0.5, "norm_whole": 2.0, "norm_parts": 2.0 * (size / 224) ** 2, "norm_sum": 1.0}
-            for size in (112, 56, 16)]
-    measured = [(replace(TRIAL, protocol="linearity", picture=name), rows) for name in "ab"]
+def of_length(side, sizes, **extra):
+    """Lengths of parts that are their share of an area of this side."""
+    return [{"size": size, "cosine": 0.5, "norm_whole": 2.0, "norm_parts": 2.0 * (size / side) ** 2, "norm_sum": 1.0,
+             **({"tiles": (side // size) ** 2} | extra)} for size in sizes]  # fmt: skip
+
+
+def reference_line(section):
+    (ax,) = [ax for ax in section.figures[0].figure.axes if ax.get_title() == "length of a part / whole"]
+    return [one.get_ydata().tolist() for one in ax.lines if one.get_label() == "share of the area, n²"]
+
+
+@pytest.mark.parametrize("side", [224, 448])
+def test_the_length_of_a_part_has_an_exponent(side):
+    measured = [(replace(TRIAL, protocol="linearity", picture=name), of_length(side, (112, 56, 16))) for name in "ab"]
     section = sections(measured)[0]
     assert line(section, "linearity-exponents")["exponent"].value == pytest.approx(2)
-    (ax,) = [ax for ax in section.figures[0].figure.axes if ax.get_title() == "length of a part / whole"]
-    (reference,) = [one for one in ax.lines if one.get_label() == "share of the area, n²"]
-    assert reference.get_ydata().tolist() == [(size / 224) ** 2 for size in (112, 56, 16)]
+    (reference,) = reference_line(section)
+    assert reference == pytest.approx([(size / side) ** 2 for size in (112, 56, 16)])
+
+
+def test_there_is_no_reference_where_the_number_of_parts_is_not_known():
+    measured = [(replace(TRIAL, protocol="linearity", picture="a"), of_length(224, (112, 56), tiles=None))]
+    assert reference_line(sections(measured)[0]) == []
 
 
 def test_classes_in_the_figure_are_those_in_which_maskings_differ_with_the_models_names():

@@ -149,26 +149,33 @@ class Counterpart(NamedTuple):
     same: bool
 
 
+# The paper does not say which variants of SqueezeNet, DenseNet, MobileNet-v3 and EfficientNet it measures.
 _SAME = {
-    r"wide_?resnet": "WideResNet-50", r"(?<![a-z])resnet_?50(?!d|_gn)": "ResNet-50", r"alexnet": "AlexNet",
-    r"squeezenet": "SqueezeNet", r"densenet": "DenseNet", r"mobilenet_?v3": "MobileNet-v3",
-    r"efficientnet_?b": "EfficientNet", r"vit_b_16|vit_base_patch16": "ViT-B/16",
+    "ResNet-50": ("resnet50",), "WideResNet-50": ("wide_resnet50_2",), "AlexNet": ("alexnet",),
+    "ViT-B/16": ("vit_b_16", "vit_base_patch16_224"),
 }  # fmt: skip
 _NEAREST = {
-    r"^lite\d|efficientnet|mnasnet": "EfficientNet", r"mobilenet": "MobileNet-v3", r"deit|vit|swin|beit": "ViT-B/16",
-    r"res[a-z]*net|resnext|regnet": "ResNet-50",
+    r"wide_?res[a-z]*net": "WideResNet-50", r"alexnet": "AlexNet", r"squeezenet": "SqueezeNet",
+    r"densenet": "DenseNet", r"^lite\d|efficientnet|mnasnet": "EfficientNet", r"mobilenet": "MobileNet-v3",
+    r"deit|vit|swin|beit": "ViT-B/16", r"res[a-z]*net|resnext|regnet": "ResNet-50",
 }  # fmt: skip
 
 
 def counterpart(model: str) -> Counterpart | None:
     """The paper's network for a model by its name; None if it has none.
 
+    Only torchvision's and timm's own names count as the same architecture, with any weights ("timm:resnet50.a1_in1k").
+
     Example:
         >>> counterpart("torchvision:resnet50"), counterpart("lite0"), counterpart("mine:net")
         (Counterpart(model='ResNet-50', same=True), Counterpart(model='EfficientNet', same=False), None)
     """
-    for names, same in ((_SAME, True), (_NEAREST, False)):
-        for pattern, name in names.items():
-            if re.search(pattern, model.lower()):
-                return Counterpart(name, same)
+    library, _, architecture = model.lower().partition(":")
+    if library in ("torchvision", "timm"):
+        for name, known in _SAME.items():
+            if architecture.partition(".")[0] in known:
+                return Counterpart(name, True)
+    for pattern, name in _NEAREST.items():
+        if re.search(pattern, model.lower()):
+            return Counterpart(name, False)
     return None

@@ -39,9 +39,16 @@ _MEASURES = (
 def section(setups: Sequence[Setup]) -> Section:
     """Report the protocol `linearity`: cosines and lengths for every size of the parts, and their differences."""
     tables = size_tables("linearity", _CAPTION, setups, _MEASURES)
-    axis, area = "side of a part in pixels", {_PART: ("share of the area, n²", lambda size: (size / 224) ** 2)}
+    axis, area = "side of a part in pixels", {_PART: ("share of the area, n²", _area)}
     figures = size_figures("linearity", setups, _MEASURES, axis, _SHOWN, log_scale=True, references=area)
     return Section("Linearity", _TEXT, (*tables, *_exponents(setups)), figures, missing(setups))
+
+
+def _area(series: Series, size: float) -> float:
+    """The mean share of the picture that a part covers; nan where the number of parts is not known."""
+    counts = series.values("tiles", [(size,)])
+    known = counts[np.isfinite(counts) & (counts > 0)]
+    return float((1 / known).mean()) if known.size else float("nan")
 
 
 def _exponents(setups: Sequence[Setup]) -> list[Table]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
+
 from ...plots import curves, styles_of
 from .figures import add_frame, drawable, panels
 from .section import Column, Measure, ReportFigure, comparisons, count_text, summary
-from .series import Key, Setup
+from .series import Key, Series, Setup
 from .tables import Table
 
 __all__ = ["size_figures", "size_tables"]
@@ -46,7 +48,7 @@ def size_figures(
     axis: str,
     shown: str,
     log_scale: bool = False,
-    references: Mapping[str, tuple[str, Callable[[float], float]]] = MappingProxyType({}),
+    references: Mapping[str, tuple[str, Callable[[Series, float], float]]] = MappingProxyType({}),
 ) -> tuple[ReportFigure, ...]:
     """Figures with a panel for each measure, and in it a curve over the sizes for each masking.
 
@@ -57,7 +59,8 @@ def size_figures(
         axis: Label of the horizontal axis.
         shown: What the figure shows, for the caption.
         log_scale: Whether sizes are powers of two.
-        references: By title of a measure, a curve to compare with: its name, and its value at a size.
+        references: By title of a measure, a curve to compare with: its name, and its value for a series
+            at a size, nan for none.
     """
     figures = []
     for place, setup in enumerate(setups, start=1):
@@ -74,7 +77,9 @@ def size_figures(
                 curves(sizes, found, ax=ax, styles=styles)
                 if measure.title in references:
                     label, of = references[measure.title]
-                    ax.plot(sizes, [of(size) for size in sizes], "--", color="0.3", linewidth=1, label=label)
+                    reference = [of(series[0], size) for size in sizes]
+                    if np.isfinite(reference).any():
+                        ax.plot(sizes, reference, "--", color="0.3", linewidth=1, label=label)
                 if log_scale:
                     ax.set_xscale("log", base=2)
                     ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
