@@ -173,6 +173,7 @@ def test_upload_explain_and_download(show, url):
     with page.context.expect_page() as opened:
         page.click("#open")
     opened.value.wait_for_selector("body[data-ready]")
+    assert opened.value.evaluate("[window.origin, window.opener]") == ["null", None]
     opened.value.close()
 
 
@@ -230,6 +231,8 @@ def test_a_session_that_expired_is_opened_again(browser):
         page = context.new_page()
         page.goto(url)
         page.wait_for_selector("body[data-answered]")
+        with answered(page):
+            page.click("[data-example=cat]")  # the second photograph of this session, and the first of the next one
         Client(url)  # takes its place
         with answered(page):
             page.click("#clear")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -32,6 +34,28 @@ def test_explanations_wait_in_a_bounded_queue():
     gate.set()
     assert [wait(job) for job in jobs] == ["done", "cancelled", "done"]
     assert explanations.submit(lambda job: None) is not None
+    explanations.close()
+
+
+def test_cancelled_explanations_keep_nothing_and_are_in_no_queue():
+    explanations, gate, kept = Explanations(2, str), threading.Event(), []
+    running = explanations.submit(lambda job: gate.wait(10))
+
+    class Upload:
+        pass
+
+    for _ in range(50):
+        upload = Upload()
+        kept.append(weakref.ref(upload))
+        job = explanations.submit(lambda job, upload=upload: upload)
+        del upload
+        job.cancel()
+    gc.collect()
+    assert [one() for one in kept] == [None] * 50
+    assert explanations._pool._work_queue.qsize() == 0
+    last = explanations.submit(lambda job: 7)
+    gate.set()
+    assert (wait(running), wait(last), last.result, last.work) == ("done", "done", 7, None)
     explanations.close()
 
 
@@ -117,6 +141,34 @@ def test_the_last_question_wins():
     answers = asyncio.run(paint())
     assert [type(one) for one in answers[:-1]] == [Superseded] * 3
     assert set(answers[-1]) == {"answers", "filled", "present"}
+
+
+def test_another_photograph_never_gets_an_older_view():
+    """The model is switched and the old photograph painted while a new one is processed."""
+    from app.served import CHOICES, TINY, networks, picture, png
+
+    async def switch():
+        playground = Playground(networks(), CHOICES, TINY)
+        session = playground.sessions.create()
+        first = await playground.show_upload(session, "tiny", png(picture(0)), "a.png")
+        small = png(picture(1, (30, 60)))
+        answers = await asyncio.gather(
+            playground.show_upload(session, "tiny", small, "b.png"),
+            playground.view(session, "other"),
+            playground.segments(session, "other", "patches:8"),
+            playground.predict(session, "other", first["picture"], b"\xff" * 128),
+            return_exceptions=True,
+        )  # fmt: skip
+        view = await playground.view(session, "other")
+        alone = playground.sessions.create()
+        wanted = await playground.show_upload(alone, "other", small, "b.png")
+        playground.close()
+        return answers, view, wanted
+
+    (second, *stale), view, wanted = asyncio.run(switch())
+    assert [type(one) for one in stale] == [Superseded] * 3
+    assert (second["name"], second["picture"]) == (view["name"], view["picture"]) == ("b.png", 2)
+    assert view | {"picture": 1} == wanted
 
 
 class Clock:

@@ -9,6 +9,7 @@ import struct
 import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import cache
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ from PIL import Image
 from tiny import classifier
 
 from xai_layermask import LayerMaskExplainer
-from xai_layermask.app import COMPARED, EXAMPLES, Playground
+from xai_layermask.app import COMPARED, EXAMPLES, Network, Playground
 from xai_layermask.maskings import make
 
 
@@ -157,6 +158,7 @@ def test_an_explanation_becomes_a_report(client):
     policy = response.headers["Content-Security-Policy"]
     assert "sandbox allow-scripts allow-downloads;" in f"{policy};"
     assert "default-src 'none'" in policy
+    assert response.headers["Cross-Origin-Opener-Policy"] == "unsafe-none"  # a sandboxed page with another is an error
     assert b"patches:8" in content
     saved, same = client.raw("GET", f"reports/{state['report']}", download=1)
     assert same == content
@@ -170,6 +172,13 @@ def test_an_explanation_is_that_of_the_library():
     np.testing.assert_allclose(found.scores, wanted.explain(pixels, top=3).scores, atol=1e-6)
     assert counted[0] == (0, 59)
     assert counted[-1] == (59, 59)
+
+
+def test_a_network_of_two_classes_without_labels():
+    own = classifier()
+    two = replace(own, model=torch.nn.Sequential(own.model, torch.nn.Linear(6, 2)), labels=())
+    found = Network(two, seed=0).explain(picture(5), "grey", "patches:8", 20, 3, lambda done, total: None)
+    assert sorted(found.targets) == [0, 1]
 
 
 def test_an_explanation_can_be_cancelled(client):

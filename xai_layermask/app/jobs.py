@@ -87,6 +87,7 @@ class Job:
         total: Samples in all, or at most; 0 before the first.
         error: Why it failed.
         result: What `work` returned.
+        work: What it runs, which may hold a photograph; None once it has run or is cancelled.
         id: For the address of the result; cannot be guessed.
     """
 
@@ -95,12 +96,14 @@ class Job:
     total: int = 0
     error: str = ""
     result: Any = None
+    work: Callable[[Job], object] | None = field(default=None, repr=False)
     id: str = field(default_factory=lambda: secrets.token_urlsafe(16))
     stop: threading.Event = field(default_factory=threading.Event)
 
     def cancel(self) -> None:
         """End it after the samples that are being predicted."""
         self.stop.set()
+        self.work = None
         if self.state == "waiting":
             self.state = "cancelled"
 
@@ -127,6 +130,8 @@ class Explanations:
         self._most = most
         self._worded = worded
         self._open: list[Job] = []
+        self._lock = threading.Lock()  # of `_open` and `_draining`
+        self._draining = False
         self._pool = ThreadPoolExecutor(1, "explanation")
 
     def submit(self, work: Callable[[Job], object]) -> Job:
@@ -138,12 +143,15 @@ class Explanations:
         Raises:
             Busy: If too many wait.
         """
-        self._open = [job for job in self._open if job.state in ("waiting", "running")]
-        if len(self._open) > self._most:
-            raise Busy(f"expected at most {self._most} waiting explanations, got one more: try again in a minute")
-        job = Job()
-        self._open.append(job)
-        self._pool.submit(self._run, job, work)
+        job = Job(work=work)
+        with self._lock:
+            self._open = [one for one in self._open if one.state in ("waiting", "running")]
+            if len(self._open) > self._most:
+                raise Busy(f"expected at most {self._most} waiting explanations, got one more: try again in a minute")
+            self._open.append(job)
+            if not self._draining:
+                self._draining = True
+                self._pool.submit(self._drain)
         return job
 
     def ahead(self, job: Job) -> int:
@@ -151,8 +159,20 @@ class Explanations:
         active = [one for one in self._open if one.state in ("waiting", "running")]
         return active.index(job) if job in active else 0
 
-    def _run(self, job: Job, work: Callable[[Job], object]) -> None:
-        if job.stop.is_set():
+    def _drain(self) -> None:
+        """Run what waits. Cancelled explanations are in no queue."""
+        while True:
+            with self._lock:
+                job = next((one for one in self._open if one.state == "waiting"), None)
+                if job is None:
+                    self._draining = False
+                    return
+            self._run(job)
+
+    def _run(self, job: Job) -> None:
+        work, job.work = job.work, None
+        if work is None or job.stop.is_set():
+            job.state = "cancelled"
             return
         job.state = "running"
         try:

@@ -173,7 +173,7 @@ class Network:
             masking: The name of a masking.
             segments: The name of a segmentation.
             n_samples: Number of samples, or "auto".
-            top: Number of classes.
+            top: Number of classes, at most those of the network.
             progress: Called with the number of samples done and in all; what it raises ends the explanation.
 
         Raises:
@@ -183,4 +183,5 @@ class Network:
             self.classifier, masking=self.masking(masking), segments=segments, n_samples=n_samples, progress=progress,
             **self._options,
         )  # fmt: skip
-        return explainer.explain(photograph, top=min(top, len(self.classifier.labels) or top))
+        classes = len(self.classifier.labels) or len(self.view(photograph).probabilities)
+        return explainer.explain(photograph, top=min(top, classes))

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,10 +19,11 @@ from ..viewer import page
 from .jobs import Explanations, Job, Questions, Superseded
 from .network import Network, View
 from .pictures import EXAMPLES, Limits, read_upload
-from .session import Report, Session, Sessions
+from .session import Report, Session, Sessions, Shown
 
 __all__ = ["Choices", "Playground", "worded"]
 
+T = TypeVar("T")
 _MOST_SEGMENTS = 1 << 16  # ids are sent as 16 bits
 _TARGETS = 3  # classes that are explained
 
@@ -95,32 +96,42 @@ class Playground:
     async def show_example(self, session: Session, model: str, name: str) -> dict[str, Any]:
         """Choose an example; returns its view, and what of it is present at first."""
         example = EXAMPLES[choose(name, EXAMPLES, "example")]
-        view = await self._show(session, model, example.read, 0, example.title)
+        shown, view = await self._show(session, model, example.read, 0, example.title)
         presence = ~example.gone(view.photograph)
-        return self._described(session, view) | {"presence": _base64(np.packbits(presence).tobytes())}
+        return _described(shown, view) | {"presence": _base64(np.packbits(presence).tobytes())}
 
     async def show_upload(self, session: Session, model: str, content: bytes, name: str) -> dict[str, Any]:
         """Choose an uploaded photograph; returns its view."""
         read = partial(read_upload, content, name, self.limits)
-        return self._described(session, await self._show(session, model, read, len(content), name))
+        return _described(*await self._show(session, model, read, len(content), name))
 
     async def view(self, session: Session, model: str) -> dict[str, Any]:
-        """The photograph as another model sees it."""
-        return self._described(session, await self._questions.ask(partial(self._view, session, model)))
+        """The photograph as another model sees it.
+
+        Raises:
+            Superseded: If the session shows another photograph meanwhile.
+        """
+        shown = session.photograph()
+        view = await self._ask(session, shown, partial(self._view, shown, model))
+        return _described(shown, view)
 
     async def segments(self, session: Session, model: str, how: str) -> dict[str, Any]:
-        """The segments of the photograph, as 16-bit ids row by row."""
+        """The segments of the photograph, as 16-bit ids row by row.
+
+        Raises:
+            Superseded: If the session shows another photograph meanwhile.
+        """
         choose(how, self.choices.segments, "segments")
-        picture = session.picture
+        shown = session.photograph()
 
         def work() -> npt.NDArray[np.int64]:
-            return self._view(session, model).segments(how)
+            return self._view(shown, model).segments(how)
 
-        ids = await self._questions.ask(work)
+        ids = await self._ask(session, shown, work)
         count = int(ids.max()) + 1
         if count > _MOST_SEGMENTS:
             raise InputError.expected(f"at most {_MOST_SEGMENTS} segments", f"{count}", "choose larger ones")
-        return {"count": count, "ids": _base64(ids.astype("<u2").tobytes()), "picture": picture}
+        return {"count": count, "ids": _base64(ids.astype("<u2").tobytes()), "picture": shown.picture}
 
     async def predict(self, session: Session, model: str, picture: int, packed: bytes) -> dict[str, Any]:
         """The predictions of each masking.
@@ -135,18 +146,21 @@ class Playground:
             Superseded: If the session has asked again meanwhile, or shows another photograph.
             InputError: If the bits do not fit the picture.
         """
+        shown = session.photograph()
+        if shown.picture != picture:
+            raise Superseded
         session.asked += 1
         asked = session.asked
 
         def work() -> dict[str, Any]:
-            if session.asked != asked or session.picture != picture:
+            if session.asked != asked:
                 raise Superseded
-            view = self._view(session, model)
+            view = self._view(shown, model)
             presence = _unpacked(packed, view.photograph.shape[:2])
             filled = _data_url(view.filled(presence), "JPEG")
             return {"answers": view.answers(presence), "filled": filled, "present": float(presence.mean())}
 
-        return await self._questions.ask(work)
+        return await self._ask(session, shown, work)
 
     def explain(self, session: Session, request: Mapping[str, Any]) -> dict[str, Any]:
         """Start an explanation of the whole photograph; an earlier one of the session is cancelled.
@@ -160,11 +174,12 @@ class Playground:
         segments = choose(request.get("segments"), self.choices.segments, "segments")
         counts = {str(one): one for one in self.choices.samples}
         samples = counts[choose(str(request.get("samples")), counts, "samples")]
-        read, name, source = session.reader(), session.name, session.name if session.size else None
+        shown = session.photograph()
         session.close()
 
         def work(job: Job) -> Report:
-            explanation = network.explain(read(), masking, segments, samples, _TARGETS, job.progress)
+            name, source = shown.name, shown.name if shown.size else None
+            explanation = network.explain(shown.read(), masking, segments, samples, _TARGETS, job.progress)
             stem = "".join(letter if letter.isalnum() else "-" for letter in name.rpartition(".")[0] or name)[:60]
             return Report(page(explanation, source=source), f"{stem or 'photograph'}-explained.html")
 
@@ -191,7 +206,7 @@ class Playground:
 
     async def _show(
         self, session: Session, model: str, read: Callable[[], Picture], size: int, name: str
-    ) -> View:
+    ) -> tuple[Shown, View]:
         network = self._network(model)
 
         def work() -> View:
@@ -200,26 +215,40 @@ class Playground:
             return view
 
         view = await self._questions.ask(work)
-        session.show(read, size, name, {network.name: view})
+        shown = session.show(read, size, name, {network.name: view})
         session.close()
         self.sessions.tidy()
-        return view
+        return shown, view
 
-    def _view(self, session: Session, model: str) -> View:
+    async def _ask(self, session: Session, shown: Shown, work: Callable[[], T]) -> T:
+        """Ask about a photograph; raises `Superseded` if the session shows another one before or after the work."""
+
+        def current() -> T:
+            if session.shown is not shown:
+                raise Superseded
+            return work()
+
+        answer = await self._questions.ask(current)
+        if session.shown is not shown:
+            raise Superseded
+        return answer
+
+    def _view(self, shown: Shown, model: str) -> View:
         network = self._network(model)
-        if network.name not in session.views:
-            session.views[network.name] = network.view(session.reader()())
-        return session.views[network.name]
+        if network.name not in shown.views:
+            shown.views[network.name] = network.view(shown.read())
+        return shown.views[network.name]
 
     def _network(self, name: object) -> Network:
         return self.networks[choose(name, self.networks, "model")]
 
-    def _described(self, session: Session, view: View) -> dict[str, Any]:
-        height, width = view.photograph.shape[:2]
-        return {
-            "picture": session.picture, "name": session.name, "width": width, "height": height,
-            "image": _data_url(view.photograph, "PNG"), "whole": view.whole(),
-        }  # fmt: skip
+
+def _described(shown: Shown, view: View) -> dict[str, Any]:
+    height, width = view.photograph.shape[:2]
+    return {
+        "picture": shown.picture, "name": shown.name, "width": width, "height": height,
+        "image": _data_url(view.photograph, "PNG"), "whole": view.whole(),
+    }  # fmt: skip
 
 
 def _unpacked(packed: bytes, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:

@@ -96,7 +96,8 @@ class _Page:
 
     async def report(self, request: Request) -> Response:
         report = self._playground.sessions.report(request.path_params["key"])
-        headers = {"Content-Security-Policy": REPORT_POLICY}
+        # A sandboxed page with another opener policy is a network error, by the HTML standard, in a tab of its own.
+        headers = {"Content-Security-Policy": REPORT_POLICY, "Cross-Origin-Opener-Policy": "unsafe-none"}
         if "download" in request.query_params:
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(report.filename)}"
         return HTMLResponse(report.html, headers=headers)

@@ -14,7 +14,7 @@ from .jobs import Job
 from .network import View
 from .pictures import Limits
 
-__all__ = ["Report", "Session", "Sessions", "UnknownSession"]
+__all__ = ["Report", "Session", "Sessions", "Shown", "UnknownSession"]
 
 _REPORTS = 3  # of a session that are kept
 
@@ -36,17 +36,32 @@ class Report:
     filename: str
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A photograph of a session. Another photograph is another object, so work on this one never mixes with it.
+
+    Attributes:
+        read: Reads the photograph. Photographs are kept as files, which are smaller.
+        size: Bytes of the file.
+        name: Name of the photograph.
+        picture: Which photograph of the session it is, counted from 1.
+        views: The photograph as each network sees it; filled by the thread of questions.
+    """
+
+    read: Callable[[], Picture]
+    size: int
+    name: str
+    picture: int
+    views: dict[str, View]
+
+
 @dataclass
 class Session:
     """What one open page works on.
 
     Attributes:
         id: Cannot be guessed.
-        read: Reads the photograph; None before one is chosen. Photographs are kept as files, which are smaller.
-        size: Bytes of the file.
-        name: Name of the photograph.
-        picture: Which photograph of the session it is, counted from 1.
-        views: The photograph as each network sees it.
+        shown: The photograph; None before one is chosen.
         asked: How many predictions were asked for: an older question than the last is not answered.
         job: The explanation that was asked for last.
         reports: Pages by id, the last few.
@@ -54,30 +69,31 @@ class Session:
     """
 
     id: str
-    read: Callable[[], Picture] | None = None
-    size: int = 0
-    name: str = ""
-    picture: int = 0
-    views: dict[str, View] = field(default_factory=dict)
+    shown: Shown | None = None
     asked: int = 0
     job: Job | None = None
     reports: OrderedDict[str, Report] = field(default_factory=OrderedDict)
     used: float = 0.0
 
-    def show(self, read: Callable[[], Picture], size: int, name: str, views: dict[str, View]) -> None:
-        """Replace the photograph."""
-        self.read, self.size, self.name, self.views = read, size, name, views
-        self.picture += 1
+    @property
+    def size(self) -> int:
+        """Bytes of the photograph's file."""
+        return 0 if self.shown is None else self.shown.size
 
-    def reader(self) -> Callable[[], Picture]:
-        """The function that reads the photograph.
+    def show(self, read: Callable[[], Picture], size: int, name: str, views: dict[str, View]) -> Shown:
+        """Replace the photograph."""
+        self.shown = Shown(read, size, name, 1 if self.shown is None else self.shown.picture + 1, views)
+        return self.shown
+
+    def photograph(self) -> Shown:
+        """The photograph.
 
         Raises:
             InputError: If none was chosen.
         """
-        if self.read is None:
+        if self.shown is None:
             raise InputError.expected("a photograph", "none", "choose or upload one")
-        return self.read
+        return self.shown
 
     def keep(self, key: str, report: Report) -> None:
         """Keep a report, and forget the oldest of too many."""

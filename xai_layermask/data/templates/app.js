@@ -60,11 +60,18 @@ function choose(source) {
   return ask("POST", "api/upload", { query: { model: model() }, body: source.file, headers });
 }
 
-onNewSession(async () => { if (state.source) state.picture = (await choose(state.source)).picture; });
+// A question that is under way names the photograph of the old session, so the network is asked again.
+onNewSession(async () => {
+  if (!state.source) return;
+  state.picture = (await choose(state.source)).picture;
+  state.dirty = true;
+});
 
 async function open(source) {
   await attempt(async () => {
-    const view = await choose(source);
+    const chosen = model();
+    let view = await choose(source);
+    if (model() !== chosen) view = { presence: view.presence, ...await ask("GET", "api/view", { query: { model: model() } }) };
     state.source = source;
     await show(view, view.presence && unpacked(bytes(view.presence), view.width * view.height));
   });
