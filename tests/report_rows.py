@@ -40,9 +40,9 @@ def _removal(number, generator, orders):
             }
 
 
-def robustness(**changes):
-    for trial, number, generator in trials("robustness", ("patches:16", "slic:100"), **changes):
-        yield trial, list(_removal(number, generator, ("random", "salient", "least")))
+def robustness(segments=("patches:16", "slic:100"), orders=("random", "salient", "least"), **changes):
+    for trial, number, generator in trials("robustness", segments, **changes):
+        yield trial, list(_removal(number, generator, orders))
 
 
 def colours(**changes):
@@ -50,10 +50,9 @@ def colours(**changes):
         yield trial, [{"colour": trial.masking, **row} for row in _removal(number, generator, ("random",))]
 
 
-def ablation(**changes):
-    for trial, number, generator in trials("ablation", ("patches:16",), **{"settings": BEST, **changes}):
-        rows = [{"part": "robustness", "variant": trial.masking, **row} for row in
-                _removal(number, generator, ("random",))]
+def ablation(segments=("patches:16",), orders=("random",), **changes):
+    for trial, number, generator in trials("ablation", segments, **{"settings": BEST, **changes}):
+        rows = [{"part": "robustness", "variant": trial.masking, **row} for row in _removal(number, generator, orders)]
         known = {"part": "lime", "variant": trial.masking, "label": number // 2, "whole": 7}
         if number == 3:
             rows.append(known | {"kept": False})

@@ -12,6 +12,7 @@ from xai_layermask.catalog import parse_masking, parse_segmentation
 from xai_layermask.errors import InputError
 from xai_layermask.experiments.paper import PARTS, counterpart, paper_value, paper_values, parts
 from xai_layermask.experiments.protocols import PROTOCOLS
+from xai_layermask.experiments.protocols.removal import ORDERS
 from xai_layermask.experiments.report import sections
 
 
@@ -92,9 +93,9 @@ def test_the_papers_value_stands_beside_each_cell_that_has_one():
     rows = list(EVERY["robustness"](model="torchvision:resnet50"))
     long, tables = compared(rows, "robustness-paper")
     cells = [dict(zip(long.header, row, strict=True)) for row in long.rows]
-    # Two segmentations, three orders, two maskings, four metrics; and the averages as in table 3.
-    assert len(cells) == 2 * 3 * 2 * 4 + 2 * 4
-    for cell in cells[:48]:
+    # Two segmentations, three orders, two maskings, four metrics; no averages, since table 3 has three segmentations.
+    assert len(cells) == 2 * 3 * 2 * 4
+    for cell in cells:
         assert cell["paper"] == paper_value(
             "ResNet-50", cell["segments"], cell["order"], cell["metric"], cell["masking"]
         ).value
@@ -109,7 +110,44 @@ def test_the_papers_value_stands_beside_each_cell_that_has_one():
     assert "slic:100 instead of slic:196" in layout.caption and "the same architecture" in layout.caption
     first = dict(zip(layout.header, layout.rows[0], strict=True))
     assert first["patches:16, random"].endswith(" (0.240)") and first["masking"] == "grey-out"
-    assert tables["robustness-paper-average-1"].rows[0][2].endswith(" (0.440)")
+    averaged = "torchvision:resnet50: patches:16, slic:100; random, most salient first, least salient first."
+    assert averaged in tables["robustness-average"].caption
+
+
+_PAPERS = ("patches:16", "quickshift", "slic:196")
+
+
+def few(protocol, segments, orders, **changes):
+    return EVERY[protocol](segments=segments, orders=orders, model="torchvision:resnet50", count=2, **changes)
+
+
+@pytest.mark.parametrize("protocol", ["robustness", "ablation"])
+def test_table_3_stands_beside_the_same_average(protocol):
+    settings = '{"k":20,"orders":["salient","random","least"]}'
+    tables = compared(few(protocol, _PAPERS, ORDERS, settings=settings), "")[1]
+    found = tables[f"{protocol}-paper-average-1"]
+    assert found.rows[0][2].endswith(" (0.440)") and "table 3" in found.caption
+    assert "instead of" not in found.caption
+
+
+@pytest.mark.parametrize(
+    ("segments", "orders"),
+    [
+        (_PAPERS[:2], ORDERS), (_PAPERS, ORDERS[:2]), ((*_PAPERS[:2], "slic:100"), ORDERS),
+        ((*_PAPERS, "slic:50"), ORDERS),
+    ],
+)  # fmt: skip
+def test_table_3_does_not_stand_beside_another_average(segments, orders):
+    tables = compared(few("robustness", segments, orders), "")[1]
+    assert ", ".join(sorted(segments)) in tables["robustness-average"].caption
+    assert "robustness-paper-1" in tables and "robustness-paper-average-1" not in tables
+
+
+def test_one_order_of_an_ablation_is_told():
+    caption = compared(few("ablation", _PAPERS, ("random",), settings='{"orders":["random"]}'), "")[1][
+        "ablation-paper-1"
+    ].caption
+    assert "orders ['random'] instead of ['random', 'salient', 'least']" in caption
 
 
 @pytest.mark.parametrize(("protocol", "count"), [("lime", 2 * 2 * 3), ("linearity", 2 * 2), ("mask-shape", 0)])

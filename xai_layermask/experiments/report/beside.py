@@ -10,6 +10,8 @@ from ...catalog import title
 from ...stats import Interval
 from ..paper import Counterpart, PaperValue, counterpart, paper_value
 from ..protocols import PROTOCOLS
+from ..protocols.removal import ORDERS
+from ..protocols.robustness import Robustness
 from .series import Setup
 from .tables import Entry, Table
 
@@ -81,6 +83,8 @@ def beside_paper(protocol: str, setups: Sequence[Setup], tables: Sequence[Table]
         source = by_name.get(protocol + layout.source)
         for place, setup in enumerate(setups if source else (), start=1):
             network = counterpart(setup.identity.model)
+            if layout is _AVERAGE and not _averages_as_table_3(setup):
+                continue
             cells = _cells(source, setup, layout, network) if source and network else []
             if not network or not cells:
                 continue
@@ -99,6 +103,12 @@ def beside_paper(protocol: str, setups: Sequence[Setup], tables: Sequence[Table]
 
 
 _PLACES = ("segments", "order", "size", "masking", "metric")
+
+
+def _averages_as_table_3(setup: Setup) -> bool:
+    """Whether the setup has the segmentations and orders of the paper, and no others."""
+    orders = {value for key in setup.keys for value in key if value in ORDERS}
+    return set(setup.segments) == set(Robustness.segments) and orders == set(ORDERS)
 
 
 def _cells(table: Table, setup: Setup, layout: _Layout, network: Counterpart) -> list[_Cell]:
@@ -153,6 +163,9 @@ def _caption(setup: Setup, network: Counterpart, protocol: str, cells: Sequence[
 def _changed(setup: Setup, protocol: str) -> list[str]:
     """The settings and segmentations that are not the paper's."""
     own, papers = json.loads(setup.identity.settings), json.loads(PROTOCOLS[protocol]().settings())
+    if "orders" in papers:
+        papers["orders"] = list(ORDERS)  # an ablation has one by default
+        own["orders"] = sorted(own.get("orders", ORDERS), key=ORDERS.index)  # measured independently of each other
     pairs = ((name, own.get(name, value), value) for name, value in papers.items())
     found = [f"{name} {mine} instead of {value}" for name, mine, value in pairs if mine != value]
     return found + [f"{cut} instead of slic:196" for cut in setup.segments if cut[:4] == "slic" and cut != "slic:196"]
