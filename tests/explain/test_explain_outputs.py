@@ -196,7 +196,7 @@ torch.export.register_dataclass(Answer)
         (lambda x: {"out": x, "aux": -x}, None, "out"),
         (lambda x: {"whatever": x}, None, "whatever"),
         (lambda x: OrderedDict(features=-x, scores=x), "scores", "scores"),
-        (lambda x: {"a": {"b": x}}, inner, "inner"),
+        (lambda x: {"a": {"b": x}}, inner, "function inner"),
         (lambda x: Answer(x, -x), None, "logits"),
         (lambda x: Answer(-x, x), "hidden", "hidden"),
     ],

@@ -279,9 +279,13 @@ def test_npz_is_an_ordinary_archive(tmp_path):
 
 
 def test_settings_come_back_from_their_record():
-    assert Settings.from_record(json.loads(json.dumps(SETTINGS.record()))) == SETTINGS
+    for made in (SETTINGS, dataclasses.replace(SETTINGS, channels=(0, 2), additional=1, given="logits")):
+        assert Settings.from_record(json.loads(json.dumps(made.record()))) == made
+    newer = ("channels", "additional", "given")
+    older = {name: value for name, value in SETTINGS.record().items() if name not in newer}
+    assert Settings.from_record(older) == SETTINGS
     for wrong in (None, [], {}, SETTINGS.record() | {"more": 1}, SETTINGS.record() | {"preprocess": {"x": 1}}):
-        with pytest.raises(InputError, match=r"expected a record of settings with batch_size, .* got something else"):
+        with pytest.raises(InputError, match=r"expected a record of settings with additional, .* got something else"):
             Settings.from_record(wrong)
 
 

@@ -174,6 +174,16 @@ def test_downloads(show):
     assert image.getpixel((900, 900)) != image.getpixel((100, 100))
 
 
+def test_copying_gives_each_command_a_line(show):
+    shown = show(page([patches("grey"), patches("layer")], source="a.png"))
+    shown.evaluate("navigator.clipboard.writeText = async (text) => { window.copied = text; }")
+    shown.locator("#copy").click()
+    shown.get_by_role("button", name="Copied").wait_for()
+    lines = shown.evaluate("window.copied").split("\n")
+    assert [line.split()[:3] for line in lines] == [["xai-layermask", "explain", "a.png"]] * 2
+    assert "\n".join(lines) == shown.locator("#command").inner_text()
+
+
 def test_hostile_names_are_shown_as_they_are(show):
     name = "<script>alert(1)</script>.png"
     one = patches(labels=(HOSTILE, "<img src=x onerror=alert(2)>"))

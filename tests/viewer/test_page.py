@@ -11,12 +11,14 @@ import shlex
 import jinja2
 import numpy as np
 import pytest
+import torch
 from explained import SETTINGS, explanation
 from shown import SEGMENTS, patches
 from skimage.data import astronaut
 from skimage.segmentation import slic
 from skimage.transform import resize
 
+from xai_layermask import LayerMaskExplainer, Output, Preprocess
 from xai_layermask.cli.parser import parse
 from xai_layermask.errors import InputError
 from xai_layermask.metrics import Ablation, Curve, Removal
@@ -141,13 +143,56 @@ def test_the_command_is_understood_and_complete():
     [
         ({"model": "torch.nn.modules.container.Sequential"}, "The model was passed as an object"),
         ({"segments": "array"}, "The segments were passed as an array"),
+        ({"segments": "function slic"}, "The segments were passed as an array or a function"),
         ({"preprocess": "Compose(...)"}, "The preprocessing was passed as a function"),
+        ({"masking": "layer-pools-zero-threshold:0.5"}, "The masking was made in Python"),
+        ({"masking": "calibrated-layer"}, "The masking was made in Python"),
+        ({"select": "function inner"}, "The part of the model&#39;s answer was selected in Python"),
+        ({"select": "0"}, "The part of the model&#39;s answer was selected in Python"),
+        ({"select": -1}, "The part of the model&#39;s answer was selected in Python"),
+        ({"given": "logits"}, "What the model&#39;s numbers are was said in Python"),
+        ({"channels": (0,)}, "Segments were removed in some channels only"),
+        ({"additional": 2}, "The model was given additional arguments"),
     ],
 )
 def test_what_no_command_repeats_says_so(changes, why):
     html = page(explanation(settings=dataclasses.replace(SETTINGS, **changes)))
     assert data_of(html)["command"] == ""
     assert why in html
+
+
+def test_the_command_of_missing_pixels_needs_their_mask():
+    whole, part = (data_and_note(explanation(played=np.arange(4) < number)) for number in (4, 3))
+    assert whole[0] == part[0] != ""
+    assert "--valid" not in whole[1]
+    assert "Add --valid FILE if missing pixels were marked by a mask." in part[1]
+
+
+def data_and_note(one):
+    html = page(one, source="a.png")
+    return data_of(html)["command"], html
+
+
+def test_what_python_alone_can_say_is_recorded():
+    def halves(image):
+        return np.repeat([[0] * 16 + [1] * 16], 32, axis=0)
+
+    class Two(torch.nn.Module):
+        def forward(self, image, factor=None):
+            return image.mean((2, 3)) * (1 if factor is None else factor[:, None])
+
+    def settings(segments="patches:16", output="auto", **arguments):
+        explainer = LayerMaskExplainer(Two(), segments=segments, output=output, masking="grey", method="ablation",
+                                       preprocess=Preprocess(32, 32), progress=False)  # fmt: skip
+        return explainer.explain(torch.rand(3, 32, 32), **arguments).settings
+
+    plain = settings()
+    assert (plain.segments, plain.channels, plain.additional, plain.given) == ("patches:16", None, 0, "auto")
+    assert settings(halves).segments.startswith("function ")
+    assert settings(channels=[0, 2]).channels == (0, 2)
+    assert settings(additional_forward_args=torch.ones(1)).additional == 1
+    said = settings(output=Output(select=lambda answer: answer, given="logits"))
+    assert (said.select.partition(" ")[0], said.given) == ("function", "logits")
 
 
 def test_measures_are_those_of_the_metrics():

@@ -119,7 +119,7 @@ class Opener:
             model=loaded.classifier.name,
             method=self.method,
             masking=self.masking.name,
-            segments=how if isinstance(how, str) else function_name(how) if callable(how) else "array",
+            segments=how if isinstance(how, str) else f"function {function_name(how)}" if callable(how) else "array",
             n_samples=pending.estimation.n_samples,
             seed=self.seed,
             batch_size=pending.batch_size,
@@ -133,5 +133,8 @@ class Opener:
             frame=shown.frame,
             window=pending.window if METHODS[self.method].window else None,
             note=shown.note,
+            channels=pending.predictor.channels,
+            additional=pending.predictor.additional,
+            given=self.output.given,
             versions=f"{SIGNATURE}, torch {torch.__version__}",
         )

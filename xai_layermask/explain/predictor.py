@@ -106,6 +106,8 @@ class Predictor:
         self._device = image.device
         self.autocast = autocast
         self.output = output
+        self.channels = None if channels is None else tuple(channels)
+        self.additional = len(additional)
 
     @cached_property
     def whole(self) -> Whole:

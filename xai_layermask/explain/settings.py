@@ -23,7 +23,8 @@ class Settings:
         model: The model's name, or the class of a network that was passed.
         method: "lime", "shap", "rise", "occlusion" or "ablation".
         masking: The masking's name.
-        segments: The name of the segmentation; "array" for a map, which is `explanation.segments`.
+        segments: The name of the segmentation; "function NAME" for a function, "array" for a map. The map is
+            `explanation.segments`.
         n_samples: The number of samples asked for; for "auto", the number used.
         seed: Seed of the samples.
         batch_size: Samples per forward pass.
@@ -34,10 +35,13 @@ class Settings:
         sampling: How the samples depend on each other, such as "plain".
         estimator: What was fitted to the predictions, such as "spatial".
         output: What is explained, such as "probability"; never "auto".
-        select: The part of the model's answer that is explained, as [`Output`][] takes it, or a function's name.
+        select: The part of the model's answer that is explained, as [`Output`][] takes it, or "function NAME".
         frame: The part of the photograph that the model saw; None if unknown.
         window: Side in pixels of what occlusion and RISE remove at once; None for other methods.
         note: What is worth telling about the data, such as the bands that are displayed.
+        channels: The channels in which segments were removed; None for all.
+        additional: Number of further inputs of the model.
+        given: What the model's numbers were said to be, as [`Output`][] takes it.
 
     Example:
         >>> settings = Settings(
@@ -65,6 +69,9 @@ class Settings:
     frame: Frame | None = None
     window: int | None = None
     note: str = ""
+    channels: tuple[int, ...] | None = None
+    additional: int = 0
+    given: str = "auto"
 
     def record(self) -> dict[str, Any]:
         """The settings as numbers, strings, lists and dictionaries, ready for JSON."""
@@ -89,12 +96,14 @@ class Settings:
             kinds: dict[str, Any] = {
                 "str": str, "int": int, "str | int | None": (str, int, type(None)),
                 "int | None": (int, type(None)), "Preprocess | str": (Mapping, str),
-                "Frame | None": (Mapping, Frame, type(None)),
+                "Frame | None": (Mapping, Frame, type(None)), "tuple[int, ...] | None": (list, tuple, type(None)),
             }  # fmt: skip
             for one in fields(cls):
                 value = content.get(one.name, one.default)
                 if not isinstance(value, kinds.get(str(one.type), object)):
                     raise InputError.expected(f"{one.type} for {one.name} in settings", type(value).__name__)
+            if content.get("channels") is not None:
+                content["channels"] = tuple(content["channels"])
             try:
                 if isinstance(content["preprocess"], Mapping):
                     content["preprocess"] = Preprocess(**content["preprocess"])

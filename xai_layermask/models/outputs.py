@@ -100,9 +100,9 @@ class Output:
         return 0 if isinstance(answer, tuple | list) and answer else None
 
     def part_name(self, answer: Any) -> str | int | None:
-        """What is selected, with a function's name for a function."""
+        """What is selected; "function NAME" for a function, which no key is mistaken for."""
         part = self.part(answer)
-        return str(getattr(part, "__qualname__", type(part).__qualname__)) if callable(part) else part
+        return f"function {getattr(part, '__qualname__', type(part).__qualname__)}" if callable(part) else part
 
     def decide(self, whole: Tensor, ends_in_probabilities: bool = False, auto: str = "log_odds") -> Scale:
         """Decide on the scale, from the model's output for the whole picture.

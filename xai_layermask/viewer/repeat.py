@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from ..catalog import METHODS, SEGMENTATIONS, check_model, title
+from ..catalog import METHODS, check_model, parse_masking, parse_segmentation, title
 from ..errors import InputError
 from ..images import Preprocess
-from .protocol import Viewable
+from .protocol import Made, Viewable
 
 __all__ = ["repeats", "sentence"]
 
@@ -55,19 +55,42 @@ def repeats(explanations: Sequence[Viewable], source: str | None) -> tuple[str, 
     """
     parts = [] if source else ["IMAGE is the path of the picture."]
     for one in explanations:
-        made = one.settings
-        try:
-            check_model(made.model)
-        except InputError:
-            return "", "The model was passed as an object in Python, so no command repeats this."
-        if made.segments.partition(":")[0] not in SEGMENTATIONS:
-            return "", "The segments were passed as an array or a function in Python, so no command repeats this."
-        if any(target < 0 for target in one.targets):
-            return "", "A target is not a class, so no command repeats this."
-        if not isinstance(made.preprocess, Preprocess):
-            return "", "The preprocessing was passed as a function in Python, so no command repeats this."
+        why = _only_in_python(one.settings)
+        if not why and any(target < 0 for target in one.targets):
+            why = "A target is not a class"
+        if why:
+            return "", f"{why}, so no command repeats this."
+    if not all(one.played.all() for one in explanations):
+        parts.append("Add --valid FILE if missing pixels were marked by a mask.")
     parts.append("Add --weights, --labels or --preprocess if the model was loaded with others than its own.")
     return "\n".join(_command(one, source) for one in explanations), " ".join(parts)
+
+
+def _only_in_python(made: Made) -> str:
+    """Why the command line has no words for these settings; empty if it has."""
+    part = str(made.select)
+    reasons = {
+        "The model was passed as an object in Python": not _is_known(check_model, made.model),
+        "The masking was made in Python": not _is_known(parse_masking, made.masking),
+        "The segments were passed as an array or a function in Python": not _is_known(
+            parse_segmentation, made.segments
+        ),
+        "The preprocessing was passed as a function in Python": not isinstance(made.preprocess, Preprocess),
+        "The part of the model's answer was selected in Python": made.select is not None
+        and (part.startswith("function ") or made.select != (int(part) if part.isdecimal() else part)),
+        "What the model's numbers are was said in Python": made.given != "auto",
+        "Segments were removed in some channels only": made.channels is not None,
+        "The model was given additional arguments": made.additional > 0,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
+def _is_known(check: Callable[..., object], name: str) -> bool:
+    try:
+        check(name)
+    except InputError:
+        return False
+    return True
 
 
 def _command(explanation: Viewable, source: str | None) -> str:

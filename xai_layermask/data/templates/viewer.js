@@ -647,7 +647,7 @@
     byId("copy")?.addEventListener("click", async (event) => {
       const button = event.target;
       try {
-        await navigator.clipboard.writeText(byId("command").textContent);
+        await navigator.clipboard.writeText(data.command);
         button.textContent = "Copied";
       } catch {
         getSelection().selectAllChildren(byId("command"));
