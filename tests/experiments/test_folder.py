@@ -10,15 +10,18 @@ import sys
 import time
 from pathlib import Path
 
+import faked
 import foldered
 import numpy as np
 import pytest
+import torch
 
-from xai_layermask import Explanation
+from xai_layermask import Explanation, Fill
 from xai_layermask.cli.explain import run as run_command
 from xai_layermask.cli.parser import parse
 from xai_layermask.errors import InputError
 from xai_layermask.experiments.folder import list_pictures
+from xai_layermask.maskings import Calibrated
 from xai_layermask.version import __version__
 
 
@@ -41,6 +44,20 @@ def table(out):
 
 def times(out):
     return {path.relative_to(out).as_posix(): path.stat().st_mtime_ns for path in out.rglob("*.np*")}
+
+
+def test_a_masking_from_a_file_that_has_changed_is_explained_again(tmp_path, out):
+    foldered.paint(tmp_path / "in", "a.png")
+    model = faked.tiny()
+    seen = []
+    for seed in (0, 0, 1):
+        images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+        plain = Fill(model.model, "black", model.preprocess)
+        Calibrated(plain, images, draws=1, patch=4, steps=2).save(tmp_path / "map.npz")
+        how = foldered.recipe(masking=f"calibrated:{tmp_path / 'map.npz'}")
+        summary = foldered.run(tmp_path / "in", out, how=how)
+        seen.append((summary.written, summary.skipped))
+    assert seen == [(1, 0), (0, 1), (1, 0)]
 
 
 def test_every_picture_has_its_files_a_row_and_a_thumbnail(folder, out):

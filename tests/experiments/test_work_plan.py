@@ -7,15 +7,17 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+import torch
 from faked import MODEL, Fake, dataset
 
-from xai_layermask import __version__
+from xai_layermask import Fill, __version__
 from xai_layermask.dataset import Dataset, Item
 from xai_layermask.errors import InputError
 from xai_layermask.experiments import Store, Trial
-from xai_layermask.experiments.protocols import MaskedClassifier
+from xai_layermask.experiments.protocols import Lime, MaskedClassifier
 from xai_layermask.experiments.runner import ModelSpec, estimate_duration, model_digest, select_items, work_plan
 from xai_layermask.experiments.runner.duration import measure_speed
+from xai_layermask.maskings import Calibrated
 
 
 def test_trials_are_every_combination_once(tmp_path):
@@ -41,6 +43,36 @@ def test_what_is_in_the_store_is_not_to_be_done(tmp_path):
         found = work_plan(Fake(), data, [MODEL], store=store)
     assert [entry.trial.masking for entry in found.planned] == ["layer", "layer"]
     assert (found.done, found.passes) == (2, 6)
+
+
+def refit(path, seed):
+    """Save a map of logits that depends on the seed, and return its name."""
+    model = MODEL.load()
+    images = torch.rand(2, 3, 16, 16, generator=torch.Generator().manual_seed(seed))
+    Calibrated(Fill(model.model, "black", model.preprocess), images, draws=1, patch=4, steps=2).save(path)
+    return f"calibrated:{path}"
+
+
+def test_a_map_that_was_fitted_again_is_measured_again(tmp_path):
+    data = dataset(tmp_path, "a.png")
+    with Store(tmp_path / "results.db") as store:
+        name = refit(tmp_path / "map.npz", 0)
+        (first,) = work_plan(Fake(), data, [MODEL], [name], store=store).planned
+        store.put(first.trial, [], 0.0, "")
+        same = work_plan(Fake(), data, [MODEL], [name], store=store)
+        refit(tmp_path / "map.npz", 1)
+        (second,) = work_plan(Fake(), data, [MODEL], [name], store=store).planned
+    assert (same.planned, same.done) == ((), 1)
+    assert first.trial.key != second.trial.key
+    classifier = MaskedClassifier(MODEL.load())
+    assert classifier.masking(second.trial.masking).name == second.trial.masking
+    with pytest.raises(InputError, match="the file has changed"):
+        classifier.masking(first.trial.masking)
+
+
+def test_the_settings_of_lime_have_the_content_of_its_ablator(tmp_path):
+    first, second = (Lime(ablator=refit(tmp_path / "map.npz", seed)).settings() for seed in (0, 1))
+    assert first != second
 
 
 def test_a_limit_takes_the_first_and_a_seed_shuffles():

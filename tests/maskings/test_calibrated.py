@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
 
 from xai_layermask import Fill, InputError, LayerMask, Preprocess
-from xai_layermask.maskings import Calibrated, make
+from xai_layermask.maskings import Calibrated, Reference, make
+from xai_layermask.maskings.registry import pin
 
 
 class Bright(nn.Module):
@@ -75,6 +78,77 @@ def test_a_saved_map_is_a_masking_of_the_catalog(tmp_path):
     for wrong in ("other.npz", "gone.npz"):
         with pytest.raises(InputError, match=r"expected a file of Calibrated\.save, got"):
             make(f"calibrated:{tmp_path / wrong}", model, preprocess)
+
+
+class Layered(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+
+
+def saved(masking, path):
+    Calibrated(masking, pictures(2, 0), draws=1, patch=4, steps=2).save(path)
+    return f"calibrated:{path}"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"threshold": 0.3, "soft": True}, {"pool_padding": False}, {"soft": True, "until": "1"},
+     {"padding": "zero", "threshold": 0.3}, {"padding": "partial", "soft": True}],
+)  # fmt: skip
+def test_a_saved_map_of_any_settings_is_loaded(tmp_path, settings):
+    model = Layered().eval()
+    masking = LayerMask(model, **settings)
+    again = make(saved(masking, tmp_path / "map.npz"), model)
+    assert (again.masking.settings, again.masking.until) == (masking.settings, masking.until)
+
+
+def test_a_masking_that_has_no_name_for_make_is_not_saved(tmp_path):
+    class Own(Fill):
+        pass
+
+    for masking in (Own(Bright(), "grey"), Reference(Layered().eval())):
+        with pytest.raises(InputError, match=r"expected a masking that make builds by its name, got (Own|Reference) '"):
+            saved(masking, tmp_path / "map.npz")
+    assert not (tmp_path / "map.npz").exists()
+
+
+def test_a_map_is_of_its_model_in_any_precision(tmp_path):
+    model = Layered().eval()
+    name = saved(LayerMask(model), tmp_path / "map.npz")
+    make(name, copy.deepcopy(model).double())
+    other = copy.deepcopy(model)
+    other[0].weight.data[0, 0, 0, 0] += 0.1
+    with pytest.raises(InputError, match=r"expected the model that '.*map\.npz' was fitted to, got other weights"):
+        make(name, other)
+
+
+def test_a_fill_keeps_its_preprocessing(tmp_path):
+    model, half = Bright(), Preprocess(mean=(0.5,) * 3, std=(0.5,) * 3)
+    name = saved(Fill(model, "black", half), tmp_path / "map.npz")
+    make(name, model, half)
+    for other in (None, Preprocess(mean=(0, 0, 0), std=(1, 1, 1))):
+        with pytest.raises(InputError, match=r"expected the preprocessing that '.*' was fitted with, got one"):
+            make(name, model, other)
+
+
+def test_a_pinned_name_is_of_one_content(tmp_path):
+    model, path = Bright(), tmp_path / "map.npz"
+    first = pin(saved(Fill(model, "mean"), path))
+    assert first == pin(first) and make(first, model).name == first
+    second = pin(saved(Fill(model, "blur"), path))
+    assert first != second
+    with pytest.raises(InputError, match=r"npz' with the digest \w{16}, got \w{16}: the file has changed"):
+        make(first, model)
+    assert pin("grey") == "grey"
+
+
+@pytest.mark.parametrize("cut", [0, 40, -30])
+def test_a_broken_file_is_told(tmp_path, cut):
+    path = tmp_path / "map.npz"
+    name = saved(Fill(Bright(), "mean"), path)
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(InputError, match=r"expected a file of Calibrated\.save, got"):
+        make(name, Bright())
 
 
 def test_wrong_arguments_are_told():

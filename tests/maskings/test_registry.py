@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 import pytest
@@ -125,3 +126,25 @@ def test_thresholds_that_are_none(name):
     message = f"expected layer-threshold:T with T from 0 to 1 for masking, got {name!r}: for example"
     with pytest.raises(InputError, match=re.escape(message)):
         make(name, network())
+
+
+def test_the_name_of_any_settings_makes_them_again():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+    model.add_module("a-soft", nn.ReLU())
+    every = itertools.product(
+        ("neighbor", "zero", "partial"), (None, "1", "a-soft"), (True, False), (0.0, 1e-05, 0.1234567891, 1 / 3, 1.0),
+        (True, False), (True, False),
+    )  # fmt: skip
+    names = set()
+    for options in every:
+        masking = LayerMask(model, *options)
+        again = make(masking.name, model)
+        assert (again.settings, again.until, again.name) == (masking.settings, masking.until, masking.name)
+        names.add(masking.name)
+    assert len(names) == 3 * 3 * 2 * 5 * 2 * 2
+
+
+@pytest.mark.parametrize("rgb", [(255, 0, 0), (0.00001, 123.456789, 1 / 3), (-0.0, 1.0, 2.5)])
+def test_the_name_of_any_colour_makes_it_again(rgb):
+    model = nn.Conv2d(3, 4, 3)
+    assert make(Fill(model, rgb).name, model).rgb == rgb

@@ -57,14 +57,20 @@ MASKINGS: Mapping[str, MaskingEntry] = MappingProxyType({
 #: Maskings with a value in their name: masked up to a module, a minimum fraction of a window, a map of logits that
 #: `Calibrated.save` wrote, a fill colour.
 MASKING_PATTERNS = ("layer-until:MODULE", "layer-threshold:T", "calibrated:FILE", "(r,g,b)")
+_LAYER = re.compile(
+    r"(layer-zero|layer|partial)(-pools-zero)?(?:-threshold:(.+?))?(-unscaled)?(-soft)?(?:-until:(.+))?", re.DOTALL
+)
+_PINNED = re.compile(r"(.+?)(?:#([0-9a-f]{16}))?", re.DOTALL)
 
 
 def parse_masking(name: object, what: str = "masking") -> tuple[str, dict[str, Any]]:
     """Look up a masking.
 
     Args:
-        name: One of `MASKINGS`; "layer-until:MODULE", "layer-threshold:T" with T from 0 to 1, "calibrated:FILE", or a
-            colour "(r,g,b)" from 0 to 255.
+        name: One of `MASKINGS`; "layer-until:MODULE", "layer-threshold:T" with T from 0 to 1, or a combination of
+            them: "layer", "layer-zero" or "partial", then any of "-pools-zero", "-threshold:T", "-unscaled", "-soft",
+            "-until:MODULE" in this order; "calibrated:FILE" or "calibrated:FILE#DIGEST", the file with this content;
+            or a colour "(r,g,b)" from 0 to 255.
         what: The argument's name for the message.
 
     Returns:
@@ -76,16 +82,18 @@ def parse_masking(name: object, what: str = "masking") -> tuple[str, dict[str, A
     Example:
         >>> parse_masking("layer-threshold:0.3")
         ('layer:LayerMask', {'threshold': 0.3})
+        >>> parse_masking("layer-zero-soft-until:layer2")
+        ('layer:LayerMask', {'padding': 'zero', 'soft': True, 'until': 'layer2'})
         >>> parse_masking("(255,0,0)")
         ('fill:Fill', {'colour': (255.0, 0.0, 0.0)})
     """
     kind, _, value = name.partition(":") if isinstance(name, str) else ("", "", "")
-    if kind == "layer-until" and value:
-        return "layer:LayerMask", {"until": value}
-    if kind == "layer-threshold" and value:
-        return "layer:LayerMask", {"threshold": _threshold(value, name, what)}
     if kind == "calibrated" and value:
-        return "calibrated:Calibrated", {"path": value}
+        path, digest = _PINNED.fullmatch(value).groups()  # type: ignore[union-attr]
+        return "calibrated:Calibrated", {"path": path} | ({"digest": digest} if digest else {})
+    found = _LAYER.fullmatch(name) if isinstance(name, str) and name not in MASKINGS else None
+    if found:
+        return "layer:LayerMask", _layer_options(found, name, what)
     if isinstance(name, str) and re.match(r"[(0-9]", name):
         return "fill:Fill", {"colour": _colour(name, what)}
     entry = MASKINGS[choose(name, (*MASKINGS, *MASKING_PATTERNS), what, ALIASES)]
@@ -102,7 +110,18 @@ def masking_order(masking: str) -> tuple[int, str]:
     names = [name for name in MASKINGS if name not in ("layer", "layer-unscaled", "layer-soft")]
     if masking in names:
         return names.index(masking), ""
-    return len(names) + masking.startswith("layer"), masking
+    return len(names) + masking.startswith(("layer", "partial")), masking
+
+
+def _layer_options(found: re.Match[str], name: object, what: str) -> dict[str, Any]:
+    """The arguments of `LayerMask` that are not its defaults."""
+    base, pools, threshold, unscaled, soft, until = found.groups()
+    options: dict[str, Any] = {} if base == "layer" else {"padding": {"layer-zero": "zero"}.get(base, base)}
+    options |= {"pool_padding": False} if pools else {}
+    options |= {} if threshold is None else {"threshold": _threshold(threshold, name, what)}
+    options |= {"rescale": False} if unscaled else {}
+    options |= {"soft": True} if soft else {}
+    return options | ({} if until is None else {"until": until})
 
 
 def _threshold(value: str, name: object, what: str) -> float:

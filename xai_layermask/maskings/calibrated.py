@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 from os import PathLike
+from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..catalog import parse_masking
 from ..engine.additional import NONE, Additional
 from ..errors import InputError, check_integer, check_number, reason
 from ..images import Preprocess, Transform
+from ..models.digest import digest_model
 from .base import Masking
+from .fill import Fill
 from .presence import as_image
 
-__all__ = ["Calibrated"]
+__all__ = ["Calibrated", "content_digest"]
 
 
 class Calibrated(Masking):
@@ -82,34 +89,95 @@ class Calibrated(Masking):
         return torch.where(presence.flatten(1).all(1)[:, None], logits, mapped)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Write the map and the masking's name to a file `.npz`, for `make("calibrated:FILE", model)`."""
-        about = json.dumps({"masking": self.masking.name})
-        np.savez(path, matrix=self.matrix.numpy(), shift=self.shift.numpy(), about=np.array(about))
+        """Write the map, the masking's name and what it was fitted to into a `.npz` file for `make("calibrated:FILE")`.
+
+        Raises:
+            InputError: If `make` cannot make the masking by its name.
+        """
+        masking = self.masking
+        try:
+            kind, _ = parse_masking(masking.name)
+        except InputError:
+            kind = ""
+        if kind.rpartition(":")[2] != type(masking).__name__:
+            got = f"{type(masking).__name__} {masking.name!r}"
+            raise InputError.expected("a masking that make builds by its name", got)
+        model = digest_model(self.model, any_precision=True)
+        about = {"masking": masking.name, "model": model, "fill": _colour(masking)}
+        np.savez(path, matrix=self.matrix.numpy(), shift=self.shift.numpy(), about=np.array(json.dumps(about)))
 
     @classmethod
-    def load(cls, path: str, model: nn.Module, preprocess: Preprocess | Transform | None = None) -> Calibrated:
+    def load(
+        cls,
+        path: str,
+        model: nn.Module,
+        preprocess: Preprocess | Transform | None = None,
+        digest: str | None = None,
+    ) -> Calibrated:
         """Make a masking with the map that `save` wrote.
 
         Args:
             path: The file.
             model: The network that the map was fitted to.
             preprocess: As for [`make`][xai_layermask.maskings.make].
+            digest: Digest of the file's content; None for any.
 
         Raises:
-            InputError: If the file cannot be read, or is none of `save`.
+            InputError: If the file cannot be read, is none of `save` or has another content, or the model or the
+                preprocessing of the fill is another one than the map was fitted to.
         """
         from .registry import make
 
+        content = _content(path)
+        if digest not in (None, _digest(content)):
+            raise InputError.expected(f"{path!r} with the digest {digest}", _digest(content), "the file has changed")
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 matrix, shift, about = file["matrix"], file["shift"], json.loads(str(file["about"]))
-            inner = str(about["masking"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            inner, fitted, fill = str(about["masking"]), about["model"], about["fill"]
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
             raise InputError.expected("a file of Calibrated.save", f"{path!r} ({reason(error)})") from error
+        if digest_model(model, any_precision=True) != fitted:
+            raise InputError.expected(
+                f"the model that {path!r} was fitted to", "other weights or another structure", "fit it to this model"
+            )
+        masking = make(inner, model, preprocess)
+        if _colour(masking) != fill:
+            raise InputError.expected(
+                f"the preprocessing that {path!r} was fitted with", "one that gives its fill other values",
+                "pass the same, or fit it with this one",
+            )  # fmt: skip
         made = cls.__new__(cls)
-        made._wrap(make(inner, model, preprocess), f"calibrated:{path}")
+        made._wrap(masking, f"calibrated:{path}" + (f"#{digest}" if digest else ""))
         made.matrix, made.shift = torch.from_numpy(matrix), torch.from_numpy(shift)
         return made
+
+
+def content_digest(path: str) -> str:
+    """Digest the content of a file: 16 hexadecimal digits.
+
+    Raises:
+        InputError: If it cannot be read.
+    """
+    return _digest(_content(path))
+
+
+def _content(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError.expected("a file of Calibrated.save", f"{path!r} ({reason(error)})") from error
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _colour(masking: Masking) -> list[float] | None:
+    """The values that a fill has in the model's input; None unless it is a colour."""
+    if not isinstance(masking, Fill) or masking.rgb is None:
+        return None
+    return [float(value) for value in masking.preprocess.color(masking.rgb).flatten()]
 
 
 def _checked(masking: object) -> Masking:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -68,7 +69,7 @@ class Fill(Masking):
             rgb = COLOURS.get(name)
         else:
             rgb = _checked(colour)
-            name = "({:g},{:g},{:g})".format(*rgb)
+            name = f"({','.join(np.format_float_positional(value, trim='-') for value in rgb)})"
         super().__init__(model, name)
         self.rgb = rgb
         self.preprocess = Preprocess() if preprocess is None else preprocess
@@ -111,7 +112,7 @@ class Fill(Masking):
 
 def _checked(colour: Any) -> tuple[float, float, float]:
     try:
-        red, green, blue = (float(value) for value in colour)
+        red, green, blue = (float(value) + 0.0 for value in colour)  # -0.0 becomes 0.0
     except (TypeError, ValueError):
         red = green = blue = float("nan")
     if not all(0 <= value <= 255 for value in (red, green, blue)):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -200,11 +201,11 @@ class LayerMask(Masking):
 
 
 def _name(settings: MaskingSettings, until: str | None) -> str:
-    """A name that tells maskings with different settings apart."""
+    """The name that `parse_masking` takes for these settings."""
     name = {"neighbor": "layer", "zero": "layer-zero", "partial": "partial"}[settings.padding]
     if not settings.pool_padding:
         name += "-pools-zero"
     if settings.threshold:
-        name += f"-threshold:{settings.threshold:g}"
+        name += f"-threshold:{np.format_float_positional(settings.threshold, trim='-')}"
     name += "-unscaled" * (not settings.rescale) + "-soft" * settings.soft
     return name if until is None else f"{name}-until:{until}"

@@ -10,9 +10,9 @@ from ..catalog import MASKINGS, parse_masking
 from ..errors import InputError
 from ..images import Preprocess, Transform
 from .base import Masking
-from .calibrated import Calibrated
+from .calibrated import Calibrated, content_digest
 
-__all__ = ["NAMES", "make"]
+__all__ = ["NAMES", "make", "pin"]
 
 #: The names that [`make`][] knows; besides, "layer-until:MODULE", "layer-threshold:T" and a colour as "(r,g,b)".
 NAMES: tuple[str, ...] = tuple(MASKINGS)
@@ -43,10 +43,28 @@ def make(name: str, model: nn.Module, preprocess: Preprocess | Transform | None 
     module, _, kind = path.partition(":")
     masking: type[Masking] = getattr(importlib.import_module(f".{module}", __package__), kind)
     if masking is Calibrated:
-        return Calibrated.load(options["path"], model, preprocess)
+        return Calibrated.load(options["path"], model, preprocess, options.get("digest"))
     if masking.takes_preprocess:
         options["preprocess"] = preprocess
     return masking(model, **options)
+
+
+def pin(name: str) -> str:
+    """Add the digest of its content to a name with a file; other names stay.
+
+    [`make`][] refuses a file with another content, so that results under the new name are those of this content.
+
+    Raises:
+        InputError: If the name is unknown, or the file cannot be read.
+
+    Example:
+        >>> pin("layer")
+        'layer'
+    """
+    path, options = parse_masking(name)
+    if not path.startswith("calibrated:") or "digest" in options:
+        return name
+    return f"{name}#{content_digest(options['path'])}"
 
 
 def _attends(module: nn.Module) -> bool:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...errors import InputError
+from ...maskings.registry import pin
 from ...version import __version__
 from ..runner import LostTask, WorkerPool, forget_models, load_model
 from ..trial import Trial
@@ -66,7 +67,8 @@ def explain_folder(
     """
     results = ResultFolder(out)
     try:
-        return _Run(results, recipe, pool, device, strict, advance, title).all(pictures)
+        pinned = replace(recipe, masking=pin(recipe.masking))
+        return _Run(results, pinned, pool, device, strict, advance, title).all(pictures)
     finally:
         results.close()
 

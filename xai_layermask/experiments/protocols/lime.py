@@ -13,6 +13,7 @@ from ...catalog import METHODS
 from ...errors import check_integer, choose
 from ...explain.sampling import Samples, lime_samples
 from ...explain.surrogate import Fit, fit
+from ...maskings.registry import pin
 from ...metrics import alignment_score, topk_jaccard
 from .protocol import Protocol, Row, finite, random_generator, require_label
 
@@ -59,6 +60,7 @@ class Lime(Protocol):
     def __post_init__(self) -> None:
         check_counts(self.samples, self.k, self.among)
         choose(self.sampling, METHODS["lime"].samplings, "sampling")
+        object.__setattr__(self, "ablator", pin(self.ablator))
 
     def passes(self, height: int, width: int, segments: str) -> int:
         return self.samples + 2

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from dataclasses import dataclass, replace
-
-import torch
-from torch import Tensor
 
 from ...images import change_preprocess
 from ...models import Classifier, load
+from ...models.digest import digest_model
 
 __all__ = ["ModelSpec", "forget_models", "load_model", "model_digest", "take_model"]
 
-_DIGITS = 16
 _MOST_KEPT = 4
 
 
@@ -51,6 +46,7 @@ def model_digest(classifier: Classifier) -> str:
         16 hexadecimal digits, the same on any device and in any process.
 
     Example:
+        >>> import torch
         >>> from xai_layermask import Preprocess
         >>> model = torch.nn.Linear(2, 2)
         >>> before = model_digest(Classifier(model, Preprocess(), (), "tiny"))
@@ -58,20 +54,7 @@ def model_digest(classifier: Classifier) -> str:
         >>> before == model_digest(Classifier(model, Preprocess(), (), "tiny"))
         False
     """
-    model = classifier.model
-    digest = hashlib.sha256()
-    # Non-persistent buffers change answers, too. Extra state that is not a tensor is digested by its repr.
-    values = {**dict(model.named_buffers()), **model.state_dict()}
-    for name in sorted(values):
-        value = values[name]
-        if isinstance(value, Tensor):
-            flat = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8)
-            head, body = f"{name} {value.dtype} {tuple(value.shape)}", flat.numpy().tobytes()
-        else:
-            head, body = name, _without_addresses(repr(value)).encode()
-        _update(digest, head.encode(), body)
-    _update(digest, _without_addresses(repr(model)).encode(), repr(classifier.preprocess).encode())
-    return digest.hexdigest()[:_DIGITS]
+    return digest_model(classifier.model, repr(classifier.preprocess))
 
 
 # Models that a plan has loaded, until a worker in this process takes them.
@@ -100,13 +83,3 @@ def take_model(spec: ModelSpec, device: str) -> tuple[Classifier, str]:
 def forget_models() -> None:
     """Free the models that are kept."""
     _kept.clear()
-
-
-def _update(digest: hashlib._Hash, *parts: bytes) -> None:
-    for part in parts:
-        digest.update(len(part).to_bytes(8, "big") + part)
-
-
-def _without_addresses(text: str) -> str:
-    """Without the addresses of functions and objects, which differ between processes."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)

@@ -11,6 +11,7 @@ from ... import __version__
 from ...dataset import Dataset, Item
 from ...errors import InputError
 from ...images.read import sample_photograph
+from ...maskings.registry import pin
 from ...segments import segment
 from ..protocols import MaskedClassifier, Protocol
 from ..store import Store
@@ -105,7 +106,7 @@ def work_plan(
         InputError: If a name is unknown, a model cannot be loaded, no picture is left, or `strict` and a picture is
             wrong.
     """
-    variants = tuple(dict.fromkeys(protocol.variants(maskings, segments)))
+    variants = tuple(dict.fromkeys((pin(masking), how) for masking, how in protocol.variants(maskings, segments)))
     pictures, problems = _digested(protocol, dataset)
     skipped = (*dataset.skipped, *problems)
     if strict and skipped:
