@@ -59,6 +59,7 @@ def test_a_word_out_of_place_is_told_in_one_sentence(words, sentence):
         ("explain --method LIME", "--method", "did you mean 'lime'?"),
         ("explain --method kernelshap", "--method", "did you mean 'shap'?"),
         ("explain --sampling ortho", "--sampling", "did you mean 'orthogonal'?"),
+        ("explain --method rise --samples 2", "--samples", "of method 'rise', got 2"),
         ("explain --method shap --sampling orthogonal", "--sampling", "of --method shap, got 'orthogonal'"),
         ("explain --segments slick", "--segments", "did you mean 'slic'?"),
         ("explain --segments superpixels", "--segments", "did you mean 'slic'?"),

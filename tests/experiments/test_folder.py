@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import os
 import signal
 import subprocess
@@ -109,6 +110,99 @@ def test_other_options_or_another_picture_are_explained_anew(folder, out):
     assert foldered.run(folder, out).written == 1
     assert foldered.run(folder, out, how=foldered.recipe(n_samples=24)).written == 3
     assert {row["samples"] for row in table(out)} == {"24"}
+
+
+def test_files_of_another_recipe_are_not_counted_as_finished(folder, out):
+    ablation = foldered.recipe(method="ablation", n_samples="auto")
+    foldered.run(folder, out)
+    first = table(out)
+    assert foldered.run(folder, out, how=ablation).written == 3
+    assert foldered.run(folder, out).written == 3
+    assert table(out) == first
+    for row in first:
+        assert Explanation.load(out / "explanations" / f"{row['picture']}.npz").settings.method == "lime"
+    assert foldered.run(folder, out).skipped == 3
+
+
+def test_a_picture_that_was_edited_and_restored_is_explained_anew(folder, out):
+    before = (folder / "a.png").read_bytes()
+    foldered.run(folder, out)
+    kept = np.load(out / "heatmaps" / "a.png.npy")
+    foldered.paint(folder, "a.png", dark=True)
+    foldered.run(folder, out)
+    (folder / "a.png").write_bytes(before)
+    assert foldered.run(folder, out).written == 1
+    np.testing.assert_array_equal(np.load(out / "heatmaps" / "a.png.npy"), kept)
+
+
+@pytest.mark.parametrize("allowed", [0, 1, 3])
+def test_a_run_that_ends_between_the_files_of_a_picture_leaves_it_unfinished(folder, out, allowed, monkeypatch):
+    foldered.run(folder, out)
+    replace, done = os.replace, []
+
+    def stop(source, target):
+        if len(done) == allowed:
+            raise KeyboardInterrupt
+        done.append(target)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", stop)
+    with pytest.raises(KeyboardInterrupt):
+        foldered.run(folder, out, how=foldered.recipe(method="ablation", n_samples="auto"))
+    monkeypatch.undo()
+    assert foldered.run(folder, out).written == 1
+    assert Explanation.load(out / "explanations" / "a.png.npz").settings.method == "lime"
+
+
+def test_names_may_be_as_long_as_the_disk_allows_and_longer_ones_are_left_out(folder, out):
+    longest, too_long = f"{'x' * 246}.png", f"{'y' * 248}.png"
+    foldered.paint(folder, longest, too_long)
+    summary = foldered.run(folder, out)
+    assert summary.written == 4
+    assert sorted(summary.problems) == ["bad.jpg", too_long]
+    assert summary.problems[too_long].startswith("expected a file that can be written in the folder, got ")
+    assert summary.problems[too_long].endswith("(File name too long)")
+    assert longest in [row["picture"] for row in table(out)]
+    assert not [path for path in out.rglob("*") if path.name.startswith("y") or path.suffix == ".part"]
+    (folder / "bad.jpg").unlink()
+    with pytest.raises(InputError, match=r"^y+\.png: expected a file that can be written"):
+        foldered.run(folder, out, strict=True)
+
+
+@pytest.mark.parametrize(("number", "ends"), [(errno.EACCES, False), (errno.ENOSPC, True)])
+def test_a_picture_that_cannot_be_written_is_left_out_but_a_full_disk_ends_the_run(
+    folder, out, number, ends, monkeypatch
+):
+    write = Path.write_bytes
+
+    def refuse(path, content):
+        if path.parent.name == "sub":
+            raise OSError(number, os.strerror(number))
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    if ends:
+        with pytest.raises(InputError, match="No space left on device"):
+            foldered.run(folder, out)
+        return
+    summary = foldered.run(folder, out)
+    assert summary.written == 2
+    assert "Permission denied" in summary.problems["sub/c.png"]
+    monkeypatch.undo()
+    assert (foldered.run(folder, out).written, len(table(out))) == (1, 3)
+
+
+def test_a_number_that_is_the_name_of_a_class_means_that_class(folder, out):
+    foldered.run(folder, out, how=foldered.recipe(labels=("a", "3", "b", "c"), targets=("3", "2")))
+    assert [(row["class_index"], row["label"]) for row in table(out)] == [("1", "3"), ("2", "b")] * 3
+
+
+def test_results_of_an_earlier_run_are_no_pictures(folder):
+    found = list(list_pictures(folder, folder / "run1"))
+    foldered.run(folder, folder / "run1")
+    assert list(list_pictures(folder, folder / "run2")) == found
+    with pytest.raises(InputError, match=r"expected pictures in the folder .* got none"):
+        list_pictures(folder / "run1", folder / "run2")
 
 
 def test_strict_ends_and_a_folder_without_good_pictures_is_an_error(folder, out):

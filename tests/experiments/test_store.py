@@ -58,6 +58,16 @@ def path(tmp_path):
     return tmp_path / "results.db"
 
 
+def test_removed_trials_are_new_again(path):
+    other = dataclasses.replace(TRIAL, seed=1)
+    with Store(path) as store:
+        for trial in (TRIAL, other):
+            store.put(trial, [], 1.0, "here")
+        store.remove({TRIAL.key, "unknown"})
+        assert list(store.trials()) == [other]
+        assert store.put(TRIAL, [], 1.0, "here")
+
+
 def test_rows_come_back_as_they_went_in(path):
     rows = [{"order": "random", "fraction": 0.1, "label": 3, "kept": True, "r2": None}, {"word": "h\u00e9 \u2028"}, {}]
     with Store(path) as store:

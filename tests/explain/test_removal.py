@@ -99,6 +99,8 @@ def test_removal_scores_a_linear_function_by_its_slopes():
         ({"method": "ablation", "n_samples": 500},
          "^expected 'auto' for n_samples of method 'ablation', got 500: it removes each segment once$"),
         ({"method": "occlusion", "n_samples": 500}, "got 500: it visits each window once$"),
+        ({"method": "rise", "n_samples": 3},
+         "^expected an integer of at least 4 or 'auto' for n_samples of method 'rise', got 3$"),
         ({"method": "lime", "window": 8},
          "^expected 'auto' for window of method 'lime', got 8: only rise and occlusion remove windows$"),
         ({"method": "rise", "window": 1}, "^expected an integer of at least 2 or 'auto' for window, got 1$"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from types import MappingProxyType
 
-from ..errors import InputError, choose
+from ..errors import InputError, check_integer, choose
 from .words import ALIASES
 
 __all__ = ["ESTIMATORS", "METHODS", "SAMPLINGS", "MethodEntry", "check_estimator", "check_fit", "check_sampling"]
@@ -24,6 +25,7 @@ class MethodEntry:
         segments: The segmentation that "auto" stands for.
         fixed: Why the number of samples cannot be chosen; empty if it can.
         window: Whether segments are removed in windows of a given side.
+        least: The smallest number of samples.
     """
 
     title: str
@@ -33,6 +35,7 @@ class MethodEntry:
     segments: str = "slic:64"
     fixed: str = ""
     window: bool = False
+    least: int = 2
 
 
 METHODS: Mapping[str, MethodEntry] = MappingProxyType({
@@ -40,7 +43,7 @@ METHODS: Mapping[str, MethodEntry] = MappingProxyType({
     "shap": MethodEntry(
         "KernelSHAP", ("plain", "paired", "stratified", "leverage"), "stratified", ("spatial", "least_squares")
     ),
-    "rise": MethodEntry("RISE", ("plain", "paired"), "paired", ("mean",), "patches:8", window=True),
+    "rise": MethodEntry("RISE", ("plain", "paired"), "paired", ("mean",), "patches:8", window=True, least=4),
     "occlusion": MethodEntry("occlusion", ("all",), "all", ("mean",), "patches:16", "visits each window once", True),
     "ablation": MethodEntry("ablation", ("all",), "all", ("mean",), fixed="removes each segment once"),
 })
@@ -89,7 +92,7 @@ def check_estimator(estimator: object, method: str, what: str = "") -> str:
 
 
 def check_fit(method: str, n_samples: object, window: object, samples: str = "n_samples", side: str = "window") -> None:
-    """Check that a method has a number of samples, and windows, to choose.
+    """Check that a method has a number of samples, and windows, to choose, and that the samples are enough.
 
     Args:
         method: One of `METHODS`.
@@ -99,7 +102,7 @@ def check_fit(method: str, n_samples: object, window: object, samples: str = "n_
         side: The second argument's name for the message.
 
     Raises:
-        InputError: If a number is given to a method that has no use for it.
+        InputError: If a number is given to a method that has no use for it, or is too small.
 
     Example:
         >>> check_fit("ablation", 500, "auto")
@@ -112,6 +115,8 @@ segment once
     if entry.fixed and n_samples != "auto":
         wanted = f"'auto' for {samples} of method {method!r}"
         raise InputError.expected(wanted, repr(n_samples), f"it {entry.fixed}")
+    if isinstance(n_samples, Integral):
+        check_integer(n_samples, f"{samples} of method {method!r}", entry.least, otherwise="'auto'")
     if not entry.window and window != "auto":
         with_windows = " and ".join(name for name, one in METHODS.items() if one.window)
         wanted = f"'auto' for {side} of method {method!r}"

@@ -108,8 +108,7 @@ class Store:
         with self._lock, self._errors():
             for start in range(0, len(wanted), _KEYS_PER_QUERY):
                 part = wanted[start : start + _KEYS_PER_QUERY]
-                marks = ", ".join("?" * len(part))
-                query = f"SELECT key FROM units WHERE key IN ({marks})"
+                query = f"SELECT key FROM units WHERE key IN ({', '.join('?' * len(part))})"
                 found.update(key for (key,) in self._connection.execute(query, part))
         return found
 
@@ -138,24 +137,24 @@ class Store:
             self._check_file()  # again: a file that was deleted before the commit has not kept the trial
         return new
 
+    def remove(self, keys: Iterable[str]) -> None:
+        """Remove the trials with these keys, in one transaction."""
+        with self._lock, self._errors(), self._connection:
+            self._check_file()
+            self._connection.executemany("DELETE FROM units WHERE key = ?", [(key,) for key in keys])
+
     def trials(
-        self,
-        protocol: str | None = None,
-        model: str | None = None,
-        masking: str | None = None,
+        self, protocol: str | None = None, model: str | None = None, masking: str | None = None,
         segments: str | None = None,
-    ) -> Iterator[Trial]:
+    ) -> Iterator[Trial]:  # fmt: skip
         """Yield the trials with these names (None: any), in an order that does not depend on who finished first."""
         for values in self._select(", ".join(_FIELDS), protocol, model, masking, segments):
             yield self._trial(values)
 
     def rows(
-        self,
-        protocol: str | None = None,
-        model: str | None = None,
-        masking: str | None = None,
+        self, protocol: str | None = None, model: str | None = None, masking: str | None = None,
         segments: str | None = None,
-    ) -> Iterator[tuple[Trial, list[dict[str, Value]]]]:
+    ) -> Iterator[tuple[Trial, list[dict[str, Value]]]]:  # fmt: skip
         """Yield the same trials as [`trials`][], each with its rows."""
         for *values, text in self._select(f"{', '.join(_FIELDS)}, rows", protocol, model, masking, segments):
             yield self._trial(values), self._rows(text)

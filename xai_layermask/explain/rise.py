@@ -44,7 +44,7 @@ def rise_samples(
             the mask is at its centroid.
         size: Height and width of the picture in pixels.
         window: Side of a cell of the grid in pixels.
-        n_samples: M, the number of rows, at least 2.
+        n_samples: M, the number of rows, at least 4.
         generator: The source of randomness. A smaller draw is a prefix of a larger one.
         sampling: "plain" or "paired".
 

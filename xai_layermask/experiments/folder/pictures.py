@@ -9,7 +9,10 @@ from pathlib import Path
 from ...errors import InputError
 from ...images import read_file
 
-__all__ = ["digest_file", "list_pictures"]
+__all__ = ["STORE", "digest_file", "list_pictures"]
+
+#: The file that marks a folder of results.
+STORE = "explanations.db"
 
 _ENDINGS = {".bmp", ".gif", ".jpeg", ".jpg", ".npy", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _MASK = "_mask"
@@ -18,7 +21,7 @@ _MASK = "_mask"
 def list_pictures(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -> dict[str, Path]:
     """Find the pictures in a folder and its subfolders, by their suffixes.
 
-    Hidden files, object masks (NAME_mask.png beside NAME.jpg) and the folder of the results are left out.
+    Hidden files, object masks (NAME_mask.png beside NAME.jpg), and folders of results, of any run, are left out.
 
     Args:
         folder: The folder.
@@ -47,6 +50,9 @@ def list_pictures(folder: str | os.PathLike[str], out: str | os.PathLike[str]) -
             name for name in folders
             if not name.startswith(".") and os.path.realpath(os.path.join(place, name)) != results
         )
+        if STORE in files:
+            folders.clear()
+            continue
         if os.path.realpath(place) == results:
             continue  # the pictures lie beside their results
         stems = {os.path.splitext(name)[0] for name in files}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import os
+import secrets
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -16,11 +19,12 @@ from ...viewer import Entry, index
 from ..rows import Value
 from ..store import Store
 from ..trial import Trial
+from .pictures import STORE
 from .task import FILES, PictureResult
 
-__all__ = ["ResultFolder"]
+__all__ = ["NotWritten", "ResultFolder"]
 
-_STORE, _TABLE, _INDEX = "explanations.db", "scores.csv", "index.html"
+_TABLE, _INDEX = "scores.csv", "index.html"
 _COLUMNS = (
     "picture", "class_index", "label", "predictions", "probabilities", "output", "intercept", "reliability", "r2",
     "best_segment", "best_score", "segments_count", "samples", "heatmap", "written_by",
@@ -28,12 +32,23 @@ _COLUMNS = (
 
 Rows = list[dict[str, Value]]
 
+# Errors of the disk, which every picture would meet. Others are about the name of one picture.
+_OF_THE_DISK = {
+    errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE,
+    errno.ENOTCONN,
+}  # fmt: skip
+
+
+class NotWritten(InputError):
+    """The files of one picture cannot be written, such as for the length of its name."""
+
 
 class ResultFolder:
     """The files of each picture, a store that says which pictures are finished, a table and an index.
 
     Every file is written beside its place and renamed. A picture counts as finished when all of its files are there:
-    then the store gets its row, in one transaction. So a process can be killed at any time.
+    then the store gets its row, in one transaction. Rows of the files to replace, such as those of another recipe, are
+    removed before. So a process can be killed at any time, and a row is always about the files that are there.
 
     Args:
         out: The folder: a new or empty one, or one of an earlier run.
@@ -52,13 +67,16 @@ class ResultFolder:
         except OSError as error:
             got = f"{str(out)!r} ({reason(error)})"
             raise InputError.expected("a folder that can be written for out", got) from error
-        if others and not os.path.isfile(self.path / _STORE):
+        if others and not os.path.isfile(self.path / STORE):
             raise InputError.expected(
                 "a new or empty folder, or that of an earlier run for out", f"{str(out)!r}, which holds {others[0]!r}",
                 "choose another folder",
             )  # fmt: skip
         self._check_summary()
-        self.store = Store(self.path / _STORE)
+        self.store = Store(self.path / STORE)
+        self._keys: dict[str, set[str]] = {}  # of the rows of each picture
+        for one in self.store.trials("explain"):
+            self._keys.setdefault(one.picture, set()).add(one.key)
 
     def close(self) -> None:
         """Close the store."""
@@ -74,11 +92,26 @@ class ResultFolder:
         known = self.store.done(trial.key for trial in wanted)
         return {one.picture for one in wanted if one.key in known and all(map(os.path.isfile, self.files(one.picture)))}
 
+    def check(self, name: str) -> None:
+        """Check the names of the files of a picture, before it is explained.
+
+        Raises:
+            NotWritten: If there can be no file with such a name.
+        """
+        for place in self.files(name):
+            try:
+                os.lstat(place)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                raise _problem(place, error) from error
+
     def write(self, result: PictureResult, trial: Trial) -> None:
         """Write the files of a picture, and then its row.
 
         Raises:
-            InputError: If a file of another program is in the way, or a file cannot be written.
+            NotWritten: If a file cannot be written for a reason of its own.
+            InputError: If a file of another program is in the way, or nothing can be written.
         """
         places = self.files(result.name)
         ours = os.path.isfile(places[0]) and is_replaceable(places[0])
@@ -89,8 +122,13 @@ class ResultFolder:
                     "only files of an earlier run in the folder", f"{str(place)!r}, which another program wrote",
                     "move it, or choose another folder",
                 )  # fmt: skip
+        keys = self._keys.setdefault(result.name, set())
+        if keys:
+            self.store.remove(keys)
+            keys.clear()
         for place, content in zip(places, result.files, strict=True):
             _write(place, content)
+        keys.add(trial.key)
         self.store.put(trial, result.rows, result.seconds, result.worker)
 
     def summarise(self, trials: Sequence[Trial], problems: dict[str, str], title: str) -> None:
@@ -138,11 +176,18 @@ def _is_table(path: Path) -> bool:
 
 def _write(place: Path, content: bytes) -> None:
     """Replace a file at once: whoever reads it sees the old or the new one, never a part."""
-    beside = place.with_name(f".{place.name}.{os.getpid()}.part")
+    beside = place.with_name(f".{secrets.token_hex(8)}.part")  # short: names may be as long as they can be
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         beside.write_bytes(content)
         os.replace(beside, place)
     except OSError as error:
-        got = f"{str(place)!r} ({reason(error)})"
-        raise InputError.expected("a file that can be written in the folder", got) from error
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise _problem(place, error) from error
+
+
+def _problem(place: Path, error: OSError) -> InputError:
+    kind = InputError if error.errno in _OF_THE_DISK else NotWritten
+    got = f"{str(place)!r} ({error.strerror or reason(error)})"
+    return kind.expected("a file that can be written in the folder", got)

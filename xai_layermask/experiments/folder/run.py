@@ -15,7 +15,7 @@ from ..runner import LostTask, WorkerPool, forget_models, load_model
 from ..trial import Trial
 from .pictures import digest_file
 from .recipe import Recipe
-from .results import ResultFolder
+from .results import NotWritten, ResultFolder
 from .task import FolderTask, PictureResult
 
 __all__ = ["Summary", "explain_folder"]
@@ -89,6 +89,7 @@ class _Run:
         self._recipe.explainer(classifier)  # options that do not fit the model fail here
         for name, path in pictures.items():
             try:
+                self._results.check(name)
                 self._trials[name] = self._trial(name, digest_file(path), digest)
             except InputError as error:
                 self._fail(name, str(error))
@@ -134,7 +135,11 @@ class _Run:
         if result.problem:
             self._fail(result.name, result.problem)
             return
-        self._results.write(result, self._trials[result.name])
+        try:
+            self._results.write(result, self._trials[result.name])
+        except NotWritten as error:
+            self._fail(result.name, str(error))
+            return
         self._written += 1
         if time.monotonic() > self._updated + _SECONDS:
             self._results.summarise(list(self._trials.values()), self._problems, self._title)

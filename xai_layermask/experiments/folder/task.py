@@ -78,7 +78,7 @@ class FolderTask:
         explainer = _explainer(self.recipe, device, self.digest)
         start = time.perf_counter()
         paths = [path for _, path in self.pictures]
-        targets = [int(word) if word.isdecimal() else word for word in self.recipe.targets] or None
+        targets = list(self.recipe.targets) or None
         for (name, _), one in zip(self.pictures, explainer.explain_many(paths, targets, self.recipe.top), strict=True):
             found = one.explanation
             files, rows = ((), []) if found is None else encoded(found, name)
