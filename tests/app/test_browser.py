@@ -253,6 +253,26 @@ def test_another_model_can_be_chosen(show):
     assert page.locator(".whole .bars").inner_text() != before
 
 
+def test_a_photograph_is_shown_by_the_model_that_was_chosen_meanwhile(show, url):
+    page, content = show(), png(picture(7))
+    page.evaluate("""() => {
+        const own = window.fetch;
+        window.fetch = async (address, options) => {
+            const answer = await own(address, options);
+            if (String(address).startsWith("api/upload")) await new Promise((done) => setTimeout(done, 1500));
+            return answer;
+        };
+    }""")
+    page.set_input_files("#file", {"name": "mine.png", "mimeType": "image/png", "buffer": content})
+    page.select_option("#model", "other")
+    page.locator("#story", has_text="mine.png").wait_for()
+    wanted = [Client(url, model).upload(content)["whole"]["top"][0]["label"] for model in ("other", "tiny")]
+    shown = page.locator(".whole .bars li").first.inner_text()
+    assert wanted[0] != wanted[1]
+    assert shown.split("\n")[0] == wanted[0]
+    page.wait_for_selector("body:not(.busy)")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_it_fits_and_is_accessible(show, axe, width, scheme):
