@@ -6,6 +6,7 @@ import asyncio
 import gc
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -14,6 +15,12 @@ from xai_layermask.app.jobs import Busy, Explanations, Questions, Superseded
 from xai_layermask.app.pictures import Limits
 from xai_layermask.app.playground import Playground
 from xai_layermask.app.session import Report, Sessions, UnknownSession
+
+
+def run_apart(coroutine):
+    """Run a coroutine in a thread of its own: the browser of other tests keeps a loop running in this one."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, coroutine).result()
 
 
 def wait(job):
@@ -104,7 +111,7 @@ def test_questions_wait_in_a_bounded_queue():
         assert await questions.ask(lambda: 5) == 5
         questions.close()
 
-    asyncio.run(flood())
+    run_apart(flood())
 
 
 def test_questions_that_wait_end_when_the_server_stops():
@@ -120,7 +127,7 @@ def test_questions_that_wait_end_when_the_server_stops():
         questions.close()
         return answers
 
-    first, *others = asyncio.run(stop())
+    first, *others = run_apart(stop())
     assert first is True  # it was being answered
     assert [type(one) for one in others] == [Busy, Busy]
 
@@ -138,7 +145,7 @@ def test_the_last_question_wins():
         playground.close()
         return answers
 
-    answers = asyncio.run(paint())
+    answers = run_apart(paint())
     assert [type(one) for one in answers[:-1]] == [Superseded] * 3
     assert set(answers[-1]) == {"answers", "filled", "present"}
 
@@ -165,7 +172,7 @@ def test_another_photograph_never_gets_an_older_view():
         playground.close()
         return answers, view, wanted
 
-    (second, *stale), view, wanted = asyncio.run(switch())
+    (second, *stale), view, wanted = run_apart(switch())
     assert [type(one) for one in stale] == [Superseded] * 3
     assert (second["name"], second["picture"]) == (view["name"], view["picture"]) == ("b.png", 2)
     assert view | {"picture": 1} == wanted

@@ -109,7 +109,7 @@ def test_module_runs_as_the_command():
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == (
-        "xai-layermask: expected one of explain, compare, check, bench, evaluate, report, completion for command, "
+        "xai-layermask: expected one of explain, compare, app, check, bench, evaluate, report, completion for command, "
         "got 'explian': did you mean 'explain'?\n"
     )
 
