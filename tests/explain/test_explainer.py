@@ -466,7 +466,7 @@ def test_a_bar_shows_progress_and_can_be_switched_off(capsys):
         ({"masking": "gray"}, r"expected one of .* for masking, got 'gray': did you mean 'grey'\?"),
         ({"masking": lambda model: model}, "expected a name, a masking of the model, .* for masking, got Seq"),
         ({"masking": 3}, "expected a name, a masking of the model, or a function .* for masking, got int"),
-        ({"n_samples": 1}, "expected an integer of at least 2 or 'auto' for n_samples, got 1"),
+        ({"n_samples": 1}, "expected an integer of at least 2 or 'auto' for n_samples of method .lime., got 1"),
         ({"n_samples": 10**30}, "expected an integer from 2 to 1000000 or 'auto' for n_samples, got 1000000"),
         ({"n_samples": 10.0}, "expected an integer of at least 2 or 'auto' for n_samples, got 10.0"),
         ({"n_samples": "all"}, "expected an integer of at least 2 or 'auto' for n_samples, got 'all'"),

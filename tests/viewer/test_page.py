@@ -145,7 +145,7 @@ def test_the_command_is_understood_and_complete():
         ({"segments": "array"}, "The segments were passed as an array"),
         ({"segments": "function slic"}, "The segments were passed as an array or a function"),
         ({"preprocess": "Compose(...)"}, "The preprocessing was passed as a function"),
-        ({"masking": "layer-pools-zero-threshold:0.5"}, "The masking was made in Python"),
+        ({"masking": "Windowed"}, "The masking was made in Python"),
         ({"masking": "calibrated-layer"}, "The masking was made in Python"),
         ({"select": "function inner"}, "The part of the model&#39;s answer was selected in Python"),
         ({"select": "0"}, "The part of the model&#39;s answer was selected in Python"),

@@ -121,7 +121,8 @@ class Predictor:
             tensor = self.output.tensor(answer, 1)
         scale = self.output.decide(tensor, ending.made(tensor))
         select = self.output.part_name(answer)
-        words = scale.sentence if select is None else f"{scale.sentence}, from {select!r}"
+        part = select if callable(self.output.select) else repr(select)
+        words = scale.sentence if select is None else f"{scale.sentence}, from {part}"
         values = check_finite(scale(tensor))
         return Whole(words, select, scale, values, scale.probabilities(tensor), scale.regions(tensor))
 
