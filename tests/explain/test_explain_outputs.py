@@ -206,7 +206,8 @@ def test_the_output_is_found_or_selected(wrap, select, part):
     one = explain(Then(net, wrap), 1, masking="layer", output=Output("probability", select=select))
     check(one, raw(net, "layer").softmax(1)[:, 1])
     assert one.settings.select == part
-    assert one.output == f"probability (softmax of the outputs), from {part!r}"
+    name = part if callable(select) else repr(part)
+    assert one.output == f"probability (softmax of the outputs), from {name}"
     with pytest.raises(InputError, match=r"got dict: choose select of Output\(...\) from its keys 'a', 'b'"):
         explain(Then(net, lambda x: {"a": x, "b": x}), 1)
 
