@@ -58,7 +58,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     ("py:class", r"(captum|collections|lime|matplotlib|np|npt|numpy|os|pathlib|shap|torch|types)\..*"),
     ("py:class", r"(PIL|pytorch_grad_cam|shapiq)\..*"),
-    ("py:class", r"Array|Axes|Colormap|Figure|Floats|Image.Image|Keep|Path|Picture|Row|Size|Tensor|optional"),
+    ("py:class", r"Array|Axes|Colormap|DataFrame|Figure|Floats|Image.Image|Keep|Path|Picture|Row|Size|Tensor|optional"),
     ("py:class", r"(xai_layermask\.[\w.]+\.)?(_Key|Graph|P|Section|Statistic|T)"),
     ("py:class", r"(xai_layermask\.[\w.]+\.)?(LostTask|ReportFigure|Task|TrialResult|View)"),
 ]

@@ -26,10 +26,10 @@ class Ablation(Protocol):
     The paper varies the padding ("layer-zero" is zero padding, "partial" is partial convolution) and how deep masking
     goes. Depth needs names of the model's own modules: in torchvision's ResNet, "layer-until:relu" masks the first
     convolution, BatchNorm and ReLU, and "layer-until:layer2" the first two residual blocks. ("layer-until:conv1" zeroes
-    absent cells before the norm, whose bias then fills them.) Table 3 averages over segmentations and orders, see
-    [`PAPER`][xai_layermask.experiments.paper.PAPER]. Beyond the paper are thresholds ("layer-threshold:0.3"), and LIME
-    with different fractions of segments removed: a prediction that survives removal changes less with each segment, so
-    that robustness may cost alignment.
+    absent cells before the norm, whose bias then fills them.) Table 3 averages over segmentations and orders:
+    `xai-layermask evaluate paper --table 3`. Beyond the paper are thresholds ("layer-threshold:0.3"), and LIME with
+    different fractions of segments removed: a prediction that survives removal changes less with each segment, so that
+    robustness may cost alignment.
 
     Rows have variant (the masking's name) and part:
 
