@@ -61,6 +61,24 @@ class _RegionCAM(BaseCAM):  # type: ignore[misc]
         self.threshold = check_number(threshold, "threshold", least=0, most=1)
         self.batch_size = check_integer(batch_size, "batch_size", 1)
 
+    def get_cam_weights(
+        self,
+        input_tensor: Tensor,
+        _layers: object,
+        targets: Sequence[Target],
+        activations: Floats,
+        _gradients: object,
+    ) -> Floats:
+        """The weights of the channels, `(N, C)`; called by pytorch-grad-cam."""
+        weights: Floats = self._weights(
+            input_tensor, targets, self._regions(activations, input_tensor.shape[2:])
+        ).numpy()
+        return weights
+
+    def _weights(self, images: Tensor, targets: Sequence[Target], regions: Tensor) -> Tensor:
+        """The weights of the channels `(N, C)`, from where each is active `(N, C, H, W)`."""
+        raise NotImplementedError
+
     def _regions(self, activations: Floats, size: Sequence[int]) -> Tensor:
         """Where each channel exceeds the threshold, between its smallest and largest value: `(N, C, H, W)`."""
         channels = torch.from_numpy(activations)
@@ -103,18 +121,8 @@ class LayerMaskScoreCAM(_RegionCAM):
         (2, 8, 8)
     """
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        _layers: object,
-        targets: Sequence[Target],
-        activations: Floats,
-        _gradients: object,
-    ) -> Floats:
-        """The weights of the channels, `(N, C)`; called by pytorch-grad-cam."""
-        scores = self._scores(input_tensor, targets, self._regions(activations, input_tensor.shape[2:]))
-        weights: Floats = scores.softmax(1).numpy()
-        return weights
+    def _weights(self, images: Tensor, targets: Sequence[Target], regions: Tensor) -> Tensor:
+        return self._scores(images, targets, regions).softmax(1)
 
 
 class LayerMaskAblationCAM(_RegionCAM):
@@ -135,19 +143,9 @@ class LayerMaskAblationCAM(_RegionCAM):
         InputError: If an argument is invalid.
     """
 
-    def get_cam_weights(
-        self,
-        input_tensor: Tensor,
-        _layers: object,
-        targets: Sequence[Target],
-        activations: Floats,
-        _gradients: object,
-    ) -> Floats:
-        """The weights of the channels, `(N, C)`; called by pytorch-grad-cam."""
-        rest = ~self._regions(activations, input_tensor.shape[2:])
-        whole = self._scores(input_tensor, targets, torch.ones_like(rest[:, :1]))
-        weights: Floats = ((whole - self._scores(input_tensor, targets, rest)) / whole).numpy()
-        return weights
+    def _weights(self, images: Tensor, targets: Sequence[Target], regions: Tensor) -> Tensor:
+        whole = self._scores(images, targets, torch.ones_like(regions[:, :1]))
+        return (whole - self._scores(images, targets, ~regions)) / whole
 
 
 def append_presence(image: Tensor, mask: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .activations import activations
 from .bars import bars, dodged, error_lengths, mask_shape_bars
+from .caption import HasMethod
 from .curves import curve, curves
 from .explanations import SegmentScores, comparison, draw, overview
 from .figure import escape_mathtext, figure_bytes, new_figure, origin_metadata, single_axes
@@ -19,6 +20,7 @@ from .pictures import masked_picture
 from .style import Style, styles_of
 
 __all__ = [
+    "HasMethod",
     "Look",
     "LookOptions",
     "SegmentScores",

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import InputError
 from ...explain import Explanation, LayerMaskExplainer, encode
 from ...version import __version__
 from ...viewer import Entry, page, png_bytes, still
 from ..rows import Value
-from ..runner import start_worker, take_model
+from ..runner import start_worker, take_same_model
 from .recipe import Recipe
 
 __all__ = ["FILES", "FolderTask", "PictureResult", "encoded"]
@@ -123,11 +122,4 @@ def _row(explanation: Explanation, row: int) -> dict[str, Any]:
 
 @functools.lru_cache(maxsize=1)
 def _explainer(recipe: Recipe, device: str, digest: str) -> LayerMaskExplainer:
-    classifier, found = take_model(recipe.model, device)
-    if found != digest:
-        raise InputError.expected(
-            f"the same model {recipe.model.name!r} on every worker",
-            f"other weights or another structure on {platform.node()}",
-            "use the same files everywhere, and start again",
-        )  # fmt: skip
-    return recipe.explainer(classifier)
+    return recipe.explainer(take_same_model(recipe.model, device, digest))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .duration import estimate_duration
 from .evaluation import Progress, Summary, evaluate
-from .model_spec import ModelSpec, forget_models, load_model, model_digest, take_model
+from .model_spec import ModelSpec, forget_models, load_model, model_digest, take_same_model
 from .plan import PlannedTrial, WorkPlan, select_items, work_plan
 from .pool import WorkerPool
 from .worker import LostTask, start_worker
@@ -24,6 +24,6 @@ __all__ = [
     "model_digest",
     "select_items",
     "start_worker",
-    "take_model",
+    "take_same_model",
     "work_plan",
 ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, replace
 
+from ...errors import InputError
 from ...images import change_preprocess
 from ...models import Classifier, load
 from ...models.digest import digest_model
 
-__all__ = ["ModelSpec", "forget_models", "load_model", "model_digest", "take_model"]
+__all__ = ["ModelSpec", "forget_models", "load_model", "model_digest", "take_model", "take_same_model"]
 
 _MOST_KEPT = 4
 
@@ -78,6 +80,22 @@ def take_model(spec: ModelSpec, device: str) -> tuple[Classifier, str]:
         return classifier, model_digest(classifier)
     classifier, digest = _kept.pop(spec)
     return replace(classifier, model=classifier.model.to(device)), digest
+
+
+def take_same_model(spec: ModelSpec, device: str, digest: str) -> Classifier:
+    """Return a model as [`take_model`][] does.
+
+    Raises:
+        InputError: If it does not have this digest.
+    """
+    classifier, found = take_model(spec, device)
+    if found != digest:
+        raise InputError.expected(
+            f"the same model {spec.name!r} on every worker during the whole run",
+            f"other weights or another structure on {platform.node()}",
+            "use the same files everywhere, and start again",
+        )  # fmt: skip
+    return classifier
 
 
 def forget_models() -> None:

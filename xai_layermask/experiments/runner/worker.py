@@ -20,7 +20,7 @@ from ... import __version__
 from ...engine.runtime import find_device
 from ...errors import CaptureError, InputError, UnsupportedOperator, reason
 from ..trial import Trial
-from .model_spec import ModelSpec, take_model
+from .model_spec import ModelSpec, take_same_model
 
 if TYPE_CHECKING:
     from ...dataset import Item
@@ -218,14 +218,7 @@ def _classifier(
 ) -> MaskedClassifier:
     from ..protocols import MaskedClassifier
 
-    classifier, found = take_model(model, device)
-    if found != digest:
-        raise InputError.expected(
-            f"the same model {model.name!r} on every worker during the whole evaluation",
-            f"other weights or another structure on {platform.node()}",
-            "use the same files everywhere, and start again",
-        )  # fmt: skip
-    return MaskedClassifier(classifier, precision, batch_size)
+    return MaskedClassifier(take_same_model(model, device, digest), precision, batch_size)
 
 
 def _worker_number() -> int | None:
