@@ -164,7 +164,9 @@ WRAPPERS = {
 @pytest.mark.parametrize(("wrap", "prefix"), WRAPPERS.values(), ids=WRAPPERS)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_wrapped_models_are_masked_traced_and_cut(wrap, prefix):
-    x, model, plain = image(), wrap(network()), network()
+    model, plain = wrap(network()), network()
+    x = image().to(next(model.parameters()).device)  # DataParallel moves its model to a GPU
+    plain = plain.to(x.device)
 
     def logits(answer):
         return answer["logits"] if isinstance(answer, dict) else answer

@@ -13,6 +13,7 @@ import by_hand
 import naive
 import pytest
 import torch
+import torch.nn.functional as F
 from by_hand import aten
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -200,6 +201,17 @@ def test_a_border_that_is_no_rectangle_is_filled_around():
     assert torch.equal(fill(x, geometry)[inside], torch.full((int(inside.sum()),), 3.0))
 
 
+def test_cells_that_borders_cut_off_become_zero():
+    inside = torch.ones(1, 1, 9, 1, dtype=torch.bool)
+    inside[..., 4, :] = False
+    presence = torch.zeros_like(inside)
+    presence[..., 0, :] = True
+    x = torch.where(presence, 3.0, torch.nan)
+    with never_waiting():
+        geometry = PresenceMask(presence).rings(2, x.shape, PresenceMask(inside))
+    assert fill(x, geometry)[inside].tolist() == [3.0] * 4 + [0.0] * 4
+
+
 # --- operators and models ---
 
 WEIGHT = torch.randn(4, 4, 3, 3, dtype=torch.float64)
@@ -254,6 +266,26 @@ def test_models_answer_the_same(name, learning, device, monkeypatch):
             torch.testing.assert_close(masked(x, presence).cpu(), expected, atol=1e-4, rtol=1e-4)
             torch.testing.assert_close(masked(x, torch.ones_like(presence)).cpu(), whole, atol=1e-4, rtol=1e-4)
             assert masked(x, torch.zeros_like(presence)).isfinite().all()
+
+
+class Shuffled(nn.Module):
+    def __init__(self, pool):
+        super().__init__()
+        self.shuffle, self.pool = nn.ChannelShuffle(2), pool
+
+    def forward(self, x):
+        x = F.max_pool2d(self.shuffle(F.max_pool2d(x, 3, 2, 1)).reshape(x.shape[0], 4, 6, 4), 3, 1, 1)
+        return self.pool(x), self.pool(x.mean(1, keepdim=True)), self.pool(x[:, 1:2].reshape(x.shape[0], 1, 4, 6))
+
+
+@pytest.mark.parametrize("pool", [nn.AdaptiveAvgPool2d((2, 2)), nn.AdaptiveMaxPool2d((2, 3)), nn.Identity()])
+def test_images_of_a_batch_keep_apart_on_a_device(pool, device):
+    model, x = Shuffled(pool), torch.randn(3, 4, 12, 8)
+    presence = torch.rand(3, 1, 12, 8) < 0.2
+    apart = [LayerMask(model)(*one) for one in zip(x.split(1), presence.split(1), strict=True)]
+    found = LayerMask(model)(x.to(device), presence.to(device))
+    for place, answer in enumerate(found):
+        torch.testing.assert_close(answer.cpu(), torch.cat([one[place] for one in apart]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -230,3 +232,24 @@ def test_gradients_pass_through_an_instance_norm_with_running_statistics(batch):
     masked, presence = LayerMask(model), torch.rand(batch, 1, 8, 9) < 0.6
     x = torch.randn(batch, 3, 8, 9, dtype=torch.double).contiguous(memory_format=torch.channels_last).requires_grad_()
     assert torch.autograd.gradcheck(lambda x: masked(x, presence), x, fast_mode=True)
+
+
+@pytest.mark.parametrize("kind", [nn.BatchNorm2d, partial(nn.InstanceNorm2d, track_running_stats=True)])
+def test_gradients_of_a_norm_with_running_statistics_after_a_rearrangement(kind):
+    torch.manual_seed(0)
+    norm = kind(3)
+    norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2)
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = norm
+
+        def forward(self, x):
+            return self.norm(x.flatten(2).transpose(1, 2).transpose(1, 2).reshape(-1, 3, 5, 9))
+
+    masked, presence = LayerMask(Net().double().eval()), torch.rand(1, 1, 5, 9) < 0.6
+    x, weight = torch.randn(1, 3, 5, 9, dtype=torch.double, requires_grad=True), torch.randn(1, 3, 5, 9)
+    (found,) = torch.autograd.grad((masked(x, presence) * weight).sum(), x)
+    exact = weight / (norm.running_var + norm.eps).sqrt().view(1, -1, 1, 1)
+    torch.testing.assert_close(found, torch.where(presence, exact.double(), 0.0))

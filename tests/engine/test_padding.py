@@ -66,8 +66,15 @@ def test_only_what_a_wanted_cell_depends_on_is_computed():
     wanted[..., 1, 1] = True
     assert [ring.cells.tolist() for ring in ring_geometry(presence, wanted)] == [[10]]
     assert ring_geometry(presence, presence) == ()
-    assert ring_geometry(torch.zeros_like(presence)) == ()
     assert ring_geometry(torch.ones_like(presence)) == ()
+
+
+def test_cells_without_any_present_one_become_zero():
+    nothing = torch.zeros(1, 1, 2, 2, dtype=torch.bool)
+    for wanted in (None, torch.ones_like(nothing)):
+        (ring,) = ring_geometry(nothing, wanted)
+        assert ring.cells.tolist() == [0, 1, 2, 3] and ring.neighbors.tolist() == []
+    assert ring_geometry(nothing, rounds=3) == ()
 
 
 def test_fill_writes_in_place_only_where_no_gradient_is_wanted():

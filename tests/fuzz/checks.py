@@ -257,7 +257,7 @@ def check(network: Network, trials: int = 6, only: tuple[str, ...] = CHECKS, fir
     try:
         with torch.no_grad():
             bench.model(torch.zeros(1, *network.size, dtype=bench.dtype))
-    except NotImplementedError as error:
+    except (NotImplementedError, ValueError) as error:  # some norms refuse a single image
         report.unknown = f"torch: {error}"
         return report
     try:

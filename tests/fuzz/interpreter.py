@@ -135,7 +135,9 @@ class Interpreter:
         if name.startswith(("_assert", "sym_constrain")):
             return None
         if not any(isinstance(one, Masked) for one in pytree.tree_leaves((args, kwargs))):
-            return node.target(*args, **kwargs)
+            # What was contiguous in the trace may not be here.
+            function = torch.ops.aten.reshape.default if node.target is torch.ops.aten.view.default else node.target
+            return function(*args, **kwargs)
         if name.startswith("sym_"):
             return node.target(args[0].x, *args[1:], **kwargs)
         schema = node.target._schema

@@ -9,7 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor, fx
 
-__all__ = ["Aliases", "is_in_place"]
+__all__ = ["Aliases", "is_idle_dropout", "is_in_place"]
+
+aten = torch.ops.aten
+_DROPOUTS = (aten.dropout.default, aten.feature_dropout.default, aten.alpha_dropout.default)
 
 
 class Aliases:
@@ -58,6 +61,11 @@ def is_in_place(node: fx.Node) -> bool:
     return node.target._schema.is_mutable
 
 
+def is_idle_dropout(node: fx.Node) -> bool:
+    """Whether the node is a dropout that returns its input; older versions of torch trace it as a copy."""
+    return node.target in _DROPOUTS and not node.args[2]
+
+
 def _source(node: fx.Node) -> fx.Node | None:
     """The value that the node's result may be a view of."""
     if node.op != "call_function" or not node.args:
@@ -67,9 +75,9 @@ def _source(node: fx.Node) -> fx.Node | None:
         isinstance(node.target, torch._ops.OpOverload)
         and any(returned.alias_info is not None for returned in node.target._schema.returns)
     )
-    if shares and isinstance(first, fx.Node):
+    if (shares or is_idle_dropout(node)) and isinstance(first, fx.Node):
         return first
-    # Some operators return their input although their schema does not say so, such as dropout in evaluation mode.
+    # Some operators return their input although their schema does not say so, such as einsum.
     here = set(_storages(node.meta.get("val")))
     return next((one for one in node.all_input_nodes if here.intersection(_storages(one.meta.get("val")))), None)
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..errors import CaptureError, InputError, reason
 from .additional import NONE, Additional, check_inputs
-from .alias import Aliases, is_in_place
+from .alias import Aliases, is_idle_dropout, is_in_place
 from .constants import Constants
 from .failures import model_failure, user_line
 from .graph import Graph, Shape, module_path, tensors
@@ -75,6 +75,9 @@ def capture(
     _refuse_changed_state(exported, memory)
     if memory.hidden_writes():
         # In functional form, every write returns a new value, which has its own presence.
+        for node in filter(is_idle_dropout, list(exported.graph.nodes)):
+            node.replace_all_uses_with(node.args[0])
+            exported.graph.erase_node(node)
         exported = exported.run_decompositions({torch.ops.aten.copy.default: _copy})
     lower(exported.graph_module)
     for node in Aliases(exported.graph.nodes).hidden_writes():

@@ -117,6 +117,14 @@ LOWERINGS[aten.view_as.default] = aten.reshape_as.default
 LOWERINGS[aten.detach_.default] = aten.detach.default
 
 
+@_lowering("channel_shuffle", "native_channel_shuffle")
+def _channel_shuffle(x: Any, groups: int) -> Any:
+    """On CUDA, the operator itself takes no channels-last maps."""
+    sizes = x.node.meta["val"].shape
+    apart = aten.reshape.default(x, [-1, groups, sizes[1] // groups, *sizes[2:]])
+    return aten.reshape.default(aten.transpose.int(apart, 1, 2), [-1, *sizes[1:]])
+
+
 # --- one-dimensional operators, as two-dimensional ones of height 1 ---
 
 

@@ -155,7 +155,7 @@ def ring_geometry(
         missing = missing & ~grown
         reached = grown
     found: list[Ring] = []
-    if wanted is not None and rounds is None and bool(missing.max()):
+    if rounds is None and bool(missing.max()):
         _, cells = grid.numbered(missing)
         nothing = cells.new_zeros(len(cells))
         found.append(Ring(cells.long(), nothing[:0], nothing, nothing[:, None] + 1))

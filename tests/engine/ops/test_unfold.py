@@ -33,6 +33,21 @@ def test_windows_that_overlap_are_filled(kernel, dilation, padding, stride, frac
     torch.testing.assert_close(y[keep], expected[keep])
 
 
+def test_columns_of_a_map_whose_channels_differ():
+    """Even channels are the upper half of the image, odd ones the lower half."""
+    x, presence = maps(6, fraction=0.7)
+
+    def halves(x):
+        return x.reshape(len(x), 8, 3, 8)
+
+    y = LayerMask(Function(lambda x: F.unfold(halves(x), 3, padding=1)))(x, presence)
+    shown = halves(presence.expand_as(x)).all(1, keepdim=True)
+    filled, _ = naive.neighbor_padding(halves(x).numpy(), shown.numpy())
+    columns = F.unfold(torch.from_numpy(filled), 3, padding=1)
+    windows = F.max_pool2d(shown.double(), 3, 1, 1).flatten(2) > 0
+    torch.testing.assert_close(y, torch.where(windows, columns, 0.0))
+
+
 def test_a_convolution_by_hand_is_the_convolution():
     """The soft split of T2T: windows as columns, then a linear layer."""
 

@@ -1,4 +1,4 @@
-"""Masked operators of adaptive pooling, norms over space and resizing."""
+"""Masked operators of adaptive pooling, norms and resizing."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 
 from ..mask import PresenceMask
 from ..waiting import may_wait
-from .base import Call, Demand, Found, MaskedOperator, Wanted, fill_absent, weight_of, weighted
+from .base import Call, Demand, Found, MaskedOperator, Pointwise, Wanted, fill_absent, weight_of, weighted
 
-__all__ = ["Nearest", "Norm", "Regions", "Resize"]
+__all__ = ["BatchNorm", "Nearest", "Norm", "Regions", "Resize"]
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,36 @@ class Regions(MaskedOperator):
             if not call.settings.rescale:
                 return total / (x.shape[-2] * x.shape[-1])
             return total / weight_of(cells, (-2, -1), True, x.dtype)
-        share = F.adaptive_avg_pool2d(cells.mask.to(_wide(x)), self.size)
+        share = self._mean(cells.mask.to(_wide(x)))
         if self.kind == "max":
-            found = F.adaptive_max_pool2d(fill_absent(-math.inf, x, cells), self.size, return_indices=True)
+            filled = _strided(fill_absent(-math.inf, x, cells))
+            found = F.adaptive_max_pool2d(filled, self.size, return_indices=True)
             return tuple(torch.where(share > 0, one, one.new_zeros(())) for one in found)
-        mean = F.adaptive_avg_pool2d(weighted(x, cells), self.size)
+        mean = self._mean(weighted(x, cells))
         if not call.settings.rescale:
             return mean
         if cells.share is not None:
-            share = F.adaptive_avg_pool2d(cells.weights().to(share.dtype), self.size)
+            share = self._mean(cells.weights().to(share.dtype))
         return mean * torch.where(share > 0, 1 / share, 0.0).to(x.dtype)
+
+    def _mean(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(_strided(x), self.size)
+
+
+def _strided(x: Tensor) -> Tensor:
+    """Give a single channel the stride of a contiguous map: adaptive pools on CUDA step by it from image to image."""
+    return x if x.shape[1] > 1 else x.squeeze(1).unsqueeze(1)
+
+
+class BatchNorm(Pointwise):
+    """A norm with running statistics."""
+
+    def value(self, call: Call, values: list[Any]) -> Any:
+        x = values[0]
+        if torch.is_grad_enabled() and x.shape[0] == 1 and x.stride(0) != x.numel():
+            # Torch 2.14.1 returns a wrong gradient for one channels-last image whose first stride is another.
+            values[0] = x.clone(memory_format=torch.contiguous_format)
+        return call.run(values)
 
 
 @dataclass(frozen=True)

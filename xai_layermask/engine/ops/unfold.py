@@ -51,7 +51,7 @@ class Unfold(Window):
 
     def value(self, call: Call, values: list[Any]) -> Any:
         if call.settings.padding != "partial":
-            return super().value(call, values)
+            return super().value(replace(call, out=self._maps(call)), values)
         values[0] = fill_absent(0.0, values[0], call.with_borders())
         return call.run(values) * self._rescaling(call, values[0].dtype).flatten(2)
 

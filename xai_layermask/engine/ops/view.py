@@ -91,7 +91,8 @@ class Reshape(MaskedOperator):
 
 def _narrow(mask: Tensor, dims: tuple[int, ...]) -> Tensor:
     for dim in dims:
-        mask = mask.narrow(dim, 0, 1)
+        # Unlike `narrow`, this gives the dimension a stride that every kernel of an accelerator understands.
+        mask = mask.select(dim, 0).unsqueeze(dim)
     return mask
 
 
