@@ -13,8 +13,8 @@ from by_hand import Function, maps
 from torch import nn
 
 from xai_layermask import LayerMask
+from xai_layermask.engine import executor
 from xai_layermask.engine.mask import PresenceMask
-from xai_layermask.maskings import layer
 
 
 def conv(inputs, outputs, **options):
@@ -172,7 +172,7 @@ class Poisoned:
 
 
 def poisoned(masked, x, presence, number):
-    run = layer.run
+    run = executor.run
 
     def poisoning(program, plan, values):
         program = copy.copy(program)
@@ -181,7 +181,7 @@ def poisoned(masked, x, presence, number):
         run(program, plan, values)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(layer, "run", poisoning)
+        patch.setattr(executor, "run", poisoning)
         return masked(x, presence)
 
 

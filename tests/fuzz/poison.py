@@ -10,13 +10,13 @@ from unittest import mock
 
 from torch import Tensor
 
-from xai_layermask.maskings import layer
+from xai_layermask.engine import executor
 
 
 @contextmanager
 def poisoned(number: float) -> Iterator[None]:
     """Write a number at every absent cell of every masked value as soon as it is there, before it is filled."""
-    original = layer.run
+    original = executor.run
 
     def run(program: Any, plan: Any, values: dict[int, Any], seen: Any = None) -> None:
         operators = {i: _Poisoned(one, plan.inside[i], number) for i, one in program.masked.items()}
@@ -25,7 +25,7 @@ def poisoned(number: float) -> Iterator[None]:
         values[image] = write(values[image], plan.found[image], None, number)
         original(stand_in, plan, values, seen)
 
-    with mock.patch.object(layer, "run", run):
+    with mock.patch.object(executor, "run", run):
         yield
 
 

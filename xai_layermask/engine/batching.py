@@ -10,6 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from .recording import forget_recordings
 from .runtime import find_device
 
 __all__ = ["auto_batch_size", "batched_predict", "is_out_of_memory"]
@@ -107,7 +108,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def _release_memory() -> None:
-    """Return cached memory to the accelerator."""
+    """Return recorded and cached memory to the accelerator."""
+    forget_recordings()
     device = find_device()
     if device.type != "cpu":
         getattr(torch, device.type).empty_cache()

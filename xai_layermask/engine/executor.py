@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ..errors import UnsupportedOperator
 from .dense import fill
@@ -14,6 +15,7 @@ from .graph import Graph, Step
 from .memory import Memory
 from .ops.base import MaskingSettings
 from .program import Plan, Program, find_cut
+from .recording import Recorder
 from .rules import version
 from .series import known_in_series
 
@@ -29,6 +31,7 @@ class Executor:
         self.graph = graph
         self._programs: dict[Any, Program] = {}
         self._weights: Weights | None = None
+        self._recorder = Recorder()
 
     def program(
         self, batch: int, settings: MaskingSettings, until: str | None, folded: bool = False, in_place: bool = False
@@ -63,6 +66,26 @@ class Executor:
             return values
 
         return dict(known_in_series(self, ("state", device, folded, rounded), make))
+
+
+    def compute(self, program: Program, presence: Tensor, values: dict[int, Any], again: bool = False) -> None:
+        """All passes for a batch.
+
+        Args:
+            program: The steps.
+            presence: Bool `(N, 1, H, W)`, contiguous.
+            values: As [`run`][] takes them.
+            again: Whether such a run may come again with other numbers in the same weights, and without gradients.
+        """
+
+        def passes(presence: Tensor, values: dict[int, Any]) -> None:
+            run(program, program.plan(presence), values)
+
+        if again and not any(step.autocast for step in program.steps):
+            kind = len(presence), version()
+            self._recorder.run(kind, passes, presence, values, program.image, self.graph.outputs)
+        else:
+            passes(presence, values)
 
 
 def refuse_unsupported(program: Program) -> None:

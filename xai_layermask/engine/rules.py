@@ -214,7 +214,7 @@ def pick(call: Call, dim: int) -> MaskedOperator | str:
 
 
 _VIEWS = """
-    broadcast_to channel_shuffle chunk diagonal dsplit expand flatten flip fliplr flipud hsplit narrow pixel_shuffle
+    broadcast_to chunk diagonal dsplit expand flatten flip fliplr flipud hsplit narrow pixel_shuffle
     pixel_unshuffle ravel repeat reshape roll rot90 select slice split split_with_sizes squeeze tensor_split tile unbind
     unflatten unfold unsqueeze vsplit
 """.split()

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..engine.additional import NONE, Additional, check_inputs
 from ..engine.capture import capture
 from ..engine.exclusion import EXCLUSION
-from ..engine.executor import Executor, refuse_unsupported, run
+from ..engine.executor import Executor, refuse_unsupported
 from ..engine.graph import Graph
 from ..engine.ops.base import MaskingSettings
 from ..engine.padding import neighbor_padding
@@ -152,11 +152,10 @@ class LayerMask(Masking):
             )
             refuse_unsupported(program)
             values = captured.state(image.device, folded=not learning)
-        plan = program.plan(presence.contiguous())
         values |= additional.values(captured.graph.additional)
         values[program.image] = image.contiguous(memory_format=torch.channels_last)
         with EXCLUSION.running():
-            run(program, plan, values)
+            captured.compute(program, presence.contiguous(), values, not differentiable and not additional.inputs)
         return captured.graph.output(values)
 
     def _without_channels(self, image: Tensor, presence: Tensor) -> tuple[Tensor, Tensor]:

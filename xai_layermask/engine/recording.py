@@ -1,0 +1,218 @@
+"""Recordings of runs on CUDA devices: one launch in place of hundreds.
+
+On an accelerator no step depends on what a mask holds ([`dense`][xai_layermask.engine.dense]), so a run can be recorded
+as a CUDA graph and repeated for another presence. A network issues hundreds of operators, and for the batches of an
+explainer the host takes longer to launch them than the device to compute them.
+
+A run is recorded after a few of its kind, if the weights are the same tensors, no gradient is needed and the batch is
+no larger than an explainer's. A recording keeps the memory of its activations until the masking is deleted, the weights
+are replaced, or memory runs out.
+"""
+
+from __future__ import annotations
+
+import threading
+import warnings
+import weakref
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ..errors import reason
+
+__all__ = ["Recorder", "forget_recordings", "never_recording"]
+
+Values = dict[int, Any]
+#: Computes the outputs for a presence; replaces the values that it is given.
+Compute = Callable[[Tensor, Values], None]
+#: Records a function on a device; the result repeats it on the same memory.
+Record = Callable[[torch.device, Callable[[], None]], Callable[[], None]]
+
+_NEVER = ContextVar("_NEVER", default=False)
+#: How many runs precede a recording, which takes as long as a few of them.
+_BEFORE = 4
+#: How many batch sizes are recorded, and the largest batch in pixels: larger ones keep the device busy.
+_KEPT, _LARGEST = 2, 64 * 224 * 224
+_RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()
+
+
+class Recording:
+    """A recorded run, with the memory that it reads and writes.
+
+    Args:
+        record: Records a function.
+        compute: The run.
+        presence: Bool `(N, 1, H, W)`.
+        values: The image, parameters, buffers and constants by value number.
+        image: The image's number.
+        outputs: Numbers of the values that the model returns.
+    """
+
+    def __init__(
+        self, record: Record, compute: Compute, presence: Tensor, values: Values, image: int, outputs: Collection[int]
+    ) -> None:
+        self._presence, self._image, self._number = presence.clone(), values[image].clone(), image
+        self._state = {number: value for number, value in values.items() if number != image}
+        self._places = {number: value.data_ptr() for number, value in self._state.items()}
+        self._outputs: Values = {}
+
+        def run() -> None:
+            now = {**self._state, image: self._image}
+            compute(self._presence, now)
+            self._outputs = {number: now[number] for number in outputs}
+
+        self._again = record(presence.device, run)
+
+    def fits(self, values: Values) -> bool:
+        """Whether the weights are the tensors that were recorded; numbers in them may have changed."""
+        return all(values[one] is held and held.data_ptr() == self._places[one] for one, held in self._state.items())
+
+    def __call__(self, presence: Tensor, values: Values) -> None:
+        """Run for another presence and image; adds the outputs to the values."""
+        self._presence.copy_(presence)
+        self._image.copy_(values[self._number])
+        self._again()
+        values |= {number: pytree.tree_map_only(Tensor, Tensor.clone, one) for number, one in self._outputs.items()}
+
+
+class Recorder:
+    """Runs a captured model, and records the runs that come again.
+
+    Args:
+        record: Records a function; a CUDA graph by default.
+        device: The kind of device on which it can be recorded.
+    """
+
+    def __init__(self, record: Record | None = None, device: str = "cuda") -> None:
+        self._record = record or _cuda_graph
+        self._device = device
+        self._lock = threading.Lock()
+        self._runs: dict[Any, int] = {}
+        self._recordings: dict[Any, Recording] = {}
+        _RECORDERS.add(self)
+
+    def run(
+        self, kind: Any, compute: Compute, presence: Tensor, values: Values, image: int, outputs: Collection[int]
+    ) -> None:
+        """Compute the outputs, by a recording where there is one.
+
+        Args:
+            kind: What distinguishes runs that issue other operators.
+            compute: The run.
+            presence: Bool `(N, 1, H, W)`.
+            values: As `compute` takes them; the outputs are added.
+            image: The image's number.
+            outputs: Numbers of the values that the model returns.
+        """
+        records = presence.device.type == self._device and presence.numel() <= _LARGEST and not _NEVER.get()
+        if not records or _is_recorded_already(presence.device):
+            compute(presence, values)
+            return
+        key = (kind, *_circumstances(presence.device))
+        with self._lock:
+            recording = self._recordings.get(key)
+            if recording is not None and not recording.fits(values):
+                del self._recordings[key]
+                self._runs[key], recording = 0, None
+            if recording is None and self._runs.get(key, 0) == _BEFORE:
+                recording = self._recorded(key, compute, presence, values, image, outputs)
+            if recording is not None:
+                recording(presence, values)
+                return
+            self._runs[key] = self._runs.get(key, 0) + 1
+        compute(presence, values)
+
+    def _recorded(
+        self, key: Any, compute: Compute, presence: Tensor, values: Values, image: int, outputs: Collection[int]
+    ) -> Recording | None:
+        while len(self._recordings) >= _KEPT:
+            old = next(iter(self._recordings))
+            del self._recordings[old]
+            self._runs[old] = 0
+        try:
+            found = self._recordings[key] = Recording(self._record, compute, presence, values, image, outputs)
+        except Exception as error:  # whatever a kernel or the driver raises while it is recorded
+            if not isinstance(error, torch.OutOfMemoryError):
+                warnings.warn(
+                    f"this model cannot be recorded as a CUDA graph ({type(error).__name__}: {reason(error)}), so "
+                    "small batches are slower",
+                    stacklevel=2,
+                )
+            return None
+        return found
+
+    def forget(self) -> None:
+        """Give the memory of all recordings back."""
+        with self._lock:
+            self._recordings.clear()
+            self._runs.clear()
+
+
+def forget_recordings() -> None:
+    """Give the memory of every recording back; runs are recorded again when they come again."""
+    for recorder in list(_RECORDERS):
+        recorder.forget()
+
+
+@contextmanager
+def never_recording() -> Iterator[None]:
+    """Launch every operator, as without recordings."""
+    token = _NEVER.set(True)
+    try:
+        yield
+    finally:
+        _NEVER.reset(token)
+
+
+def _is_recorded_already(device: torch.device) -> bool:
+    """Whether the caller records a graph of their own."""
+    return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
+
+
+def _circumstances(device: torch.device) -> tuple[Any, ...]:
+    """Settings of the process and thread on which operators depend."""
+    rounded = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
+    stream = torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
+    cudnn = torch.backends.cudnn
+    return (
+        torch.is_inference_mode_enabled(), rounded, stream, cudnn.enabled, cudnn.benchmark, cudnn.deterministic,
+        torch.are_deterministic_algorithms_enabled(), *_rounding(),
+    )  # fmt: skip
+
+
+def _rounding() -> tuple[Any, ...]:
+    """Whether float32 products may be rounded, by either of two interfaces, which refuse to be mixed."""
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    try:
+        return cudnn.allow_tf32, matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction
+    except RuntimeError:
+        return torch.backends.fp32_precision, cudnn.conv.fp32_precision, matmul.fp32_precision
+
+
+def _cuda_graph(device: torch.device, run: Callable[[], None]) -> Callable[[], None]:
+    with torch.cuda.device(device):
+        stream, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+        stream.wait_stream(current)
+        with torch.cuda.stream(stream), _own_casts():
+            run()  # libraries allocate their workspaces for a stream in its first run
+        current.wait_stream(stream)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"), _own_casts():
+            run()
+
+    def again() -> None:
+        with torch.cuda.device(device):
+            graph.replay()
+
+    return again
+
+
+def _own_casts() -> torch.autocast:
+    """The current autocast, without the weights that it has cast before: they are freed when it ends."""
+    enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
+    return torch.autocast("cuda", dtype, enabled, cache_enabled=False)
