@@ -288,6 +288,21 @@ def test_images_of_a_batch_keep_apart_on_a_device(pool, device):
         torch.testing.assert_close(answer.cpu(), torch.cat([one[place] for one in apart]))
 
 
+@pytest.mark.parametrize("learning", [False, True])
+def test_neighbor_padding_on_a_device(learning, device):
+    x, presence = torch.randn(2, 3, 20, 31).requires_grad_(learning), torch.rand(2, 1, 20, 31) < 0.02
+    found = dense.neighbor_padding(x.to(device), presence.to(device))
+    torch.testing.assert_close(found.cpu(), dense.neighbor_padding(x, presence))
+
+
+def test_neighbor_padding_with_kernels(kernels, monkeypatch):
+    x, presence = torch.randn(2, 3, 6, 9), torch.rand(2, 1, 6, 9) < 0.1
+    expected = dense.neighbor_padding(x, presence)
+    monkeypatch.setattr(dense, "kernels_on", lambda device: kernels)
+    with never_waiting():
+        torch.testing.assert_close(dense.neighbor_padding(x, presence), expected)
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32])
 def test_fills_on_a_device(dtype, device):
     x, presence = torch.randn(2, 70, 13, 11), torch.rand(2, 1, 13, 11) < 0.1

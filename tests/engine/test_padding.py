@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import naive
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from by_hand import dilate
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from xai_layermask.engine.padding import fill_rings, neighbor_padding, ring_geometry, window_sum
+from xai_layermask.engine.dense import neighbor_padding
+from xai_layermask.engine.padding import fill_rings, ring_geometry, window_sum
+from xai_layermask.engine.waiting import never_waiting
 
 
 @st.composite
@@ -24,13 +28,15 @@ def maps(draw, largest=8):
     return x, torch.rand(n, 1, h, w, generator=generator) < fraction
 
 
+@pytest.mark.parametrize("around", [nullcontext, never_waiting])
 @given(maps(), st.sampled_from([None, 0, 1, 2, 3, 5]))
 @settings(max_examples=60)
-def test_neighbor_padding_is_algorithm_one(case, rounds):
+def test_neighbor_padding_is_algorithm_one(around, case, rounds):
     x, presence = case
     expected, _ = naive.neighbor_padding(x.numpy(), presence.numpy(), rounds)
     garbage = torch.where(presence, x, torch.full_like(x, float("nan")))
-    found = neighbor_padding(garbage, presence, rounds)
+    with around():
+        found = neighbor_padding(garbage, presence, rounds)
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-12)
     assert torch.equal(found[presence.expand_as(x)], x[presence.expand_as(x)])
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from xai_layermask import LayerMask, maskings
-from xai_layermask.engine.padding import neighbor_padding
+from xai_layermask.engine.dense import neighbor_padding
 
 torchvision = pytest.importorskip("torchvision")
 timm = pytest.importorskip("timm")

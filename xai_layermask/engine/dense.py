@@ -18,9 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import reason
-from .padding import Rings, fill_rings, window_sum
+from .padding import Rings, fill_rings, ring_geometry, window_sum
+from .waiting import may_wait
 
-__all__ = ["DenseRings", "Distances", "fill", "filled_cells", "kernels_on"]
+__all__ = ["DenseRings", "Distances", "fill", "filled_cells", "kernels_on", "neighbor_padding"]
 
 
 class _Level(NamedTuple):
@@ -131,6 +132,40 @@ def fill(x: Tensor, geometry: Rings | DenseRings, in_place: bool = False) -> Ten
     if kernels is None or rounds >= kernels.FAR or (x.requires_grad and torch.is_grad_enabled()):
         return distances.filled(x, rounds, in_place)
     return distances.filled_by(kernels, x, rounds, in_place)
+
+
+def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> Tensor:
+    """Neighbour padding of an activation, the paper's Algorithm 1.
+
+    Args:
+        x: `(N, C, H, W)`, floating point; absent cells are never read.
+        presence: Bool `(N, 1, H, W)`; a batch of one is broadcast, for `x` as well.
+        rounds: How many rings to fill; all if None.
+
+    Returns:
+        `(N, C, H, W)`, a new tensor in which filled cells are the mean of their neighbours. Cells that no round reaches
+        are 0.
+
+    Example:
+        >>> x = torch.tensor([[[[1.0, 9.0, 9.0, 9.0]]]])
+        >>> neighbor_padding(x, x == 1.0, rounds=2).tolist()
+        [[[[1.0, 1.0, 1.0, 0.0]]]]
+    """
+    x = torch.where(presence, x, x.new_zeros(()))
+    present = presence.expand(x.shape[0], -1, -1, -1)
+    if may_wait(x.device):
+        return fill_rings(x, ring_geometry(present, rounds=rounds), in_place=True)
+    rounds = max(x.shape[-2:]) - 1 if rounds is None else rounds
+    kernels = kernels_on(x.device)
+    if kernels is not None and rounds < kernels.FAR and not (x.requires_grad and torch.is_grad_enabled()):
+        return fill(x, Distances(present).rings(rounds), in_place=True)
+    # So many rings are computed one by one, and not kept.
+    known = present.to(x.dtype)
+    for _ in range(rounds):
+        sums = F.avg_pool2d(known, 3, 1, 1, divisor_override=8)
+        x = torch.where(known > 0, x, F.avg_pool2d(x, 3, 1, 1, divisor_override=8) / sums.clamp(min=0.125))
+        known = sums.ceil()
+    return x
 
 
 def filled_cells(geometry: Rings | DenseRings, present: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from torch import Tensor
 from .grid import grid_of
 from .waiting import may_wait
 
-__all__ = ["Ring", "Rings", "fill_rings", "neighbor_padding", "ring_geometry", "window_sum"]
+__all__ = ["Ring", "Rings", "fill_rings", "ring_geometry", "window_sum"]
 
 Pair = tuple[int, int]
 
@@ -198,24 +198,3 @@ def fill_rings(x: Tensor, geometry: Rings, in_place: bool = False) -> Tensor:
         rows = rows.index_copy_(0, ring.cells, means) if in_place else rows.index_copy(0, ring.cells, means)
         in_place = not x.requires_grad  # rows are a copy by now
     return rows.view(n, h, w, c).permute(0, 3, 1, 2)
-
-
-def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> Tensor:
-    """Neighbour padding of an activation, the paper's Algorithm 1.
-
-    Args:
-        x: `(N, C, H, W)`, floating point; absent cells are never read.
-        presence: Bool `(N, 1, H, W)`; a batch of one is broadcast, for `x` as well.
-        rounds: How many rings to fill; all if None.
-
-    Returns:
-        `(N, C, H, W)`, a new tensor in which filled cells are the mean of their neighbours. Cells that no round reaches
-        are 0.
-
-    Example:
-        >>> x = torch.tensor([[[[1.0, 9.0, 9.0, 9.0]]]])
-        >>> neighbor_padding(x, x == 1.0, rounds=2).tolist()
-        [[[[1.0, 1.0, 1.0, 0.0]]]]
-    """
-    x = torch.where(presence, x, x.new_zeros(()))
-    return fill_rings(x, ring_geometry(presence.expand(x.shape[0], -1, -1, -1), rounds=rounds), in_place=True)

@@ -22,7 +22,7 @@ def fill_each_channel(fill: Callable[[Tensor, Tensor], Tensor], image: Tensor, p
 
     Example:
         >>> import torch
-        >>> from xai_layermask.engine.padding import neighbor_padding
+        >>> from xai_layermask.engine.dense import neighbor_padding
         >>> image = torch.tensor([[[[1.0, 9.0]], [[9.0, 2.0]]]])
         >>> presence = torch.tensor([[[[True, False]], [[False, True]]]])
         >>> fill_each_channel(neighbor_padding, image, presence).tolist()

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..engine.additional import NONE, Additional
-from ..engine.padding import neighbor_padding
+from ..engine.dense import neighbor_padding
 from ..errors import InputError, choose
 from ..images import Preprocess, Transform
 from .base import Masking

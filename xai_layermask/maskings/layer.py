@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from ..engine.additional import NONE, Additional, check_inputs
 from ..engine.capture import capture
+from ..engine.dense import neighbor_padding
 from ..engine.exclusion import EXCLUSION
 from ..engine.executor import Executor, refuse_unsupported
 from ..engine.graph import Graph
 from ..engine.ops.base import MaskingSettings
-from ..engine.padding import neighbor_padding
 from ..engine.runtime import first_parameter
 from ..engine.series import holds_in_series
 from ..errors import InputError, choose
