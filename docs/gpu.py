@@ -2,14 +2,16 @@
 
 Compares the answers of the device with those of the CPU for every supported family, and writes a table: time and memory
 of plain forward passes, layer masking, grey fill and the literal algorithm by model, batch size and precision, and of
-whole explanations beside Captum. All weights are random, which changes no time. `--tiny` runs the same steps on a
-little network, on any device.
+whole explanations beside Captum. All weights are random, which changes no time. Everything runs as in an explanation:
+weights and images are looked at once, and runs that come again are recorded. `--tiny` runs the same steps on a little
+network, on any device.
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
+import dataclasses
 import platform
 import sys
 import warnings
@@ -28,12 +30,17 @@ from tiny import classifier
 from xai_layermask import LayerMask
 from xai_layermask.engine.batching import is_out_of_memory
 from xai_layermask.engine.dense import kernels_on
+from xai_layermask.engine.recording import forget_recordings, never_recording
 from xai_layermask.engine.runtime import find_device
-from xai_layermask.experiments.benchmark import REFERENCE, STOCK, benchmark_case, time_in_turns
+from xai_layermask.engine.series import series
+from xai_layermask.experiments.benchmark import REFERENCE, STOCK, BenchmarkCase, benchmark_case, time_in_turns
 
 MODELS = ("resnet50", "convnext_tiny", "efficientnet_b0", "vit_b_16", "densenet121")
 BATCHES = (1, 8, 64, 256)
-METHODS = ("plain, as given", REFERENCE, "layer masking", "grey fill", "layer masking, literal")
+UNRECORDED, LITERAL = "layer masking, not recorded", "layer masking, literal"
+METHODS = ("plain, as given", REFERENCE, "layer masking", UNRECORDED, "grey fill", LITERAL)
+#: The literal algorithm takes seconds for larger batches.
+LITERAL_UP_TO = 8
 EXPLAINED = ("LayerMaskExplainer", "LayerMaskExplainer, float32", STOCK)
 #: Autocast, and whether float32 products may be rounded to TF32.
 PRECISIONS = {
@@ -43,12 +50,13 @@ PRECISIONS = {
 
 @contextmanager
 def precision(name: str, device: torch.device) -> Iterator[None]:
-    """Run in one of `PRECISIONS`."""
+    """Run in one of `PRECISIONS`, in one series."""
     dtype, rounded = PRECISIONS[name]
     before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = rounded
+    autocast = torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)
     try:
-        with torch.inference_mode(), torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None):
+        with torch.inference_mode(), autocast, series():
             yield
     finally:
         torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
@@ -72,19 +80,35 @@ def peak(contender: Callable[[], object], device: torch.device) -> int | None:
     if device.type != "cuda":
         return None
     torch.cuda.reset_peak_memory_stats(device)
-    contender()
+    with never_recording():
+        contender()
     return torch.cuda.max_memory_allocated(device)
 
 
-def forwards(model: nn.Module, size: int, batch: int, how: str, rounds: int, segments: str) -> list[str]:
+def contender(case: BenchmarkCase, name: str) -> Callable[[], object]:
+    """A function that runs one of `METHODS` on a batch."""
+    if name != UNRECORDED:
+        return case.forward(name)
+    run = case.forward("layer masking")
+
+    def unrecorded() -> object:
+        with never_recording():
+            return run()
+
+    return unrecorded
+
+
+def forwards(case: BenchmarkCase, how: str, rounds: int) -> list[str]:
     """A row of the table: each method's time relative to the plain channels-last forward, and memory."""
-    device = next(model.parameters()).device
-    case, contenders = benchmark_case(model, (size, size), segments, batch), {}
+    device, contenders = case.image.device, {}
     with precision(how, device):
         for name in METHODS:
+            if name == LITERAL and case.batch > LITERAL_UP_TO:
+                continue
             try:
-                contenders[name] = case.forward(name)
-                contenders[name]()
+                contenders[name] = contender(case, name)
+                for _ in range(6 if name == "layer masking" else 1):  # then it is recorded
+                    contenders[name]()
             except Exception as error:
                 contenders.pop(name)
                 if not is_out_of_memory(error):
@@ -93,6 +117,7 @@ def forwards(model: nn.Module, size: int, batch: int, how: str, rounds: int, seg
             return ["does not fit"] + [""] * len(METHODS)
         timings = {one.name: one for one in time_in_turns(contenders, REFERENCE, rounds)}
         memory = [peak(contenders[name], device) for name in (REFERENCE, "layer masking") if name in contenders]
+    forget_recordings()
     share = f"{memory[1] / memory[0]:.2f}" if len(memory) > 1 and memory[0] and memory[1] else ""
     ratios = [f"{timings[name].ratio:.2f}" if name in timings else "" for name in METHODS if name != REFERENCE]
     return [f"{1000 * timings[REFERENCE].seconds:.1f}", *ratios, share]
@@ -126,6 +151,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--models", nargs="*", default=MODELS)
+    parser.add_argument("--precisions", nargs="*", choices=PRECISIONS)
+    parser.add_argument("--no-agreement", action="store_true", help="do not compare answers with the CPU's")
     parser.add_argument("--tiny", action="store_true")
     args = parser.parse_args(arguments)
     device = find_device(args.device)
@@ -137,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parts, worst, timed = [f"# {head}\n"], 0.0, []
     rows = []
-    for name, error in agreement(names, device):
+    for name, error in () if args.no_agreement else agreement(names, device):
         worst = max(worst, error)
         rows.append((name, f"{error:.1e}"))
         print(*rows[-1], flush=True)
@@ -146,9 +173,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("tiny",) if args.tiny else args.models:
         model, size = (classifier().model, 32) if args.tiny else (_torchvision(name), 224)
         model = model.to(device)
-        for how in ("float32", "bfloat16") if device.type == "cpu" else PRECISIONS:
+        case = benchmark_case(model, (size, size), segments, 1)
+        for how in args.precisions or (("float32", "bfloat16") if device.type == "cpu" else PRECISIONS):
             for batch in batches:
-                row = [name, how, str(batch), *forwards(model, size, batch, how, rounds, segments)]
+                row = [name, how, str(batch), *forwards(dataclasses.replace(case, batch=batch), how, rounds)]
                 timed.append(row)
                 print(*row, flush=True)
         told = explanations(model, size, samples, 1 if args.tiny else 3, segments)

@@ -119,6 +119,7 @@ class BenchmarkCase:
         segments: int64 `(H, W)`.
         batch: Images in a forward pass.
         generator: Source of the masks.
+        masking: Layer masking of the model, captured once for all sizes of batches.
     """
 
     model: nn.Module
@@ -128,6 +129,7 @@ class BenchmarkCase:
     segments: Any
     batch: int
     generator: np.random.Generator
+    masking: LayerMask
 
     def presence(self) -> Tensor:
         """New presence masks `(batch, 1, H, W)` with half of the segments absent."""
@@ -146,8 +148,7 @@ class BenchmarkCase:
         if name == "grey fill":
             bound = Fill(self.model, "grey", self.preprocess).bind(self.image)
         else:
-            kind = LayerMask if name == "layer masking" else Reference
-            bound = kind(self.model).bind(self.image)
+            bound = (self.masking if name == "layer masking" else Reference(self.model)).bind(self.image)
         # In batches of the size that explanations take by default.
         size = min(self.batch, auto_batch_size(self.image.shape[2], self.image.shape[3], self.image.device))
         return lambda: batched_predict(bound, self.presence(), size)[0]
@@ -238,7 +239,8 @@ def benchmark_case(model: nn.Module, size: tuple[int, int], segments: str, batch
     image, picture = preprocess(sample_photograph())
     image = image.to(first_parameter(model).device)
     ids = segment(picture, segments)
-    return BenchmarkCase(evaluating(model), preprocess, image, picture, ids, batch, np.random.default_rng(0))
+    model, generator = evaluating(model), np.random.default_rng(0)
+    return BenchmarkCase(model, preprocess, image, picture, ids, batch, generator, LayerMask(model))
 
 
 def peak_memory() -> int | None:
