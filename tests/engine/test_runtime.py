@@ -13,13 +13,13 @@ from xai_layermask.engine import fusion, runtime
 from xai_layermask.engine.batching import auto_batch_size, batched_predict
 from xai_layermask.engine.runtime import (
     NOISE_LIMIT,
+    autocast_dtype,
     convert,
     find_device,
     first_parameter,
     forward_mode,
     has_float64,
     noise,
-    runs_bfloat16,
 )
 from xai_layermask.engine.waiting import never_waiting
 from xai_layermask.errors import InputError
@@ -75,17 +75,18 @@ def test_the_first_floating_point_parameter():
 def test_a_model_is_converted_in_a_copy_or_by_autocast(monkeypatch):
     model = nn.Linear(2, 2)
     for precision, dtype, autocast in (
-        ("float32", torch.float32, False), ("float64", torch.float64, False), ("bfloat16", torch.float32, True),
+        ("float32", torch.float32, None), ("float64", torch.float64, None),
+        ("bfloat16", torch.float32, torch.bfloat16), ("float16", torch.float32, torch.float16),
     ):  # fmt: skip
         run = convert(model, precision)
-        assert (run.dtype, run.autocast, run.tries_bfloat16, run.precision) == (dtype, autocast, False, precision)
+        assert (run.dtype, run.autocast, run.tries, run.precision) == (dtype, autocast, None, precision)
         assert first_parameter(run.model).dtype == dtype
         assert (run.model is model) == (precision != "float64")
     assert model.weight.dtype == torch.float32
-    for fast in (True, False):
-        monkeypatch.setattr(runtime, "runs_bfloat16", lambda device, fast=fast: fast)
-        assert convert(model).tries_bfloat16 == fast
-        assert not convert(model.double()).tries_bfloat16
+    for fast in (torch.bfloat16, torch.float16, None):
+        monkeypatch.setattr(runtime, "autocast_dtype", lambda device, fast=fast: fast)
+        assert convert(model).tries == fast
+        assert convert(model.double()).tries is None
         model.float()
     assert convert(model.half()).precision == "float16"
 
@@ -93,8 +94,10 @@ def test_a_model_is_converted_in_a_copy_or_by_autocast(monkeypatch):
 def test_a_precision_that_cannot_be_had():
     with pytest.raises(InputError, match=r"expected one of auto, .* for precision, got 'float'"):
         convert(nn.Linear(2, 2), "float")
-    with pytest.raises(InputError, match=r"expected a float32 model for precision 'bfloat16', got torch.float64"):
-        convert(nn.Linear(2, 2).double(), "bfloat16")
+    for precision in ("bfloat16", "float16"):
+        expected = f"expected a float32 model for precision '{precision}', got torch.float64"
+        with pytest.raises(InputError, match=expected):
+            convert(nn.Linear(2, 2).double(), precision)
     model = nn.Linear(2, 2)
     model.lock = (step for step in ())  # generators cannot be copied
     with pytest.raises(InputError, match=r"expected a model that can be copied for precision 'float64', got TypeError"):
@@ -119,9 +122,19 @@ def test_the_same_error_everywhere_is_no_noise():
 def test_emulated_bfloat16_does_not_count(monkeypatch):
     for name in [name for name in dir(torch.cpu) if name.startswith("_is_")]:
         monkeypatch.setattr(torch.cpu, name, lambda: False)
-    assert not runs_bfloat16(torch.device("cpu"))
+    assert autocast_dtype(torch.device("cpu")) is None
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
-    assert runs_bfloat16(torch.device("cpu"))
+    assert autocast_dtype(torch.device("cpu")) == torch.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("native", "capability", "expected"),
+    [(True, (8, 0), torch.bfloat16), (False, (7, 5), torch.float16), (False, (6, 1), None)],
+)
+def test_gpus_compute_in_the_type_that_they_have(native, capability, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert autocast_dtype(torch.device("cuda")) == expected
 
 
 def test_a_device_without_float64_is_never_asked_for_it(monkeypatch):

@@ -1,4 +1,4 @@
-"""Whether an explanation runs in bfloat16."""
+"""Whether an explanation runs in 16 bits."""
 
 from __future__ import annotations
 
@@ -23,9 +23,15 @@ def network(scale):
     return model.eval()
 
 
-@pytest.mark.parametrize(("scale", "expected"), [(0.0, "bfloat16"), (1000.0, "float32")])
-def test_auto_takes_bfloat16_only_where_the_answers_survive_it(scale, expected, monkeypatch):
-    monkeypatch.setattr(runtime, "runs_bfloat16", lambda device: True)
+@pytest.mark.parametrize(
+    ("scale", "fast", "expected"),
+    [
+        (0.0, "bfloat16", "bfloat16"), (1000.0, "bfloat16", "float32"),
+        (0.0, "float16", "float16"), (3e4, "float16", "float32"), (1e5, "float16", "float32"),  # the last is infinite
+    ],
+)  # fmt: skip
+def test_auto_takes_16_bits_only_where_the_answers_survive_it(scale, fast, expected, monkeypatch):
+    monkeypatch.setattr(runtime, "autocast_dtype", lambda device: getattr(torch, fast))
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     options = {"segments": "patches:4", "n_samples": 300, "preprocess": Preprocess(32, 32), "progress": False}
     chosen = LayerMaskExplainer(network(scale), **options).explain(picture)
@@ -35,7 +41,7 @@ def test_auto_takes_bfloat16_only_where_the_answers_survive_it(scale, expected, 
 
 
 def test_auto_keeps_float32_where_bfloat16_is_not_fast(monkeypatch):
-    monkeypatch.setattr(runtime, "runs_bfloat16", lambda device: False)
+    monkeypatch.setattr(runtime, "autocast_dtype", lambda device: None)
     picture = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
     explainer = LayerMaskExplainer(
         network(0.0), segments="patches:4", n_samples=300, preprocess=Preprocess(32, 32), progress=False
@@ -54,8 +60,9 @@ def test_a_predictor_keeps_the_precision_that_it_chose():
 
     done = []
     predictor = Predictor(LayerMask(network(0.0)), image, segments)
-    assert np.array_equal(predictor.choose_precision(keep, predictor.targets(0), 4, done.append).values, answers(False))
+    first = predictor.choose_precision(torch.bfloat16, keep, predictor.targets(0), 4, done.append)
+    assert np.array_equal(first.values, answers(None))
     assert done == [4, 4]
-    assert predictor.autocast
-    assert np.array_equal(predictor.predict(keep, predictor.targets(0), 4).values, answers(True))
-    assert not np.array_equal(answers(True), answers(False))
+    assert predictor.autocast == torch.bfloat16
+    assert np.array_equal(predictor.predict(keep, predictor.targets(0), 4).values, answers(torch.bfloat16))
+    assert not np.array_equal(answers(torch.bfloat16), answers(None))

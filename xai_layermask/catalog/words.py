@@ -17,7 +17,7 @@ OUTPUTS = ("auto", "probability", "sigmoid", "logit", "log_probability", "log_od
 PROGRAM = "xai-layermask"
 #: The same with the version.
 SIGNATURE = f"{PROGRAM} {__version__}"
-PRECISIONS = ("auto", "float32", "float64", "bfloat16")
+PRECISIONS = ("auto", "float32", "float64", "bfloat16", "float16")
 DEVICES = ("auto", "cpu", "cuda", "mps", "xpu")
 
 #: How figures draw scores.
@@ -45,6 +45,6 @@ PAPER_TABLES = tuple(str(number) for number in range(1, 14))
 PAPER_FIGURES = ("4", "6", "7", "9", "10", "11", "17", "18", "19")
 #: Aliases, which error messages use for suggestions.
 ALIASES: Mapping[str, str] = MappingProxyType({
-    "double": "float64", "float": "float32", "gpu": "cuda", "half": "bfloat16", "kernel_shap": "shap",
+    "double": "float64", "float": "float32", "gpu": "cuda", "half": "float16", "kernel_shap": "shap",
     "kernelshap": "shap", "lite": "lite0", "squares": "patches", "superpixels": "slic",
 })  # fmt: skip

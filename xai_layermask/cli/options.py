@@ -109,7 +109,7 @@ def check_sampling_options(args: argparse.Namespace) -> None:
 def add_precision(parser: argparse.ArgumentParser) -> None:
     """Add `--precision`."""
     parser.add_argument("--precision", type=one_of(PRECISIONS), default="auto", metavar="NAME",
-                        help="auto, float32, float64 or bfloat16 (default: auto)")
+                        help="auto, float32, float64, bfloat16 or float16 (default: auto)")
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

@@ -19,16 +19,16 @@ from .series import series
 __all__ = [
     "NOISE_LIMIT",
     "Arithmetic",
+    "autocast_dtype",
     "convert",
     "find_device",
     "first_parameter",
     "forward_mode",
     "has_float64",
     "noise",
-    "runs_bfloat16",
 ]
 
-#: The largest error of bfloat16 predictions that "auto" accepts, in standard deviations of the predictions. Scores are
+#: The largest error of rounded predictions that "auto" accepts, in standard deviations of the predictions. Scores are
 #: linear in the predictions; at 0.1, they correlate with the exact ones at about 0.995.
 NOISE_LIMIT = 0.1
 
@@ -88,19 +88,19 @@ class Arithmetic(NamedTuple):
     Attributes:
         model: The user's own, or a copy in another dtype.
         dtype: The dtype of its inputs.
-        autocast: Whether it runs under autocast to bfloat16.
-        tries_bfloat16: Whether autocast is chosen if the `noise` of the first predictions permits it.
+        autocast: What it runs under autocast to; None without autocast.
+        tries: What it runs under autocast to if the `noise` of the first predictions permits it.
     """
 
     model: nn.Module
     dtype: torch.dtype
-    autocast: bool = False
-    tries_bfloat16: bool = False
+    autocast: torch.dtype | None = None
+    tries: torch.dtype | None = None
 
     @property
     def precision(self) -> str:
         """The precision of its forward passes, such as "float32"."""
-        return "bfloat16" if self.autocast else str(self.dtype).removeprefix("torch.")
+        return str(self.autocast or self.dtype).removeprefix("torch.")
 
 
 def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
@@ -108,8 +108,8 @@ def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
 
     Args:
         model: The network.
-        precision: "float32" or "float64" (a model in another dtype is copied), "bfloat16" (autocast of a float32
-            model), or "auto": the model's own, with `tries_bfloat16` if the device has instructions for bfloat16.
+        precision: "float32" or "float64" (a model in another dtype is copied), "bfloat16" or "float16" (autocast of a
+            float32 model), or "auto": the model's own, which tries the faster type of the device.
 
     Raises:
         InputError: If the precision is unknown, or the model cannot be converted.
@@ -121,16 +121,16 @@ def convert(model: nn.Module, precision: str = "auto") -> Arithmetic:
     choose(precision, PRECISIONS, "precision")
     own = first_parameter(model)
     if precision == "auto":
-        return Arithmetic(model, own.dtype, tries_bfloat16=own.dtype == torch.float32 and runs_bfloat16(own.device))
+        return Arithmetic(model, own.dtype, tries=autocast_dtype(own.device) if own.dtype == torch.float32 else None)
     dtype: torch.dtype = getattr(torch, precision)
     if own.dtype == dtype:
         return Arithmetic(model, dtype)
-    if dtype == torch.bfloat16:
+    if dtype in (torch.bfloat16, torch.float16):
         if own.dtype != torch.float32:
             raise InputError.expected(
-                "a float32 model for precision 'bfloat16'", own.dtype, "convert the model, or use precision='auto'"
+                f"a float32 model for precision {precision!r}", own.dtype, "convert the model, or use precision='auto'"
             )
-        return Arithmetic(model, own.dtype, autocast=True)
+        return Arithmetic(model, own.dtype, autocast=dtype)
     if dtype == torch.float64 and not has_float64(own.device):
         raise InputError.expected(f"a precision that {own.device.type!r} supports", "'float64'", "use device='cpu'")
     try:
@@ -155,18 +155,24 @@ def has_float64(device: torch.device) -> bool:
     return device.type != "mps"
 
 
-def runs_bfloat16(device: torch.device) -> bool:
-    """Whether a device has native bfloat16 instructions.
+def autocast_dtype(device: torch.device) -> torch.dtype | None:
+    """The 16-bit type in which a device is faster than in float32; None if there is none.
+
+    It is bfloat16 where the device has instructions for it, and float16 on older GPUs with tensor cores.
 
     Example:
-        >>> runs_bfloat16(torch.device("meta"))
-        False
+        >>> autocast_dtype(torch.device("meta")) is None
+        True
     """
     if device.type == "cpu":
         # Some of these are missing in older versions of torch.
         known = ("_is_avx512_bf16_supported", "_is_amx_tile_supported", "_is_arm_bf16_supported")
-        return any(getattr(torch.cpu, name, bool)() for name in known)
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+        return torch.bfloat16 if any(getattr(torch.cpu, name, bool)() for name in known) else None
+    if device.type != "cuda":
+        return None
+    if torch.cuda.is_bf16_supported(including_emulation=False):
+        return torch.bfloat16
+    return torch.float16 if torch.cuda.get_device_capability(device) >= (7, 0) else None
 
 
 def noise(exact: npt.ArrayLike, rough: npt.ArrayLike) -> float:
@@ -196,13 +202,14 @@ def noise(exact: npt.ArrayLike, rough: npt.ArrayLike) -> float:
 
 
 @contextmanager
-def forward_mode(device: torch.device, autocast: bool = False) -> Iterator[None]:
-    """Disable gradients, and enable autocast to bfloat16 if `autocast`; weights and images must not change meanwhile.
+def forward_mode(device: torch.device, autocast: torch.dtype | None = None) -> Iterator[None]:
+    """Disable gradients, and enable autocast to a type; weights and images must not change meanwhile.
 
     Example:
-        >>> with forward_mode(torch.device("cpu"), autocast=True):
+        >>> with forward_mode(torch.device("cpu"), torch.bfloat16):
         ...     (torch.ones(2, 2) @ torch.ones(2, 2)).dtype
         torch.bfloat16
     """
-    with torch.inference_mode(), torch.autocast(device.type, torch.bfloat16, enabled=autocast), series():
+    casts = torch.autocast(device.type, autocast or torch.bfloat16, enabled=autocast is not None)
+    with torch.inference_mode(), casts, series():
         yield

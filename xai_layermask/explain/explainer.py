@@ -51,9 +51,9 @@ class LayerMaskExplainer(Opener):
             take no number.
         batch_size: Coalitions per forward pass; "auto" depends on the picture's size. It is halved when memory runs
             out, and changes scores by rounding only.
-        precision: "float32", "float64" (a network in another precision is copied), "bfloat16" (autocast), or "auto":
-            the network's own, or bfloat16 if the device supports it and the first predictions show that the scores
-            are not affected.
+        precision: "float32", "float64" (a network in another precision is copied), "bfloat16" or "float16" (autocast),
+            or "auto": the network's own, or the 16-bit type in which the device is fast if the first predictions
+            show that the scores are not affected.
         device: The device of a named model; "auto" is CUDA, then MPS, then the CPU. A network that is passed stays
             where it is.
         seed: Seed of the samples. The global random state is neither read nor changed.
@@ -158,7 +158,7 @@ class LayerMaskExplainer(Opener):
         pending = self._open(img, targets, top, valid, additional_forward_args, channels)
         predictor, estimation, chosen = pending.predictor, pending.estimation, pending.targets
         with progress_bar(estimation.total - 1, self.progress) as advance:
-            self._try_bfloat16(pending, advance)
+            self._try_autocast(pending, advance)
             while len(estimation.wanted):
                 more = predictor.predict(estimation.wanted, chosen, pending.batch_size, advance)
                 estimation.add(more.values)
@@ -239,7 +239,7 @@ class LayerMaskExplainer(Opener):
 
         def opened(picture: object) -> Pending:
             pending = self._open(picture, targets, top)
-            self._try_bfloat16(pending, lambda done: None)
+            self._try_autocast(pending, lambda done: None)
             return pending
 
         total = len(pictures) if isinstance(pictures, Sized) else None

@@ -48,7 +48,7 @@ def load_model(
     Args:
         model: A name, a classifier, or the network.
         masking: The caller's masking of the network; None if it is still to be made.
-        precision: "auto", "float32", "bfloat16" or "float64".
+        precision: "auto", "float32", "float64", "bfloat16" or "float16".
         device: "auto" or a device.
 
     Raises:

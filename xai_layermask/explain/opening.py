@@ -30,7 +30,7 @@ __all__ = ["Opener"]
 
 _LOG = logging.getLogger(__name__)
 
-# bfloat16 is tried on this many samples, if there are enough samples for it to pay.
+# A 16-bit type is tried on this many samples, if there are enough samples for it to pay.
 _TRIAL_SAMPLES, _ENOUGH_SAMPLES = 32, 200
 _WINDOWS = 7  # along the longer side of the picture, as in RISE's paper
 
@@ -104,11 +104,11 @@ class Opener:
         height, width = shown.picture.shape[:2]
         return auto_batch_size(height, width, self._loaded.device) if size == "auto" else int(size)
 
-    def _try_bfloat16(self, pending: Pending, advance: Callable[[int], object]) -> None:
-        estimation = pending.estimation
-        if self._loaded.arithmetic.tries_bfloat16 and estimation.total >= _ENOUGH_SAMPLES:
+    def _try_autocast(self, pending: Pending, advance: Callable[[int], object]) -> None:
+        estimation, dtype = pending.estimation, self._loaded.arithmetic.tries
+        if dtype is not None and estimation.total >= _ENOUGH_SAMPLES:
             trial = estimation.wanted[:_TRIAL_SAMPLES]
-            first = pending.predictor.choose_precision(trial, pending.targets, pending.batch_size, advance)
+            first = pending.predictor.choose_precision(dtype, trial, pending.targets, pending.batch_size, advance)
             estimation.add(first.values)
             pending.batch_size = first.batch_size
 
@@ -123,7 +123,7 @@ class Opener:
             n_samples=pending.estimation.n_samples,
             seed=self.seed,
             batch_size=pending.batch_size,
-            precision="bfloat16" if pending.predictor.autocast else loaded.arithmetic.precision,
+            precision=loaded.arithmetic._replace(autocast=pending.predictor.autocast).precision,
             device=str(loaded.device),
             preprocess=self.preprocess if isinstance(self.preprocess, Preprocess) else repr(self.preprocess),
             sampling=self.sampling,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -66,7 +67,7 @@ class Predictor:
         masking: The masked model.
         image: `(1, 3, H, W)`, normalised, on the model's device.
         segments: int64 `(H, W)`, ids 0..K-1; or `(C, H, W)` for each channel its own.
-        autocast: Whether forward passes run under bfloat16 autocast; as an attribute also the decision of
+        autocast: What forward passes run under autocast to; None without. As an attribute also the decision of
             [`choose_precision`][].
         output: Which tensor of the model's answer is explained, and on which scale.
         present: Bool `(H, W)`: pixels that are there at all; None for all.
@@ -87,7 +88,7 @@ class Predictor:
         masking: Masking,
         image: Tensor,
         segments: npt.NDArray[np.int64],
-        autocast: bool = False,
+        autocast: torch.dtype | None = None,
         output: Output = Output(),  # noqa: B008, frozen
         present: npt.NDArray[np.bool_] | None = None,
         additional: tuple[Any, ...] = (),
@@ -199,21 +200,34 @@ class Predictor:
         return id(bound.masking), tuple(bound.image.shape), self._present is None, self.autocast, self.output, alone
 
     def choose_precision(
-        self, coalitions: Coalitions, targets: Sequence[Target], batch_size: int, advance: Callable[[int], object]
+        self,
+        dtype: torch.dtype,
+        coalitions: Coalitions,
+        targets: Sequence[Target],
+        batch_size: int,
+        advance: Callable[[int], object],
     ) -> Predictions:
-        """Predict in float32 and in bfloat16, and set `autocast` if the difference is small.
+        """Predict in float32 and under autocast to a type, and set `autocast` if the difference is small.
 
         It is if the error is at most [`NOISE_LIMIT`][xai_layermask.engine.runtime] of the spread of the predictions.
-        The arguments are those of [`predict`][].
+
+        Args:
+            dtype: bfloat16 or float16.
+            coalitions: As [`predict`][] takes them.
+            targets: As above.
+            batch_size: As above.
+            advance: As above.
 
         Returns:
             The predictions in float32.
         """
-        self.autocast = True
-        rough = self.predict(coalitions, targets, batch_size)
-        self.autocast = False
-        exact = self.predict(coalitions, targets, rough.batch_size, advance)
-        self.autocast = noise(exact.values, rough.values) <= NOISE_LIMIT
+        self.autocast, rough = dtype, None
+        with contextlib.suppress(InputError):  # float16 may overflow
+            rough = self.predict(coalitions, targets, batch_size)
+        self.autocast = None
+        exact = self.predict(coalitions, targets, rough.batch_size if rough else batch_size, advance)
+        if rough and noise(exact.values, rough.values) <= NOISE_LIMIT:
+            self.autocast = dtype
         return exact
 
 

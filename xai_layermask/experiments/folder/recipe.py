@@ -29,7 +29,7 @@ class Recipe:
         estimator: Name of the estimator.
         window: Side of a window in pixels, or "auto".
         batch_size: Pictures in a forward pass, or "auto".
-        precision: "auto", "float32", "float64" or "bfloat16".
+        precision: "auto", "float32", "float64", "bfloat16" or "float16".
         seed: Seed of the samples.
         output: What is explained.
         select: The part of the model's answer that is explained.

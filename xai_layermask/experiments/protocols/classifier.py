@@ -55,7 +55,7 @@ class MaskedClassifier:
 
     Args:
         classifier: The model, which stays on its device.
-        precision: "auto", "float32", "float64" or "bfloat16".
+        precision: "auto", "float32", "float64", "bfloat16" or "float16".
         batch_size: Coalitions in a forward pass; None for a default that suits the picture's size.
 
     Raises:

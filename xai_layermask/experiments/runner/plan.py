@@ -99,7 +99,7 @@ def work_plan(
         segments: Names for [`segment`][xai_layermask.segments.segment]; the protocol's own by default.
         store: Store with earlier results.
         seed: Seed of all random choices.
-        precision: "auto", "float32", "float64" or "bfloat16".
+        precision: "auto", "float32", "float64", "bfloat16" or "float16".
         strict: Whether a wrong picture is an error. Otherwise it is left out.
 
     Raises:
