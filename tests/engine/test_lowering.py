@@ -118,6 +118,16 @@ def test_root_mean_square_norms():
     torch.testing.assert_close(y, torch.where(presence, x * scale * weight.detach().double(), 0.0))
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+def test_the_default_epsilon_of_a_root_mean_square_norm_is_that_of_torch(dtype):
+    """Torch computes halves in single precision, and adds its epsilon."""
+    x = (torch.rand(2, 4, 6, 8) * 0.01).to(dtype)
+    model = Function(lambda x: F.rms_norm(x, (8,)))
+    y = LayerMask(model)(x, torch.ones(2, 1, 6, 8))
+    assert y.dtype == dtype
+    torch.testing.assert_close(y, model(x))
+
+
 NATIVE = {
     "layer": lambda x: aten.native_layer_norm.default(x, [4, 6, 8], None, None, 1e-5)[0],
     "group": lambda x: aten.native_group_norm.default(x, None, None, x.shape[0], 4, 48, 2, 1e-5)[0],

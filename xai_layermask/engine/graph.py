@@ -19,6 +19,7 @@ from torch.utils import _pytree as pytree
 
 from .alias import is_in_place
 from .constants import Read
+from .corrections import CORRECTED
 from .hooks import forward_hooks
 
 __all__ = ["Graph", "Slot", "Step", "module_path", "modules", "operator_name", "same", "tensors"]
@@ -82,7 +83,8 @@ class Step:
     def __call__(self, values: Sequence[Any] | dict[int, Any], operator: Operator | None = None) -> Any:
         """Apply the operator, or another one with the same arguments, to its values."""
         args = tuple([_put(arg, values) for arg in self.args])
-        return (operator or self.operator)(*args, **{key: _put(arg, values) for key, arg in self.kwargs.items()})
+        function = operator or CORRECTED.get(self.operator, self.operator)
+        return function(*args, **{key: _put(arg, values) for key, arg in self.kwargs.items()})
 
 
 def _put(arg: Any, values: Any) -> Any:

@@ -236,7 +236,7 @@ def _instance_norm(x: Any, weight: Any, bias: Any, mean: Any, variance: Any, by_
     momentum, eps, cudnn = rest
     if by_image:
         return aten.group_norm.default(x, x.node.meta["val"].shape[1], weight, bias, eps)
-    # Torch 2.14 returns a wrong gradient for a single channels-last image here, but not for a batch norm.
+    # Torch 2.14.1 returns a wrong gradient for a single image here; that of a batch norm is corrected.
     return aten.batch_norm.default(x, weight, bias, mean, variance, False, momentum, eps, cudnn)
 
 

@@ -29,7 +29,7 @@ from .ops.index import Index, Stack
 from .ops.pointwise import POINTWISE, SINGULAR, overloads
 from .ops.product import Product, of_equation
 from .ops.reduce import Reduce
-from .ops.reduction import BatchNorm, Nearest, Norm, Regions, Resize
+from .ops.reduction import Nearest, Norm, Regions, Resize
 from .ops.transposed import Transposed
 from .ops.unfold import Columns, Fold, Unfold
 from .ops.view import Concat, Permute, Pick, Reshape, Scatter
@@ -76,7 +76,7 @@ def like() -> MaskedOperator:
 
 @rule(aten.batch_norm.default)
 def batch_norm(training: bool) -> MaskedOperator | str:
-    return "batch statistics mix images with different presence" if training else BatchNorm()
+    return "batch statistics mix images with different presence" if training else Pointwise()
 
 
 @rule(aten.layer_norm.default)

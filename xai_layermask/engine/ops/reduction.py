@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import torch
@@ -12,9 +13,9 @@ from torch import Tensor
 
 from ..mask import PresenceMask
 from ..waiting import may_wait
-from .base import Call, Demand, Found, MaskedOperator, Pointwise, Wanted, fill_absent, weight_of, weighted
+from .base import Call, Demand, Found, MaskedOperator, Wanted, fill_absent, weight_of, weighted
 
-__all__ = ["BatchNorm", "Nearest", "Norm", "Regions", "Resize"]
+__all__ = ["Nearest", "Norm", "Regions", "Resize"]
 
 
 @dataclass(frozen=True)
@@ -64,17 +65,6 @@ def _strided(x: Tensor) -> Tensor:
     return x if x.shape[1] > 1 else x.squeeze(1).unsqueeze(1)
 
 
-class BatchNorm(Pointwise):
-    """A norm with running statistics."""
-
-    def value(self, call: Call, values: list[Any]) -> Any:
-        x = values[0]
-        if torch.is_grad_enabled() and x.shape[0] == 1 and x.stride(0) != x.numel():
-            # Torch 2.14.1 returns a wrong gradient for one channels-last image whose first stride is another.
-            values[0] = x.clone(memory_format=torch.contiguous_format)
-        return call.run(values)
-
-
 @dataclass(frozen=True)
 class Norm(MaskedOperator):
     """Group, instance, layer and RMS norm over space, with statistics of the present cells only.
@@ -82,7 +72,7 @@ class Norm(MaskedOperator):
     Args:
         groups: Number of channel groups; 0 for statistics over `dims`.
         dims: The dimensions of a layer norm.
-        eps: Added to the variance.
+        eps: Added to the variance; None for torch's default for RMS norms.
         weight: Position of the scale among the tensor inputs, or None.
         bias: Position of the shift, or None.
         centered: Whether the mean is subtracted; False for RMS norms.
@@ -112,7 +102,7 @@ class Norm(MaskedOperator):
         zero = y.new_zeros(())
         mean = torch.where(mask, y, zero).sum(dims, keepdim=True) / count if self.centered else zero
         spread = torch.where(mask, y - mean, zero)
-        eps = torch.finfo(values[0].dtype).eps if self.eps is None else self.eps
+        eps = _default_eps(values[0].dtype) if self.eps is None else self.eps
         scale = torch.rsqrt(spread.square().sum(dims, keepdim=True) / count + eps)
         y = (spread * scale).reshape(x.shape)
         around = (1, -1, *[1] * (x.dim() - 2)) if self.groups else None
@@ -128,6 +118,14 @@ class Norm(MaskedOperator):
 def _wide(x: Tensor) -> torch.dtype:
     """The dtype of statistics: at least single precision, as in PyTorch's own norms."""
     return torch.promote_types(x.dtype, torch.float32)
+
+
+@cache
+def _default_eps(dtype: torch.dtype) -> float:
+    """What torch adds by default in RMS norms: the precision of the dtype, or of the one that it computes in."""
+    tiny = 2.0**-20
+    grown = float(F.rms_norm(torch.tensor([tiny], dtype=dtype, device="cpu"), (1,))) / tiny
+    return torch.finfo(dtype if grown < 100 else torch.promote_types(dtype, torch.float32)).eps
 
 
 class Nearest(MaskedOperator):
