@@ -66,7 +66,8 @@ def fill(m: Masked, rounds: int | None) -> Tensor:
 
     Args:
         m: A map `(N, C, H, W)` whose channels share one state.
-        rounds: How many; until nothing changes if None.
+        rounds: How many; until nothing changes if None, or if borders lie between cells of the image, since a window
+            may then read a cell that is farther from the next present one than it is wide.
 
     Returns:
         The filled value; cells that no round reaches are 0.
@@ -78,6 +79,7 @@ def fill(m: Masked, rounds: int | None) -> Tensor:
     state = m.state[:, :1]
     known, border = state == PRESENT, state == BORDER
     x = torch.where(known, m.x, 0.0)
+    rounds = rounds if _is_rectangle(border) else None
     done = 0
     while rounds is None or done < rounds:
         count = box(known.double())
@@ -88,6 +90,14 @@ def fill(m: Masked, rounds: int | None) -> Tensor:
         known = known | new
         done += 1
     return torch.where(border, m.x, x)
+
+
+def _is_rectangle(border: Tensor) -> bool:
+    """Whether what is no border is the same rectangle in every image."""
+    rows, columns = (~border).any(3, keepdim=True), (~border).any(2, keepdim=True)
+    places = (line.nonzero()[:, dim] for line, dim in ((rows[:1], 2), (columns[:1], 3)))
+    solid = all(len(place) == 0 or int(place[-1] - place[0]) + 1 == len(place) for place in places)
+    return solid and bool(((rows & columns) == ~border).all())
 
 
 def windows(state: Tensor, kernel, stride, padding, dilation, size) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor, fx
 from torch.utils import _pytree as pytree
 
 from .cells import ABSENT, BORDER, PRESENT, Masked, masked
-from .operators import RULES, pointwise
+from .operators import RULES, WRITTEN_OUT, pointwise
 
 
 class NoRule(Exception):
@@ -137,7 +137,7 @@ class Interpreter:
         if not any(isinstance(one, Masked) for one in pytree.tree_leaves((args, kwargs))):
             # What was contiguous in the trace may not be here.
             function = torch.ops.aten.reshape.default if node.target is torch.ops.aten.view.default else node.target
-            return function(*args, **kwargs)
+            return function(*args, **kwargs) if name not in WRITTEN_OUT else self._written_out(name, node, args)
         if name.startswith("sym_"):
             return node.target(args[0].x, *args[1:], **kwargs)
         schema = node.target._schema
@@ -149,6 +149,12 @@ class Interpreter:
         given = {a.name: a.default_value for a in schema.arguments}
         given |= {a.name: value for a, value in zip(schema.arguments, args, strict=False)} | kwargs
         return rule(self, node, given)
+
+    def _written_out(self, name: str, node: fx.Node, args: Any) -> Tensor:
+        """An operator on ordinary tensors by its rule: as if everything were present."""
+        given = {a.name: value for a, value in zip(node.target._schema.arguments, args, strict=True)}
+        given["input"] = masked(given["input"], torch.tensor(PRESENT))
+        return RULES[name](self, node, given).x
 
 
 def _probes(h: int, w: int, draw: torch.Generator) -> Tensor:

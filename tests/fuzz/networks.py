@@ -162,6 +162,8 @@ def draw_network(seed: int) -> Network:
         block = draft.draw.choices(BLOCKS, [weight for _, weight in WEIGHTED])[0]
         x = draft.attempt(block, x)
     dtype = draft.draw.choices(["float64", "float32", "bfloat16"], [70, 25, 5])[0]
+    if dtype == "bfloat16" and any(sign in line for line in draft.lines for sign in (" > ", " < ", " >= ")):
+        dtype = "float32"  # rounding moves a value to the other side of a comparison
     for _ in range(20):
         head = draft.draw.choices([h for h, _ in HEADS], [weight for _, weight in HEADS])[0]
         before = len(draft.parts), len(draft.lines), dict(draft.values)
@@ -604,7 +606,10 @@ def resizes(d: Draft, x: str) -> str:
     extra = ""
     if mode in ("bilinear", "bicubic"):
         extra = d.draw.choice(["", "", ", align_corners=True", ", antialias=True"])
-    return d.put(f"F.interpolate({x}, {target}, mode={mode!r}{extra})")
+    y = d.put(f"F.interpolate({x}, {target}, mode={mode!r}{extra})")
+    if "antialias" in extra and d.shape(y)[2] == 1:
+        raise ValueError("torch 2.14 resizes contiguous maps wrongly to a single column")
+    return y
 
 
 def upconv(d: Draft, x: str) -> str:

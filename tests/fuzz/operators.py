@@ -16,6 +16,8 @@ from .cells import ABSENT, BORDER, PRESENT, Masked, any_of, fill, masked, window
 Given = dict[str, Any]
 Rule = Callable[[Any, fx.Node, Given], Any]
 RULES: dict[str, Rule] = {}
+#: Written out everywhere: the operator's own gradient is wrong in some layouts (torch 2.14 on the CPU).
+WRITTEN_OUT = ("batch_norm", "instance_norm")
 
 
 def rule(names: str) -> Callable[[Rule], Rule]:
@@ -73,7 +75,6 @@ def pointwise(run: Any, node: fx.Node, given: Given) -> Any:
 
 @rule("batch_norm")
 def batch_norm(run: Any, node: fx.Node, given: Given) -> Any:
-    # Written out: the operator's own gradient is wrong for some strides (torch 2.14 on the CPU, a batch of one).
     m, around = given["input"], (1, -1, *[1] * (given["input"].x.dim() - 2))
     scale = (given["running_var"] + given["eps"]).rsqrt()
     y = (m.x - given["running_mean"].view(around)) * scale.view(around)
@@ -554,7 +555,8 @@ def layer_norm(run: Any, node: fx.Node, given: Given) -> Any:
 def rms_norm(run: Any, node: fx.Node, given: Given) -> Any:
     m = given["input"]
     dims = tuple(range(m.x.dim() - len(given["normalized_shape"]), m.x.dim()))
-    eps = torch.finfo(run.dtype).eps if given["eps"] is None else given["eps"]
+    precision = torch.promote_types(run.dtype, torch.float32)  # halves are computed in single precision
+    eps = torch.finfo(precision).eps if given["eps"] is None else given["eps"]
     y = m.zeroed() / (mean_seen(Masked(m.zeroed().square(), m.state), dims) + eps).sqrt()
     return masked(y if given["weight"] is None else y * given["weight"], m.state)
 

@@ -36,6 +36,38 @@ def test_filling_is_algorithm_1():
         np.testing.assert_allclose(fill(Masked(x, state), rounds), expected)
 
 
+def test_cells_behind_a_border_are_filled_however_far_the_next_present_one_is():
+    """A padded map, flattened: a window on its last column reads the first cell of the next row."""
+    state = torch.tensor([PRESENT, PRESENT, BORDER, ABSENT, ABSENT, PRESENT, BORDER]).view(1, 1, 1, 7)
+    x = torch.tensor([1.0, 2.0, 9.0, 0.0, 0.0, 7.0, 9.0], dtype=torch.float64).view(1, 1, 1, 7)
+    assert fill(Masked(x, state.double()), 1).flatten().tolist() == [1, 2, 9, 7, 7, 7, 9]
+    inner = Masked(x[..., :6], state[..., :6].double())
+    inner.state[..., 2] = ABSENT
+    assert fill(inner, 1).flatten().tolist() == [1, 2, 2, 0, 7, 7]
+
+
+def test_an_ordinary_norm_is_written_out():
+    """The operator's own gradient is wrong for a single image of transposed tokens."""
+    norm = nn.BatchNorm2d(3).double().eval()
+    norm.running_var.uniform_(0.5, 2)
+    x, weight = (torch.randn(1, 3, 4, 5, dtype=torch.float64) for _ in range(2))
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.norm = nn.Identity(), norm
+
+        def forward(self, x):
+            return self.norm(self.first(x) * 1)
+
+    run = Interpreter(export(nn.Sequential(nn.ReLU(), Net()).eval(), (3, 4, 5), torch.float64))
+    x = x.flatten(2).transpose(1, 2).contiguous().transpose(1, 2).unflatten(2, (4, 5)).requires_grad_()
+    y = run(x, torch.ones(1, 1, 4, 5, dtype=torch.bool), Settings(until="0"))
+    (found,) = torch.autograd.grad(y, x, weight)
+    scale = (norm.running_var + norm.eps).rsqrt().view(1, -1, 1, 1)
+    torch.testing.assert_close(found, weight * scale * (x > 0))
+
+
 def test_borders_keep_their_value_and_are_no_neighbours():
     x, presence = picture()
     inside = np.ones((2, 1, 6, 7), bool)
