@@ -158,6 +158,35 @@ def test_operators_without_a_masked_form_say_why(model, operator, reason):
     assert found.reason.startswith(reason)
 
 
+VOLUMES = {
+    "avg_pool3d": lambda x: F.avg_pool3d(x, 3),
+    "max_pool3d": lambda x: F.max_pool3d(x, 3),
+    "adaptive_avg_pool3d": lambda x: F.adaptive_avg_pool3d(x, 2),
+    "adaptive_max_pool3d": lambda x: F.adaptive_max_pool3d(x, 2),
+    "upsample_nearest3d": lambda x: F.interpolate(x, scale_factor=2),
+    "upsample_trilinear3d": lambda x: F.interpolate(x, scale_factor=2, mode="trilinear"),
+    "conv3d": lambda x: F.conv3d(x, torch.ones(1, 1, 3, 3, 3)),
+    "conv_transpose3d": lambda x: F.conv_transpose3d(x, torch.ones(1, 1, 3, 3, 3)),
+}
+
+
+@pytest.mark.parametrize("name", VOLUMES)
+def test_windows_over_volumes_are_refused(name):
+    (found,) = LayerMask(Function(lambda x: VOLUMES[name](x.unsqueeze(1)))).unsupported((1, 3, 8, 8))
+    assert found[0].startswith(f"aten.{name}.")
+    assert found.reason == "windows are supported on (N, C, H, W) maps, not on volumes"
+
+
+def test_windows_over_channels_that_differ_in_presence_are_refused():
+    def normed(x):  # rows of different images become channels
+        return F.local_response_norm(x.reshape(-1, 1, 8, 8).mul(2).reshape(-1, 3, 8, 8), 3)
+
+    (found,) = LayerMask(Function(normed)).unsupported((1, 3, 8, 8))
+    assert found == ("aten.avg_pool3d.default", "")
+    assert found.reason == "its windows span channels that differ in presence"
+    assert LayerMask(Function(lambda x: F.local_response_norm(x, 3))).unsupported((1, 3, 8, 8)) == []
+
+
 def test_a_rule_of_ones_own():
     model = nn.Sequential(Function(lambda x: x.cumsum(1)), nn.AdaptiveAvgPool2d(1), nn.Flatten())
     x, presence = maps(7)

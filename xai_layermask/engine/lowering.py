@@ -168,6 +168,23 @@ for _one, _two, _tensors in (
     LOWERINGS[_one] = _widened(_two, _tensors)
 
 
+def _widened_resize(two: Any) -> Callable[..., Any]:
+    def one(x: Any, size: Any, *rest: Any) -> Any:
+        *corners, scales = rest
+        size, scales = (None if along is None else [1, *along] for along in (size, scales))
+        return aten.squeeze.dim(two(aten.unsqueeze.default(x, -2), size, *corners, scales), -2)
+
+    return one
+
+
+for _one, _two in (
+    (aten.upsample_linear1d.vec, aten.upsample_bilinear2d.vec),
+    (aten.upsample_nearest1d.vec, aten.upsample_nearest2d.vec),
+    (aten._upsample_nearest_exact1d.vec, aten._upsample_nearest_exact2d.vec),
+):
+    LOWERINGS[_one] = _widened_resize(_two)
+
+
 def _conv3d(
     x: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
 ) -> Any:

@@ -159,11 +159,17 @@ def fold(call: Call) -> MaskedOperator | str:
     return Fold() if len(call.shapes[0]) == 3 else "fold is supported for (N, C, L) batches only"
 
 
+_VOLUMES = "windows are supported on (N, C, H, W) maps, not on volumes"
+
+
 @rule(aten.avg_pool3d.default)
 def avg_pool3d(call: Call, kernel_size: Any) -> MaskedOperator | str:
     sizes = [kernel_size] * 3 if isinstance(kernel_size, int) else kernel_size
-    varies = any(size > 1 and call.cells().varies(dim) for size, dim in zip(sizes, (-3, -2, -1), strict=True))
-    return "windows are supported on (N, C, H, W) maps only" if varies else Pointwise()
+    varies = [size > 1 and call.cells().varies(dim) for size, dim in zip(sizes, (-3, -2, -1), strict=True)]
+    if any(varies[1:]):
+        return _VOLUMES
+    # As `local_response_norm` calls it, over channels.
+    return "its windows span channels that differ in presence" if varies[0] else Pointwise()
 
 
 @rule(aten.max_pool2d.default)
@@ -367,10 +373,14 @@ _REFUSED = {
         fft_fft fft_fft2 fft_fftn fft_hfft fft_ifft fft_ifft2 fft_ifftn fft_ihfft fft_irfft fft_irfft2 fft_irfftn
         fft_rfft fft_rfft2 fft_rfftn stft
     """,
-    "which cells it reads depends on values": "grid_sampler grid_sampler_2d grid_sampler_3d max_unpool2d",
+    "which cells it reads depends on values": "grid_sampler grid_sampler_2d grid_sampler_3d max_unpool2d max_unpool3d",
+    _VOLUMES: """
+        _upsample_nearest_exact3d adaptive_avg_pool3d adaptive_max_pool3d conv3d conv_transpose3d max_pool3d
+        max_pool3d_with_indices upsample_nearest3d upsample_trilinear3d
+    """,
     "it draws random numbers": """
-        bernoulli bernoulli_ fractional_max_pool2d multinomial native_dropout normal_ poisson rand_like randint_like
-        randn_like uniform_
+        bernoulli bernoulli_ fractional_max_pool2d fractional_max_pool3d multinomial native_dropout normal_ poisson
+        rand_like randint_like randn_like uniform_
     """,
 }
 
