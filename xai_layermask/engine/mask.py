@@ -28,14 +28,22 @@ class PresenceMask:
         mask: Bool, of the activation's rank; size 1 along dimensions in which presence does not vary, such as channels.
         inner: A presence that is known to be contained in this one.
         share: The share of the image under each cell that was present, float of the mask's shape; the mask if None.
+        origin: Numbers of the mask's shape, equal where presence is known to be equal; None if that is nowhere known.
     """
 
-    __slots__ = ("_memory", "inner", "mask", "share")
+    __slots__ = ("_memory", "inner", "mask", "origin", "share")
 
-    def __init__(self, mask: Tensor, inner: PresenceMask | None = None, share: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        mask: Tensor,
+        inner: PresenceMask | None = None,
+        share: Tensor | None = None,
+        origin: Tensor | None = None,
+    ) -> None:
         self.mask = mask
         self.inner = inner
         self.share = share
+        self.origin = origin
         self._memory: dict[Hashable, object] = {}
 
     def cached(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -54,6 +62,13 @@ class PresenceMask:
     def varies(self, dim: int) -> bool:
         """Whether presence may differ along a dimension of the activation."""
         return self.mask.shape[dim] > 1
+
+    def with_origin(self, origin: Tensor | None) -> PresenceMask:
+        """The same cells with another origin, which must not depend on whether two masks happen to be equal."""
+        if self.origin is origin:
+            return self
+        key = ("origin", None if origin is None else id(origin))
+        return self.cached(key, lambda: PresenceMask(self.mask, self, self.share, origin))
 
     def moved(self, move: Callable[[Tensor], Tensor]) -> PresenceMask:
         """The presence after a function that moves or repeats cells of a float map; shares move with them."""
@@ -263,7 +278,8 @@ def joined(operands: Sequence[tuple[PresenceMask, PresenceMask]]) -> PresenceMas
     if all(one is inside or (one.is_whole() and inside.is_whole()) for _, one in others):
         for cells, _ in others:
             first = intersection(first, cells)
-        return first
+        same = all(cells.origin is operands[0][0].origin for cells, _ in others)
+        return first.with_origin(operands[0][0].origin if same else None)
     known = first.with_borders(inside)
     for cells, one in others:
         known, inside = intersection(known, cells.with_borders(one)), union(inside, one)

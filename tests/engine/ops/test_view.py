@@ -252,3 +252,48 @@ def test_strides_of_memory_are_refused(masked):
 def test_another_type_of_the_same_bytes_is_refused():
     model = Function(lambda x: x.view(torch.int32).view(torch.float32))
     assert ("aten.view.dtype", "") in LayerMask(model).unsupported((2, 4, 6, 8))
+
+
+def patches(x):
+    """The cells of each 2 x 2 patch of a map of 4 x 6 x 8, by channel."""
+    return F.unfold(x, 2, stride=2).reshape(-1, 4, 4, 12)
+
+
+def put_back(y):
+    return F.fold(y.reshape(-1, 16, 12), (6, 8), 2, stride=2)
+
+
+ROUND_TRIPS = {
+    "patches": lambda x: put_back(patches(x)),
+    "patches worked on": lambda x: put_back(patches(x) * 2) / 2,
+    "patches joined": lambda x: put_back(patches(x) + patches(x).relu() - patches(x).relu()),
+    "columns joined": lambda x: F.fold((y := F.unfold(x, 2, stride=2)) + y.relu() - y.relu(), (6, 8), 2, stride=2),
+    "shuffled": lambda x: F.pixel_shuffle(F.pixel_unshuffle(x, 2) * 2, 2) / 2,
+    "tokens": lambda x: put_back(F.unfold(x, 2, stride=2).transpose(1, 2).mul(2).transpose(1, 2)) / 2,
+}
+
+
+@pytest.mark.parametrize("name", ROUND_TRIPS)
+def test_channels_that_went_through_a_rearrangement_still_have_one_presence(name):
+    """A concatenation then joins the parts, as it does without the round trip."""
+    (x, presence), conv = maps(3), nn.Conv2d(4, 2, 3, padding=1).double()
+    y, expected = (
+        LayerMask(Function(lambda x, conv, way=way: torch.cat([way(x), conv(x)], 1), conv))(x, presence)
+        for way in (ROUND_TRIPS[name], lambda x: x)
+    )
+    torch.testing.assert_close(y, expected)
+
+
+def test_channels_of_patches_have_one_presence():
+    """Patches as a map of 4 x 12: the same as by a view and a permutation."""
+    (x, presence), conv = maps(4), nn.Conv2d(4, 2, 3, padding=1).double()
+
+    def viewed(x):
+        return x.reshape(-1, 4, 3, 2, 4, 2).permute(0, 1, 3, 5, 2, 4).reshape(-1, 4, 4, 12)
+
+    y, expected = (
+        LayerMask(Function(lambda x, conv, way=way: torch.cat([way(x), conv(way(x))], 1), conv))(x, presence)
+        for way in (patches, viewed)
+    )
+    torch.testing.assert_close(y, expected)
+    assert not torch.equal(y[:, :4], torch.where(viewed(presence.expand_as(x)), viewed(x), 1.0))

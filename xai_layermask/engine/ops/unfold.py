@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,12 +63,20 @@ class Fold(MaskedOperator):
     def presence(self, call: Call) -> Found:
         cells = call.cells()
         key = ("fold", repr(call.step.args[1:]), *call.step.shape[1:])
-        return cells.cached(key, lambda: PresenceMask(self._summed(call, cells.mask) > 0))
+        return cells.cached(key, lambda: PresenceMask(self._summed(call, self._one_channel(call, cells)) > 0))
+
+    def _one_channel(self, call: Call, cells: PresenceMask) -> Tensor:
+        """The entries of the first channel if those of the others are known to have the same presence, or all."""
+        entries = math.prod(call.step.arguments["kernel_size"])
+        if cells.origin is None or cells.origin.shape[-2] % entries:
+            return cells.mask
+        channels = cells.origin.unflatten(-2, (-1, entries))
+        alike = bool((channels == channels[..., :1, :, :]).all())
+        return cells.mask[..., :entries, :] if alike else cells.mask
 
     def _summed(self, call: Call, mask: Tensor) -> Tensor:
         """The number of present entries of each cell; one channel if all have the same presence."""
-        kernel = call.step.arguments["kernel_size"]
-        entries = call.shapes[0][-2] if mask.shape[-2] > 1 else kernel[0] * kernel[1]
+        entries = mask.shape[-2] if mask.shape[-2] > 1 else math.prod(call.step.arguments["kernel_size"])
         columns = mask.expand(-1, entries, call.shapes[0][-1]).float()
         summed: Tensor = call.step({call.step.inputs[0]: columns})
         return summed

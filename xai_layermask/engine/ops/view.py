@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 import torch
@@ -15,8 +16,8 @@ from .base import Call, Demand, Found, MaskedOperator, Pointwise, Wanted, operan
 __all__ = ["Concat", "Permute", "Pick", "Reshape", "Scatter", "compact"]
 
 
-#: Dimensions along which rearranged masks do not vary, by operator, arguments and shapes.
-_UNIFORM: dict[Any, tuple[tuple[int, ...], ...]] = {}
+#: Dimensions along which rearranged masks do not vary, and their origins, by operator, arguments, shapes and origin.
+_UNIFORM: dict[Any, tuple[tuple[tuple[int, ...], Tensor | None], ...]] = {}
 
 
 class Reshape(MaskedOperator):
@@ -32,21 +33,21 @@ class Reshape(MaskedOperator):
         result = self._apply(call, cells.mask.expand(shape))
         parts = (result,) if isinstance(result, Tensor) else tuple(result)
         moved = any(part.shape[0] != shape[0] for part in parts)
-        if moved or any(
-            part.untyped_storage().data_ptr() != cells.mask.untyped_storage().data_ptr() for part in parts
-        ):
-            # The mask was copied, so strides no longer show where it is uniform: trace the origin of each cell.
-            key = (*self._key(call), cells.mask.shape)
+        origins: tuple[Tensor | None, ...] = (None,) * len(parts)
+        copied = any(part.untyped_storage().data_ptr() != cells.mask.untyped_storage().data_ptr() for part in parts)
+        if moved or copied or cells.origin is not None:
+            # Strides no longer show where the mask is uniform: trace the origin of each cell.
+            key = (*self._key(call), cells.mask.shape, id(cells.origin))
             if key not in _UNIFORM:
                 _UNIFORM[key] = self._uniform(call, cells, shape)
-            dims = _UNIFORM[key]
+            dims, origins = zip(*_UNIFORM[key], strict=True)
             parts = tuple(_narrow(part, found) for part, found in zip(parts, dims, strict=True))
         if moved:
             # Rows that come from another dimension stay apart, for a single image as for several.
             parts = tuple(part.contiguous() for part in parts)
         masks = tuple(compact(part) for part in parts)
         shares = self._shares(call, cells, shape, masks)
-        found = tuple(PresenceMask(mask, share=share) for mask, share in zip(masks, shares, strict=True))
+        found = tuple(PresenceMask(mask, None, *rest) for mask, *rest in zip(masks, shares, origins, strict=True))
         return found[0] if isinstance(result, Tensor) else found
 
     def _shares(
@@ -70,18 +71,26 @@ class Reshape(MaskedOperator):
         given = models | {call.step.inputs[0]: tensor}
         return call.step(given)
 
-    def _uniform(self, call: Call, cells: PresenceMask, shape: Shape) -> tuple[tuple[int, ...], ...]:
-        origin = torch.arange(cells.mask.numel(), dtype=torch.int32).view(cells.mask.shape).expand(shape)
-        result = self._apply(call, origin)
+    def _uniform(
+        self, call: Call, cells: PresenceMask, shape: Shape
+    ) -> tuple[tuple[tuple[int, ...], Tensor | None], ...]:
+        origin = cells.origin
+        if origin is None:
+            origin = torch.arange(cells.mask.numel(), dtype=torch.int32).view(cells.mask.shape)
+        result = self._apply(call, origin.expand(shape))
         parts = (result,) if isinstance(result, Tensor) else tuple(result)
-        return tuple(
-            tuple(
+        found = []
+        for part in parts:
+            dims = tuple(
                 dim
                 for dim in range(part.shape[0] != shape[0], part.dim())
                 if bool((part == part.narrow(dim, 0, 1)).all())
             )
-            for part in parts
-        )
+            rest = _narrow(part, dims)
+            # Rows that come from another dimension stay apart, so nothing is known of them.
+            known = part.shape[0] == shape[0] and len(rest.unique()) < rest.numel()
+            found.append((dims, rest if known else None))
+        return tuple(found)
 
     @staticmethod
     def _key(call: Call) -> tuple[Any, ...]:
@@ -127,12 +136,19 @@ def permuted(cells: PresenceMask, order: tuple[int, ...]) -> PresenceMask:
     def make() -> PresenceMask:
         inner = permuted(cells.inner, order) if cells.inner is not None else None
         share = None if cells.share is None else cells.share.permute(order)
-        there = PresenceMask(cells.mask.permute(order), inner, share)
+        origin = None if cells.origin is None else _permuted_origin(cells.origin, order)
+        there = PresenceMask(cells.mask.permute(order), inner, share, origin)
         back = tuple(sorted(range(len(order)), key=order.__getitem__))
         there.cached(("permute", back), lambda: cells)
         return there
 
     return cells.cached(("permute", order), make)
+
+
+@cache
+def _permuted_origin(origin: Tensor, order: tuple[int, ...]) -> Tensor:
+    """One object for each origin and order, since origins are told apart by identity."""
+    return origin.permute(order)
 
 
 class Pick(MaskedOperator):
@@ -213,7 +229,8 @@ class Scatter(MaskedOperator):
         new = masks[1].expand(sizes)
         result = call.step({call.step.inputs[0]: base, call.step.inputs[1]: new.squeeze(dim) if picked else new})
         before = found[0][0]
-        return before if before is not None and same_cells(before.mask, result) else PresenceMask(result)
+        same = before is not None and same_cells(before.mask, result)
+        return before.with_origin(None) if before is not None and same else PresenceMask(result)
 
 
 def _aligned(cells: Any, dim: int | None) -> PresenceMask | None:
