@@ -70,7 +70,8 @@ class Fold(MaskedOperator):
         entries = math.prod(call.step.arguments["kernel_size"])
         if cells.origin is None or cells.origin.shape[-2] % entries:
             return cells.mask
-        channels = cells.origin.unflatten(-2, (-1, entries))
+        *batch, _, columns = cells.origin.shape
+        channels = cells.origin.reshape(*batch, -1, entries, columns)
         alike = bool((channels == channels[..., :1, :, :]).all())
         return cells.mask[..., :entries, :] if alike else cells.mask
 

@@ -88,7 +88,7 @@ class Reshape(MaskedOperator):
             )
             rest = _narrow(part, dims)
             # Rows that come from another dimension stay apart, so nothing is known of them.
-            known = part.shape[0] == shape[0] and len(rest.unique()) < rest.numel()
+            known = part.shape[0] == shape[0] and len(set(rest.flatten().tolist())) < rest.numel()
             found.append((dims, rest if known else None))
         return tuple(found)
 
