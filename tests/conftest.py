@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import random
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -44,3 +46,12 @@ def _devices() -> list[str]:
 def device(request: pytest.FixtureRequest) -> torch.device:
     """Every device that torch has here, one after another."""
     return torch.device(request.param)
+
+
+@pytest.fixture(scope="session")
+def kernels() -> ModuleType:
+    """The Triton kernels, interpreted on the processor."""
+    pytest.importorskip("triton", reason="the kernels need Triton")
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        pytest.skip("Triton compiles for the device here, and does not interpret")
+    return importlib.import_module("xai_layermask.engine.kernels")

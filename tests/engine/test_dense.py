@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib
-import os
 import sys
 from collections import Counter
 
@@ -21,7 +19,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from xai_layermask import LayerMask
-from xai_layermask.engine import dense
+from xai_layermask.engine import dense, executor
 from xai_layermask.engine.dense import Distances, fill
 from xai_layermask.engine.mask import PresenceMask
 from xai_layermask.engine.padding import fill_rings, ring_geometry, window_sum
@@ -30,15 +28,6 @@ from xai_layermask.trace import trace
 
 #: Operators that wait for the device, or whose output's size depends on the data.
 WAITING = {"_local_scalar_dense", "equal", "is_nonzero", "item", "masked_select", "nonzero", "unique", "index"}
-
-
-@pytest.fixture(scope="module")
-def kernels():
-    """The Triton kernels, interpreted on the processor (`conftest` sets `TRITON_INTERPRET`)."""
-    pytest.importorskip("triton", reason="the kernels need Triton")
-    if os.environ.get("TRITON_INTERPRET") != "1":
-        pytest.skip("Triton compiles for the device here, and does not interpret")
-    return importlib.import_module("xai_layermask.engine.kernels")
 
 
 @st.composite
@@ -133,7 +122,10 @@ def broken(*args, **kwargs):
 
 @pytest.mark.parametrize(
     ("name", "change", "words"),
-    [("fill", broken, "RuntimeError: no driver"), ("fill", lambda x, *rest: x, "other numbers"), (None, None, "")],
+    [
+        ("fill", broken, "RuntimeError: no driver"), ("fill", lambda x, *rest: x, "other numbers"),
+        ("finish", lambda x, *rest: x, "other numbers"), (None, None, ""),
+    ],
 )
 def test_kernels_are_checked_once(kernels, monkeypatch, recwarn, name, change, words):
     if name:
@@ -388,13 +380,21 @@ def test_few_operators_and_none_that_waits(name, dense_too, monkeypatch):
             launched.extend(["fill"] * rounds)
             return x
 
+        @staticmethod
+        def finish(x, *rest):
+            launched.append("finish")
+            return x
+
     with torch.no_grad(), never_waiting():
         masked(x, presence)  # captured, and the weights folded
         with Counted() as plain:
             model(x)
         with Counted() as found:
             masked(x, presence)
-        monkeypatch.setattr(dense, "kernels_on", lambda device: Launches)
+        for module in (dense, executor):
+            monkeypatch.setattr(module, "kernels_on", lambda device: Launches)
+        masked(x, presence)
+        launched.clear()
         with Counted() as fused:
             masked(x, presence)
     first = found.names.index("convolution")

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ..errors import UnsupportedOperator
-from .dense import fill
+from .dense import fill, kernels_on
 from .fusion import Weights, fuse
 from .graph import Graph, Step
 from .memory import Memory
@@ -25,10 +25,15 @@ _KEPT = 8
 
 
 class Executor:
-    """A captured graph with its programs, one per batch size and mode."""
+    """A captured graph with its programs, one per batch size and mode.
 
-    def __init__(self, graph: Graph) -> None:
-        self.graph = graph
+    Args:
+        graph: The graph.
+        device: Where it runs.
+    """
+
+    def __init__(self, graph: Graph, device: torch.device) -> None:
+        self.graph, self._device = graph, device
         self._programs: dict[Any, Program] = {}
         self._weights: Weights | None = None
         self._recorder = Recorder()
@@ -36,7 +41,8 @@ class Executor:
     def program(
         self, batch: int, settings: MaskingSettings, until: str | None, folded: bool = False, in_place: bool = False
     ) -> Program:
-        key = (batch, folded, in_place, version())
+        kernels = kernels_on(self._device) if in_place else None
+        key = (batch, folded, in_place, version(), kernels)
         if key not in self._programs:
             steps: tuple[Step, ...] = self.graph.steps(batch)
             cut = find_cut(steps, until)
@@ -50,7 +56,7 @@ class Executor:
             while len(self._programs) >= _KEPT:
                 self._programs.pop(next(iter(self._programs)))
             self._programs[key] = Program(
-                steps, shapes, self.graph.image, self.graph.outputs, settings, cut, in_place
+                steps, shapes, self.graph.image, self.graph.outputs, settings, cut, in_place, kernels
             )
         return self._programs[key]
 

@@ -15,10 +15,10 @@ from torch import Tensor
 from .graph import Slot, Step
 from .runtime import has_float64
 
-__all__ = ["FusedConvolution", "Weights", "fuse"]
+__all__ = ["CONVOLUTIONS", "FusedConvolution", "Weights", "fuse"]
 
 aten = torch.ops.aten
-_CONVOLUTIONS = (aten.conv2d.default, aten.conv2d.padding)
+CONVOLUTIONS = (aten.conv2d.default, aten.conv2d.padding)
 
 
 @dataclass
@@ -152,7 +152,7 @@ def fuse(
     for step in steps:
         if step.index in folded:
             continue
-        if step.operator not in _CONVOLUTIONS or not held.issuperset(step.inputs[1:]):
+        if step.operator not in CONVOLUTIONS or not held.issuperset(step.inputs[1:]):
             kept.append(step)
             continue
         after = readers.get(step.index, [])

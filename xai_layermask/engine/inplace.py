@@ -7,10 +7,11 @@ Whether an input shares its memory is known only when the step runs ([`Memory`][
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
+from .epilogue import Epilogue
 from .graph import Operator, Step
 from .memory import Memory
 from .ops.base import MaskedOperator, Pointwise, Singular
@@ -44,6 +45,12 @@ _WRITERS: dict[Operator, Operator] = {
 }
 
 
+class Write(Protocol):
+    """Computes a step in the memory of an input; None if that is not possible."""
+
+    def __call__(self, values: dict[int, Any], memory: Memory) -> Any: ...
+
+
 class Writer:
     """The in-place variant of one step.
 
@@ -75,7 +82,7 @@ def find_writers(
     masked: Mapping[int, MaskedOperator],
     shapes: Mapping[int, Any],
     dead: Mapping[int, Collection[int]],
-) -> dict[int, Writer]:
+) -> dict[int, Write]:
     """Find the steps that may overwrite an input; not valid with gradients, for which autograd keeps the inputs.
 
     Args:
@@ -87,8 +94,11 @@ def find_writers(
     Returns:
         The writers of these steps, by value number.
     """
-    found: dict[int, Writer] = {}
+    found: dict[int, Write] = {}
     for step in steps:
+        if isinstance(step, Epilogue):
+            found[step.index] = step.write
+            continue
         plain = type(masked.get(step.index, Pointwise())) in (Pointwise, Singular)
         # With a factor for the second operand, or the same operand twice, both must stay unchanged.
         joined = len(step.inputs) == 2 and len(set(step.inputs)) == 2 and not step.kwargs

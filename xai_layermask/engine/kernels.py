@@ -1,22 +1,26 @@
-"""Neighbour padding by two Triton kernels: distances in rings, and one ring of a channels-last map, in place.
+"""Triton kernels: neighbour padding, and what follows a convolution.
 
-A block of cells without a cell of the ring ends at once. Import this module only where Triton is installed.
+Neighbour padding finds distances in rings, and writes one ring of a channels-last map in place; a block of cells
+without a cell of the ring ends at once. Import this module only where Triton is installed.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-__all__ = ["FAR", "distances", "fill"]
+__all__ = ["FAR", "distances", "fill", "finish"]
 
 #: The distance of borders, and of cells beyond the last ring.
 FAR = 255
 _CELLS, _LANES, _MAP = 16, 128, 256
+#: Numbers in a block of a finished map, and the largest number of neighbouring channels that one thread reads.
+_NUMBERS, _WIDEST = 2048, 8
 
 
 @triton.jit(do_not_specialize=["rounds"])  # type: ignore[untyped-decorator]
@@ -64,6 +68,40 @@ def _fill(  # type: ignore[no-untyped-def]
         means = sums / tl.maximum(count, 1).to(PRECISION)[:, None]
         places = cells.to(tl.int64)[:, None] * channels + lanes[None, :]
         tl.store(rows + places, means.to(rows.dtype.element_ty), mask=chosen[:, None] & used[None, :])
+
+
+@triton.jit(do_not_specialize=["total", "width"])  # type: ignore[untyped-decorator]
+def _finish(  # type: ignore[no-untyped-def]
+    rows, bias, other, more, total, width,
+    KIND: tl.constexpr, LOW: tl.constexpr, HIGH: tl.constexpr,
+    BLOCK: tl.constexpr, LANES: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """Rows consist of `width` groups of `LANES` channels, which are aligned, so that a thread reads them at once."""
+    groups = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    lanes = tl.arange(0, LANES)[None, :]
+    exists = (groups < total)[:, None]
+    places = groups[:, None] * LANES + lanes
+    channels = (groups % width)[:, None] * LANES + lanes
+    x = tl.load(rows + places, mask=exists, other=0.0).to(PRECISION)
+    x += tl.load(bias + channels, mask=exists, other=0.0).to(PRECISION)
+    if other is not None:
+        x += tl.load(other + places, mask=exists, other=0.0).to(PRECISION)
+    if more is not None:
+        x += tl.load(more + channels, mask=exists, other=0.0).to(PRECISION)
+    # Comparisons keep NaN, as torch does.
+    if KIND == "silu":
+        x = x / (1.0 + tl.exp(-x))
+    elif KIND == "hardswish":
+        share = x + 3.0
+        share = tl.where(share < 0.0, 0.0, tl.where(share > 6.0, 6.0, share))
+        x = x * share / 6.0
+    if LOW is not None:
+        low = tl.full((BLOCK, LANES), LOW, PRECISION)
+        x = tl.where(x < low, low, x)
+    if HIGH is not None:
+        high = tl.full((BLOCK, LANES), HIGH, PRECISION)
+        x = tl.where(x > high, high, x)
+    tl.store(rows + places, x.to(rows.dtype.element_ty), mask=exists)
 
 
 def distances(present: Tensor, inside: Tensor | None, rounds: int) -> Tensor:
@@ -117,6 +155,41 @@ def fill(x: Tensor, distance: Tensor, rounds: int, in_place: bool = False) -> Te
                 rows, distance, ring, height, width, total, channels, CELLS=_CELLS, LANES=lanes, PRECISION=precision
             )
     return rows.view(batch, height, width, channels).permute(0, 3, 1, 2)
+
+
+def finish(
+    x: Tensor,
+    bias: Tensor,
+    kind: str = "clamp",
+    low: float | None = None,
+    high: float | None = None,
+    other: Tensor | None = None,
+    more: Tensor | None = None,
+) -> Tensor:
+    """Add a convolution's bias and a residual, and apply an activation, in place.
+
+    Args:
+        x: `(N, C, H, W)`, floating point, contiguous in channels-last layout, with fewer than 2^31 numbers.
+        bias: `(C,)`, contiguous.
+        kind: "clamp", "silu" or "hardswish".
+        low: The lower bound for "clamp"; None without.
+        high: The upper bound.
+        other: The residual, with the shape, dtype and layout of `x`.
+        more: The bias of the residual, `(C,)`, contiguous.
+
+    Returns:
+        `x`, which holds `activation(x + bias + other + more)`.
+    """
+    channels = x.shape[1]
+    lanes = math.gcd(channels, _WIDEST)
+    total, block = x.numel() // lanes, _NUMBERS // lanes
+    precision = tl.float64 if x.dtype == torch.float64 else tl.float32
+    with _on(x.device):
+        _finish[(triton.cdiv(total, block),)](
+            x, bias, other, more, total, channels // lanes, KIND=kind, LOW=low, HIGH=high, BLOCK=block, LANES=lanes,
+            PRECISION=precision,
+        )  # fmt: skip
+    return x
 
 
 def _on(device: torch.device) -> contextlib.AbstractContextManager[object]:

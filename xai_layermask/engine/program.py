@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from ..errors import InputError
 from .dense import DenseRings
+from .epilogue import delay_biases
 from .graph import Step
 from .inplace import find_writers
 from .mask import PresenceMask, union
@@ -72,6 +74,7 @@ class Program:
         settings: How absent cells are treated.
         cut: Number of the last step that runs masked, from [`find_cut`][]; None for the very last step.
         in_place: Whether steps may overwrite inputs that are not read again; not valid with gradients.
+        kernels: The kernels of the device, used in place; None without.
 
     Attributes:
         masked: The masked operators, by value number.
@@ -90,6 +93,7 @@ class Program:
         settings: MaskingSettings,
         cut: int | None = None,
         in_place: bool = False,
+        kernels: ModuleType | None = None,
     ) -> None:
         self.steps = tuple(steps)
         self.image = image
@@ -102,6 +106,8 @@ class Program:
         batch, _, height, width = shapes[image]
         self._choose_operators(PresenceMask(torch.ones(batch, 1, height, width, dtype=torch.bool)))
         self._refuse_strided()
+        if in_place and kernels is not None:
+            self.steps = delay_biases(self.steps, self.masked, shapes, self._outputs, self.cut, kernels)
         self.dead = self._find_dead()
         self.in_place = in_place
         self.writers = find_writers(self.steps, self.masked, shapes, self.dead) if in_place else {}

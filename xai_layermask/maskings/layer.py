@@ -188,7 +188,7 @@ class LayerMask(Masking):
             graph = capture(self.model, tuple(image.shape), image.dtype, device, additional)
             while len(self._graphs) >= _KEPT:
                 self._graphs.pop(next(iter(self._graphs)))
-            captured = self._graphs[(graph.batch, *kind)] = Executor(graph)
+            captured = self._graphs[(graph.batch, *kind)] = Executor(graph, device)
             return captured
 
     def _known(self, images: int, kind: tuple[Any, ...]) -> Executor | None:
