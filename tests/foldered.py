@@ -27,7 +27,7 @@ class Deadly(nn.Module):
 
     def forward(self, x):
         dark = x.flatten(1).amax(1) < -1.5
-        if x.device.type == "cpu" and not torch.compiler.is_exporting() and bool(dark.any()):
+        if x.device.type == "cpu" and not torch.compiler.is_compiling() and bool(dark.any()):
             os.kill(os.getpid(), signal.SIGKILL)
         return self.inner(x)
 

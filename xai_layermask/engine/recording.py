@@ -187,16 +187,17 @@ def _circumstances(device: torch.device) -> tuple[Any, ...]:
 
 def _rounding() -> tuple[Any, ...]:
     """Whether float32 products may be rounded, by either of two interfaces, which refuse to be mixed."""
-    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    backends: Any = torch.backends
     try:
-        return cudnn.allow_tf32, matmul.allow_tf32, matmul.allow_fp16_reduced_precision_reduction
+        return backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32
     except RuntimeError:
-        return torch.backends.fp32_precision, cudnn.conv.fp32_precision, matmul.fp32_precision
+        return backends.fp32_precision, backends.cudnn.conv.fp32_precision, backends.cuda.matmul.fp32_precision
 
 
 def _cuda_graph(device: torch.device, run: Callable[[], None]) -> Callable[[], None]:
     with torch.cuda.device(device):
-        stream, current = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+        stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        current = torch.cuda.current_stream(device)
         stream.wait_stream(current)
         with torch.cuda.stream(stream), _own_casts():
             run()  # libraries allocate their workspaces for a stream in its first run
