@@ -58,3 +58,4 @@ evaluate ablation $images --limit 16 $lite --maskings layer,layer-soft,$threshol
 
 xai-layermask report results.db --out results
 xai-layermask report photos.db --out results/photos
+python docs/results_tables.py results results/photos
