@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from xai_layermask import LayerMask
+from xai_layermask.engine import batching
 from xai_layermask.engine.recording import Recorder, forget_recordings, never_recording
 
 
@@ -154,11 +155,25 @@ def test_memory_is_given_back():
     (recording,) = executor._recorder._recordings.values()
     held = weakref.ref(recording)
     del recording
-    forget_recordings()
+    assert forget_recordings() and not forget_recordings()
     gc.collect()
     assert held() is None
     expect(answers(masked, range(9)), answers(LayerMask(masked.model), range(9)))
     assert notes.recorded == 2
+
+
+def test_recordings_go_before_batches_are_halved(monkeypatch):
+    sizes, held = [], iter([True, False, False])
+    monkeypatch.setattr(batching, "forget_recordings", lambda: next(held))
+
+    def predict(rows):
+        sizes.append(len(rows))
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return rows
+
+    found, size = batching.batched_predict(predict, torch.arange(4), 4)
+    assert (found.tolist(), size, sizes) == ([0, 1, 2, 3], 2, [4, 4, 2, 2])
 
 
 def test_large_batches_and_a_caller_who_wants_none_are_not_recorded():

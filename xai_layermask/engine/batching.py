@@ -83,9 +83,8 @@ def batched_predict(
             start += len(batch)
             if advance is not None:
                 advance(len(batch))
-        else:
+        elif not _release_memory():
             batch_size = len(batch) // 2
-            _release_memory()
     if isinstance(found[0], Tensor):
         return torch.cat(found), batch_size
     return np.concatenate(found), batch_size
@@ -107,9 +106,10 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in words.lower() or "DefaultCPUAllocator" in words
 
 
-def _release_memory() -> None:
-    """Return recorded and cached memory to the accelerator."""
-    forget_recordings()
+def _release_memory() -> bool:
+    """Return recorded and cached memory to the accelerator; whether recordings held some."""
+    held = forget_recordings()
     device = find_device()
     if device.type != "cpu":
         getattr(torch, device.type).empty_cache()
+    return held

@@ -146,17 +146,19 @@ class Recorder:
             return None
         return found
 
-    def forget(self) -> None:
-        """Give the memory of all recordings back."""
+    def forget(self) -> bool:
+        """Give the memory of all recordings back; whether there were any."""
         with self._lock:
+            held = bool(self._recordings)
             self._recordings.clear()
             self._runs.clear()
+        return held
 
 
-def forget_recordings() -> None:
-    """Give the memory of every recording back; runs are recorded again when they come again."""
-    for recorder in list(_RECORDERS):
-        recorder.forget()
+def forget_recordings() -> bool:
+    """Give the memory of every recording back; whether there were any. Runs that come again are recorded again."""
+    held = [recorder.forget() for recorder in list(_RECORDERS)]
+    return any(held)
 
 
 @contextmanager
