@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
+import math
 import platform
 import sys
 import warnings
@@ -167,7 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parts, worst, timed = [f"# {head}\n"], 0.0, []
     rows = []
     for name, error in () if args.no_agreement else agreement(names, device):
-        worst = max(worst, error)
+        worst = max(worst, math.inf if math.isnan(error) else error)
         rows.append((name, f"{error:.1e}"))
         print(*rows[-1], flush=True)
     parts += ["Largest difference to the answers of the CPU, relative to the largest answer:\n"]

@@ -28,8 +28,9 @@ def test_a_dry_run_writes_every_table(tmp_path, capsys):
     assert "tiny float32 1" in capsys.readouterr().out
 
 
-def test_an_answer_that_differs_is_an_error(tmp_path, monkeypatch):
-    monkeypatch.setattr(gpu, "agreement", lambda names, device: [("one", 0.5)])
+@pytest.mark.parametrize("error", [0.5, float("nan")])
+def test_an_answer_that_differs_is_an_error(error, tmp_path, monkeypatch):
+    monkeypatch.setattr(gpu, "agreement", lambda names, device: [("zero", 0.0), ("one", error)])
     assert gpu.main(["--tiny", "--device", "cpu", "--out", str(tmp_path / "page.md")]) == 1
 
 

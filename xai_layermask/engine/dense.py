@@ -128,10 +128,17 @@ def fill(x: Tensor, geometry: Rings | DenseRings, in_place: bool = False) -> Ten
     distances, rounds = geometry.distances, geometry.rounds
     if not rounds:
         return x
-    kernels = kernels_on(x.device)
-    if kernels is None or rounds >= kernels.FAR or (x.requires_grad and torch.is_grad_enabled()):
+    kernels = _kernels_for(x, rounds)
+    if kernels is None:
         return distances.filled(x, rounds, in_place)
     return distances.filled_by(kernels, x, rounds, in_place)
+
+
+def _kernels_for(x: Tensor, rounds: int) -> ModuleType | None:
+    """The kernels, if they can fill so many rings of a map."""
+    kernels = kernels_on(x.device)
+    learning = x.requires_grad and torch.is_grad_enabled()
+    return kernels if kernels is not None and rounds < kernels.FAR and not learning else None
 
 
 def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> Tensor:
@@ -156,8 +163,7 @@ def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> 
     if may_wait(x.device):
         return fill_rings(x, ring_geometry(present, rounds=rounds), in_place=True)
     rounds = max(x.shape[-2:]) - 1 if rounds is None else rounds
-    kernels = kernels_on(x.device)
-    if kernels is not None and rounds < kernels.FAR and not (x.requires_grad and torch.is_grad_enabled()):
+    if _kernels_for(x, rounds) is not None:
         return fill(x, Distances(present).rings(rounds), in_place=True)
     # So many rings are computed one by one, and not kept.
     known = present.to(x.dtype)

@@ -73,7 +73,6 @@ class Executor:
 
         return dict(known_in_series(self, ("state", device, folded, rounded), make))
 
-
     def compute(self, program: Program, presence: Tensor, values: dict[int, Any], again: bool = False) -> None:
         """All passes for a batch.
 
@@ -87,7 +86,7 @@ class Executor:
         def passes(presence: Tensor, values: dict[int, Any]) -> None:
             run(program, program.plan(presence), values)
 
-        if again and not any(step.autocast for step in program.steps):
+        if again and not program.sets_autocast:
             kind = len(presence), version()
             self._recorder.run(kind, passes, presence, values, program.image, self.graph.outputs)
         else:

@@ -82,6 +82,7 @@ class Program:
         cut: Number of the last step that runs masked.
         dead: For each step, the values that are not read after it.
         writers: The in-place variants of steps, by value number.
+        sets_autocast: Whether the model sets autocast itself.
     """
 
     def __init__(
@@ -110,6 +111,7 @@ class Program:
             self.steps = delay_biases(self.steps, self.masked, shapes, self._outputs, self.cut, kernels)
         self.dead = self._find_dead()
         self.in_place = in_place
+        self.sets_autocast = any(step.autocast for step in self.steps)
         self.writers = find_writers(self.steps, self.masked, shapes, self.dead) if in_place else {}
 
     def _choose_operators(self, everything: PresenceMask) -> None:
