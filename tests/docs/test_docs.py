@@ -66,6 +66,8 @@ def test_python_of_the_page_runs(page, tmp_path, monkeypatch, one_thread):
         for number, block in enumerate(blocks, 1):
             if re.search(r"^(from|import) transformers\b", block, re.MULTILINE) and find_spec("transformers") is None:
                 continue  # an extra of its own
+            if "torch.compile(" in block and torch.__version__ < "2.7":
+                break  # it cannot be captured (docs/install.md), and later blocks use its names
             exec(compile(block, f"{page}, block {number}", "exec"), names)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import signal
 import subprocess
@@ -87,19 +86,23 @@ def test_kill_9_loses_only_what_is_under_way_and_the_next_run_goes_on(tmp_path, 
         assert traces(tmp_path)[f"{picture}.{masking}.0.trace"] == 1
 
 
+_watched: list[list[str]] = []
+
+
+def _note_opened_file(event: str, args: tuple[object, ...]) -> None:
+    if event == "open" and _watched and isinstance(args[0], (str, os.PathLike)):
+        _watched[-1].append(os.path.basename(os.fspath(args[0])))
+
+
+sys.addaudithook(_note_opened_file)  # cannot be removed, so it notes nothing unless a test watches
+
+
 @pytest.fixture
-def opened(monkeypatch):
+def opened():
     """The names of all files that this process opens, in order."""
-    names = []
-    real = io.open
-
-    def spy(file, *args, **kwargs):
-        names.append(os.path.basename(os.fspath(file)) if isinstance(file, (str, os.PathLike)) else file)
-        return real(file, *args, **kwargs)
-
-    monkeypatch.setattr(io, "open", spy)
-    monkeypatch.setattr("builtins.open", spy)
-    return names
+    _watched.append([])
+    yield _watched[-1]
+    _watched.pop()
 
 
 def test_files_are_opened_and_models_loaded_once_for_all_maskings(tmp_path, monkeypatch, opened):

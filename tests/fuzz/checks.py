@@ -72,7 +72,7 @@ class Report:
 
 def export(model: nn.Module, size: tuple[int, ...], dtype: torch.dtype) -> torch.export.ExportedProgram:
     """Export a model for any batch size."""
-    batch = torch.export.Dim("batch", min=1)
+    batch = torch.export.Dim("batch", min=1, max=2**31 - 1)  # torch 2.6 refuses some views without a bound
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         example = torch.zeros(2, *size, dtype=dtype)

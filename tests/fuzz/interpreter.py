@@ -103,7 +103,7 @@ class Interpreter:
         """In half of the recording, some rows of a batch into which a view moved another dimension are absent."""
         if not self._redrawing:
             return state
-        kept = torch.rand(state.shape[0], *[1] * (state.dim() - 1), generator=self._draw) < 0.5
+        kept = torch.rand((*state.shape[:1], *[1] * (state.dim() - 1)), generator=self._draw) < 0.5
         return torch.where(kept, state, ABSENT)
 
     def __call__(self, image: Tensor, presence: Tensor, settings: Settings = DEFAULT) -> Any:

@@ -337,7 +337,7 @@ def view(run: Any, node: fx.Node, given: Given, name: str = "self") -> Any:
         return call(node, {**given, name: x})
 
     x, state = rearranged(m.x), rearranged(m.state)
-    if isinstance(x, Tensor) and x.shape[0] != m.x.shape[0]:
+    if isinstance(x, Tensor) and x.shape[:1] != m.x.shape[:1]:
         state = run.redrawn_rows(state)
     return Masked(x, state) if isinstance(x, Tensor) else [Masked(*both) for both in zip(x, state, strict=True)]
 
@@ -366,10 +366,12 @@ def cat(run: Any, node: fx.Node, given: Given) -> Any:
 @rule("stack")
 def stack(run: Any, node: fx.Node, given: Given) -> Any:
     y = call(node, given)
-    joint = state_of(given["tensors"][0])
-    for one in given["tensors"][1:]:
-        joint = torch.minimum(joint, state_of(one))
-    return masked(y, joint.unsqueeze(given["dim"] % y.dim()).expand(y.shape))
+    states = [state_of(one) for one in given["tensors"]]
+    dim = given["dim"] % y.dim()
+    if dim == 0:  # images keep their own, and what is not masked is present
+        kept = [torch.where(state == BORDER, PRESENT, state) for state in states]
+        return masked(y, torch.stack(kept))
+    return masked(y, torch.stack(states).amin(0).unsqueeze(dim).expand(y.shape))
 
 
 @rule("glu")

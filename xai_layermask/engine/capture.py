@@ -29,6 +29,7 @@ from .tail import Head, Tail, TailedGraph, candidates
 __all__ = ["capture", "evaluating"]
 
 _SPLITS = 12  # modules at which a model is split on trial
+_BATCH = 2**31 - 1  # torch 2.6 refuses `view(-1, ...)` for batches without a bound
 
 
 def capture(
@@ -59,7 +60,7 @@ def capture(
     leave_out_observers(twin, example(shape[0]))
     constants = Constants(model)
     constants.attach(twin)
-    batch = torch.export.Dim("batch", min=1)
+    batch = torch.export.Dim("batch", min=1, max=_BATCH)
     try:
         exported = _export(twin, example(max(shape[0], 2)), ({0: batch}, *additional.sizes(batch)))
     except Exception as failure:

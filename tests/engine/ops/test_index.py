@@ -42,6 +42,30 @@ def test_channels_by_their_numbers(name):
     torch.testing.assert_close(y, torch.where(presence, x.float(), 0.0)[:, ORDER])
 
 
+SINGLE_VALUES = {
+    "all values, one by one": lambda x: torch.stack(x.flatten().unbind(0)),
+    "a list of values": lambda x: torch.stack([x[0, 0, 0, 0], x[1, 2, 5, 7], x[1, 1, 2, 2]]),
+    "a value and a row": lambda x: torch.cat([x[0, 0, 0, 1].reshape(1), x[1, 1, 0]]),
+}
+
+
+@pytest.mark.parametrize("name", SINGLE_VALUES)
+@pytest.mark.parametrize("seed", range(3))
+def test_single_values_keep_the_presence_of_their_cell(name, seed):
+    """Tensors without dimensions are present or absent as a whole."""
+    x, presence = maps(seed)
+    y = LayerMask(Function(SINGLE_VALUES[name]))(x, presence)
+    torch.testing.assert_close(y, SINGLE_VALUES[name](torch.where(presence, x, 0.0)))
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_map_times_a_single_value_is_present_where_both_are(shown):
+    x, presence = maps(0)
+    presence[0, 0, 2, 3] = shown
+    y = LayerMask(Function(lambda x: x * x[0, 1, 2, 3]))(x, presence)
+    torch.testing.assert_close(y, torch.where(presence & shown, x * x[0, 1, 2, 3], 0.0))
+
+
 @pytest.mark.parametrize("pick", [lambda x, order: x[:, :, order], lambda x, order: x.index_select(3, order)])
 def test_cells_by_their_numbers_are_refused(pick):
     (found,) = LayerMask(Shuffled(pick)).unsupported((1, 3, 6, 8))

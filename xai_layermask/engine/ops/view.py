@@ -32,7 +32,7 @@ class Reshape(MaskedOperator):
     def _rearranged(self, call: Call, cells: PresenceMask, shape: Shape) -> Found:
         result = self._apply(call, cells.mask.expand(shape))
         parts = (result,) if isinstance(result, Tensor) else tuple(result)
-        moved = any(part.shape[0] != shape[0] for part in parts)
+        moved = any(part.shape[:1] != shape[:1] for part in parts)
         origins: tuple[Tensor | None, ...] = (None,) * len(parts)
         copied = any(part.untyped_storage().data_ptr() != cells.mask.untyped_storage().data_ptr() for part in parts)
         if moved or copied or cells.origin is not None:
@@ -83,12 +83,12 @@ class Reshape(MaskedOperator):
         for part in parts:
             dims = tuple(
                 dim
-                for dim in range(part.shape[0] != shape[0], part.dim())
+                for dim in range(part.shape[:1] != shape[:1], part.dim())
                 if bool((part == part.narrow(dim, 0, 1)).all())
             )
             rest = _narrow(part, dims)
             # Rows that come from another dimension stay apart, so nothing is known of them.
-            known = part.shape[0] == shape[0] and len(set(rest.flatten().tolist())) < rest.numel()
+            known = part.shape[:1] == shape[:1] and len(set(rest.flatten().tolist())) < rest.numel()
             found.append((dims, rest if known else None))
         return tuple(found)
 
