@@ -1,6 +1,6 @@
 """Draw the figures of `README.md` and `docs/method.md`: `python docs/figures.py [NAME ...]`.
 
-The name `draws` prints in how many draws each masking keeps the answer. Needs the extra `demo` only.
+The name `draws` prints in how many draws each masking keeps the prediction. Needs the extra `demo` only.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def predictions(classifier: models.Classifier, logits: torch.Tensor, count: int)
 
 
 def answers(classifier: models.Classifier) -> Figure:
-    """What the network answers when half of the picture is removed, and beside it the explanation."""
+    """What the network predicts when half of the picture is removed, and beside it the explanation."""
     image, picture = classifier.preprocess(images.sample_photograph())
     present = half(picture)
     figure = Figure(figsize=(11, 3.15), layout="constrained")
@@ -73,7 +73,7 @@ def answers(classifier: models.Classifier) -> Figure:
 
 
 def answer(ax: Axes, heading: str, label: str, chance: float, right: bool) -> None:
-    """Write the name of a panel above it, and the network's answer below."""
+    """Write the name of a panel above it, and the network's prediction below."""
     ax.set_title(heading, fontsize="large")
     sign, colour = ("\N{CHECK MARK}", "#C24E00") if right else ("\N{BALLOT X}", "0.35")
     weight = "bold" if right else "normal"
@@ -81,7 +81,7 @@ def answer(ax: Axes, heading: str, label: str, chance: float, right: bool) -> No
 
 
 def draws(classifier: models.Classifier) -> None:
-    """Print how often each masking keeps the answer when other halves of the picture are removed."""
+    """Print how often each masking keeps the prediction when other halves of the picture are removed."""
     image, picture = classifier.preprocess(images.sample_photograph())
     halves = torch.from_numpy(np.stack([half(picture, seed) for seed in range(DRAWS)]))[:, None]
     with torch.no_grad():
@@ -89,7 +89,7 @@ def draws(classifier: models.Classifier) -> None:
         for name, masking in masked(classifier).items():
             found = torch.cat([masking(image, one[None]) for one in halves]).softmax(1)
             same, chance = (found.argmax(1) == whole.argmax()).sum(), found[:, whole.argmax()].mean()
-            print(f"{name}: the same answer in {same} of {DRAWS} draws, mean probability {chance:.2f}")
+            print(f"{name}: the same prediction in {same} of {DRAWS} draws, mean probability {chance:.2f}")
 
 
 def shown(classifier: models.Classifier) -> Figure:

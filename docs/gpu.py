@@ -1,6 +1,6 @@
 """Check and time the package on an accelerator: `python docs/gpu.py [--device cuda] [--out speed-gpu.md]`.
 
-Compares the answers of the device with those of the CPU for every supported family, and writes a table: time and memory
+Compares the outputs of the device with those of the CPU for every supported family, and writes a table: time and memory
 of plain forward passes, layer masking, grey fill and the literal algorithm by model, batch size and precision, and of
 whole explanations beside Captum. All weights are random, which changes no time. Everything runs as in an explanation:
 weights and images are looked at once, and runs that come again are recorded. `--tiny` runs the same steps on a little
@@ -171,7 +171,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         worst = max(worst, math.inf if math.isnan(error) else error)
         rows.append((name, f"{error:.1e}"))
         print(*rows[-1], flush=True)
-    parts += ["Largest difference to the answers of the CPU, relative to the largest answer:\n"]
+    parts += ["Largest difference from the outputs of the CPU, relative to the largest output:\n"]
     parts += [table(("architecture", "difference"), rows)]
     for name in ("tiny",) if args.tiny else args.models:
         model, size = (classifier().model, 32) if args.tiny else (_torchvision(name), 224)

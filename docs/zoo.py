@@ -184,13 +184,13 @@ This page is made by `python docs/zoo.py --page docs/zoo.md`.
 `unsupported` says before anything runs whether a model can be masked. For each one that can, with {batch} images per
 batch of which half of the 16 x 16 patches are absent:
 
-- **all present**: the largest difference between the masked answer with everything present and the model's own, over
+- **all present**: the largest difference between the masked output with everything present and the model's own, over
   the largest logit.
-- **pixels**: NaN at absent pixels changes no bit of the answer.
-- **poison**: the largest change of the answer if NaN or 10,000 instead of 0 is written at every absent cell
+- **pixels**: NaN at absent pixels changes no bit of the output.
+- **poison**: the largest change of the output if NaN or 10,000 instead of 0 is written at every absent cell
   after every operator.
-- **shift**: the largest change of the answer if the image is shifted by {shift:g}, and a first layer shifts it back.
-- **nothing**: with nothing present the answer is finite.
+- **shift**: the largest change of the output if {shift:g} is added to the image, and a first layer subtracts it again.
+- **nothing**: with nothing present the output is finite.
 - Differences above 1e-5 are computed again in float64, because deep networks with random weights amplify rounding.
 - **cost**: time of a masked run over a plain one, one thread, the least of {rounds} runs each. In such small images
   all cells are near borders; see [](speed.md) for full size.

@@ -47,7 +47,7 @@ _HOMES = {
 
 __all__ = sorted([*_HOMES, "__version__"])
 
-# Silent until the user configures logging, as libraries are.
+# A library logs nothing until the application configures logging.
 logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-# `python -m` puts the working directory first, where a file could stand for an installed package. It is needed only
+# `python -m` puts the working directory first, where a file could shadow an installed package. It is needed only
 # where this package itself lies there.
 if not getattr(sys.flags, "safe_path", False) and sys.path and sys.path[0] in ("", os.getcwd()):
     here = sys.path.pop(0)

@@ -167,7 +167,7 @@ def reason(error: BaseException) -> str:
     """
     try:
         text = str(error)
-    except Exception:  # an exception of the caller's whose message cannot be made
+    except Exception:  # an exception of the caller's whose `__str__` fails
         text = ""
     lines = text.strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(". :")

@@ -149,7 +149,7 @@ class LayerMaskAblationCAM(_RegionCAM):
 
 
 def append_presence(image: Tensor, mask: Tensor) -> Tensor:
-    """Append presence to an image: an imputer for pytorch-grad-cam's `RemoveMostRelevantFirst` and its like.
+    """Append presence to an image: an imputer for pytorch-grad-cam's `RemoveMostRelevantFirst` and similar metrics.
 
     Args:
         image: `(3, H, W)`.
@@ -252,7 +252,7 @@ def _masking(model: object) -> Masking:
 
 
 def as_cam(heatmap: npt.ArrayLike) -> Floats:
-    """A heat map as pytorch-grad-cam's maps are, for `show_cam_on_image` and its metrics.
+    """Convert a heat map to the form of pytorch-grad-cam's maps, for `show_cam_on_image` and the metrics.
 
     Args:
         heatmap: `(..., H, W)`, such as `Explanation.heatmap(target)`; negative scores become 0.

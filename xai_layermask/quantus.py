@@ -65,7 +65,7 @@ class AbsentNaN(nn.Module):
             The model's own logits, `(N, K)`.
 
         Raises:
-            InputError: If it is no batch of images, or a present pixel is infinite.
+            InputError: If it is not a batch of images, or a present pixel is infinite.
         """
         absent = image.isnan().any(1, keepdim=True)
         answer: Tensor = self.masking(image, ~absent if bool(absent.any()) else None)

@@ -266,7 +266,7 @@ def presence_of(segments: Segments, coalitions: npt.ArrayLike | torch.Tensor) ->
     """The presence masks of coalitions of segments.
 
     Args:
-        segments: int64 `(H, W)`, ids 0..K-1; or `(C, H, W)`, for each channel its own.
+        segments: int64 `(H, W)`, ids 0..K-1; or `(C, H, W)`, with one map per channel.
         coalitions: Bool or 0/1 `(M, K)`: which segments are present in each of M masks.
 
     Returns:

@@ -177,9 +177,9 @@ def _outermost(places: Mapping[str, int], program: Program, found: Mapping[int, 
     best: dict[tuple[int, ...], tuple[int, int, str]] = {}
     for path, index in places.items():
         size = _size(shapes[index], found.get(index))
-        # A border around a map makes it no other map.
+        # A map with a border around it does not count as another size.
         if size is not None and not isinstance(program.masked.get(index), Border):
-            # The whole model comes last: its name says nothing.
+            # The whole model comes last: its path is empty.
             rank = (-path.count(".") if path else -len(shapes), index, path)
             best[size] = max(best.get(size, rank), rank)
     return {path: index for _, index, path in sorted(best.values(), key=lambda rank: rank[1])}

@@ -56,7 +56,7 @@ def test_wrong_options(words, sentence):
         parse(["app", *words.split()])
 
 
-def test_a_port_that_is_taken():
+def test_a_port_or_an_address_that_cannot_be_used():
     import socket
 
     from xai_layermask.app.server import _listen
@@ -65,3 +65,5 @@ def test_a_port_that_is_taken():
         _listen("127.0.0.1", taken.getsockname()[1])
     with pytest.raises(InputError, match="expected an address of this machine for --host"):
         _listen("no such host", 0)
+    with pytest.raises(InputError, match=r"expected an address of this machine for --host, got '192.0.2.1'"):
+        _listen("192.0.2.1", 0)

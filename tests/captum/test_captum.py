@@ -601,7 +601,7 @@ def test_metrics_of_captum_pass_a_tuple_of_one(model, images, kind):
 
 
 def test_a_function_that_ignores_presence_is_told(model, images):
-    with pytest.warns(UserWarning, match="answers alike for every coalition of segments: use the presence, the last"):
+    with pytest.warns(UserWarning, match="output is the same for every coalition of segments: use the presence"):
         scores = LayerMaskLime(lambda carrier: model(carrier[:, :3])).attribute(images[:1], None, 1, None, MASK, 8)
     assert scores.abs().max() < 1e-6
 

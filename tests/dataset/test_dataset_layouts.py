@@ -81,8 +81,8 @@ def test_wrong_items_are_named_and_skipped_or_refused(tmp_path):
     assert found(dataset) == {"a.png": 3}
     assert list(dataset.skipped) == [
         "expected readable files for 'lost.png', got no file 'lost.png'",
-        "expected readable files for 'text.jpg', got 'text.jpg', which is no picture",
-        "expected readable files for 'c.png', got 'c_mask.png', which is no picture",
+        "expected readable files for 'text.jpg', got 'text.jpg', which is not a picture",
+        "expected readable files for 'c.png', got 'c_mask.png', which is not a picture",
         "expected an integer or nothing for the class_index of 'd.png', got 'dog'",
         "expected an image in line 7 of 'labels.csv', got none",
         "expected each picture once, got 'a.png' again",

@@ -160,6 +160,6 @@ def test_a_network_that_ends_in_a_softmax_gives_the_same_numbers(masking, tmp_pa
 def test_what_is_no_classifier_is_refused_in_one_sentence(end, got, tmp_path):
     made = classifier()
     made = replace(made, model=nn.Sequential(*made.model, end))
-    message = f"classes that exclude each other from the model, got {got}: experiments count right answers"
+    message = f"classes that exclude each other from the model, got {got}: experiments count correct predictions"
     with pytest.raises(InputError, match=message):
         MaskedClassifier(made).view(item(tmp_path))

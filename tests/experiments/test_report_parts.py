@@ -334,7 +334,7 @@ def test_unknown_protocols_and_those_asked_for_and_not_measured_are_named():
     (last,) = sections([(strange, []), (strange, [])], protocols=["robustness"])
     assert last.missing == (
         "robustness: measure it with xai-layermask evaluate robustness.",
-        "mine: no report knows this protocol, which has 2 trials.",
+        "mine: no report covers this protocol, which has 2 trials.",
     )
 
 

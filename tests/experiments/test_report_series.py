@@ -91,7 +91,7 @@ def test_a_picture_that_has_changed_is_told():
     measured = [(trial("a"), rows()), (trial("a", picture_digest="d2"), rows())]
     (setup,) = group_results(measured, KEYS)["robustness"]
     assert len(setup.missing()) == 1
-    assert "1 more versions of pictures than names" in setup.missing()[0]
+    assert "1 additional versions of pictures" in setup.missing()[0]
 
 
 def test_rows_that_the_keys_do_not_tell_apart_are_refused():

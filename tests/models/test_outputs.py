@@ -53,7 +53,7 @@ def test_the_tensor_is_selected():
     ("select", "answer", "message"),
     [
         (None, {"a": LOGITS, "b": LOGITS}, r"got dict: choose select of Output\(...\) from its keys 'a', 'b'"),
-        ("c", {"a": LOGITS}, r"expected a part of the model's answer for select, got 'c': choose .* keys 'a'"),
+        ("c", {"a": LOGITS}, r"expected a part of the model's output for select, got 'c': choose .* keys 'a'"),
         (2, (LOGITS, LOGITS), r"got 2: choose select of Output\(...\) from 0 to 1"),
         ("hidden", Answer(LOGITS), r"got 'hidden': choose .* its attributes logits"),
         (None, torch.tensor([1, 2]), r"expected a floating-point tensor \(2, ...\) .*, got torch.int64 \(2,\): pass"),

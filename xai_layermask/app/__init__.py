@@ -1,7 +1,8 @@
-"""The playground: paint parts of a photograph away in the browser, and see what each masking makes a network answer.
+"""The playground: remove parts of a photograph in the browser, and see what a network predicts under each masking.
 
 A small web server on this machine. `network` asks the models, `pictures` reads what is uploaded, `session` keeps users
-apart, `jobs` bounds the work, `guard` refuses foreign pages, and `server` connects them. The page is in `assets`.
+apart, `jobs` bounds the work, `guard` refuses foreign pages, and `server` connects them. The files of the page are in
+`xai_layermask/data/templates`.
 """
 
 from __future__ import annotations

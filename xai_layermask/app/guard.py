@@ -1,4 +1,4 @@
-"""What stands between the network and the playground: foreign hosts and pages are refused, headers forbid the rest.
+"""Access control of the playground: foreign hosts and pages are refused, and headers restrict what its pages may do.
 
 A page of another site can send requests to a server on this machine. It cannot choose the headers Host and Origin, so
 a name that was rebound to this machine, and a form that posts to it, are recognised by them.
@@ -66,10 +66,10 @@ def _name(host: str) -> str:
 
 
 class Guard:
-    """Refuses requests of foreign pages, and adds headers to every answer.
+    """Refuses requests from foreign pages, and adds headers to every response.
 
     Args:
-        app: The application behind it.
+        app: The application that it protects.
         names: Names of this machine.
     """
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 __all__ = ["Busy", "Cancelled", "Explanations", "Job", "Progress", "Questions", "Superseded"]
 
 T = TypeVar("T")
-#: Called with the number of samples done and in all.
+#: Called with the number of samples done, and their total.
 Progress = Callable[[int, int], object]
 _STOPPING = "expected a running server, got one that stops: start it again"
 
@@ -26,7 +26,7 @@ class Busy(Exception):
 
 
 class Superseded(Exception):
-    """A newer question of the same session has been asked meanwhile."""
+    """The same session has asked a newer question."""
 
 
 class Cancelled(Exception):
@@ -67,24 +67,24 @@ class Questions:
             self._waiting -= 1
 
     def stop(self) -> None:
-        """Drop what waits. The question that is being answered is still answered."""
+        """Drop the questions that wait. The one that is being answered is still answered."""
         self._stopping = True
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Drop what waits, and end the thread."""
+        """Drop the questions that wait, and end the thread."""
         self.stop()
         self._pool.shutdown(wait=True)
 
 
 @dataclass
 class Job:
-    """An explanation that waits, runs or is over.
+    """An explanation: waiting, running or finished.
 
     Attributes:
         state: "waiting", "running", "done", "failed" or "cancelled".
-        done: Samples that are done.
-        total: Samples in all, or at most; 0 before the first.
+        done: Number of samples done.
+        total: Number of samples to do, or its maximum; 0 before the first one.
         error: Why it failed.
         result: What `work` returned.
         work: What it runs, which may hold a photograph; None once it has run or is cancelled.
@@ -101,7 +101,7 @@ class Job:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def cancel(self) -> None:
-        """End it after the samples that are being predicted."""
+        """Cancel the explanation; it ends after the batch that is being predicted."""
         self.stop.set()
         self.work = None
         if self.state == "waiting":
@@ -123,7 +123,7 @@ class Explanations:
 
     Args:
         most: How many may wait.
-        worded: The sentence about an exception.
+        worded: From an exception to the message for the page.
     """
 
     def __init__(self, most: int, worded: Callable[[Exception], str]) -> None:
@@ -160,7 +160,7 @@ class Explanations:
         return active.index(job) if job in active else 0
 
     def _drain(self) -> None:
-        """Run what waits. Cancelled explanations are in no queue."""
+        """Run the explanations that wait. Cancelled ones have left the queue."""
         while True:
             with self._lock:
                 job = next((one for one in self._open if one.state == "waiting"), None)

@@ -1,4 +1,4 @@
-"""A classifier under several maskings, as the playground asks it."""
+"""A classifier under several maskings, as the playground uses it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .jobs import Progress
 
 __all__ = ["COMPARED", "Network", "View"]
 
-#: The maskings whose answers the page shows side by side.
+#: The maskings whose predictions the page shows side by side.
 COMPARED = ("black", "grey", "neighbor", "layer")
 _SHOWN = 3  # predictions of each
 
@@ -54,7 +54,7 @@ class View:
         """The probabilities of the whole picture's classes, `(K,)`.
 
         Raises:
-            InputError: If the network is no classifier.
+            InputError: If the network is not a classifier.
         """
         found = self.predictor.whole.probabilities
         if found is None or found.dim() != 2 or found.shape[1] < 2:

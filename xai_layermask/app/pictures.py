@@ -1,4 +1,4 @@
-"""Photographs of the playground: uploads within limits, and examples where the effect of a masking shows."""
+"""Photographs of the playground: uploads within limits, and examples that show the effect of a masking."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Limits:
     Attributes:
         bytes: Size of an upload.
         pixels: Pixels of an uploaded picture, checked before it is decoded.
-        sessions: Users at the same time; the one that was idle longest gives way.
+        sessions: Users at the same time; the one that has been idle longest is closed.
         idle: Seconds until an unused session is forgotten.
         kept: Bytes of the uploads of all sessions together.
         waiting: Explanations that may wait.
@@ -72,7 +72,7 @@ class Example:
         title: What the page calls it.
         story: What to look at.
         read: Returns the photograph, uint8 `(H, W, 3)`.
-        gone: From a picture of the size that the network sees to what is removed at first, bool `(H, W)`.
+        gone: From a picture of the network's input size to the part that is removed at first, bool `(H, W)`.
     """
 
     title: str

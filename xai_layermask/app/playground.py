@@ -1,4 +1,4 @@
-"""`Playground`: what the page asks for, without HTTP."""
+"""`Playground`: what the page can ask for, independent of HTTP."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Choices:
 
 
 def worded(error: Exception) -> str:
-    """The sentence about an error, for the page. What is unexpected is logged with its traceback."""
+    """The message for the page about an error. Unexpected errors are logged with their traceback."""
     if isinstance(error, (InputError, CaptureError, UnsupportedOperator)):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
@@ -74,7 +74,7 @@ class Playground:
         """Capture each network, so that the first question is answered at once.
 
         Raises:
-            InputError: If a model is no classifier of photographs.
+            InputError: If a model is not a classifier of photographs.
         """
         example = next(iter(EXAMPLES.values()))
         for network in self.networks.values():
@@ -94,7 +94,7 @@ class Playground:
         self._questions.close()
 
     async def show_example(self, session: Session, model: str, name: str) -> dict[str, Any]:
-        """Choose an example; returns its view, and what of it is present at first."""
+        """Choose an example; returns its view, and which pixels are present at first."""
         example = EXAMPLES[choose(name, EXAMPLES, "example")]
         shown, view = await self._show(session, model, example.read, 0, example.title)
         presence = ~example.gone(view.photograph)
@@ -143,7 +143,7 @@ class Playground:
             packed: Presence, a bit for each pixel, row by row.
 
         Raises:
-            Superseded: If the session has asked again meanwhile, or shows another photograph.
+            Superseded: If the session has asked again since, or shows another photograph.
             InputError: If the bits do not fit the picture.
         """
         shown = session.photograph()
@@ -187,7 +187,7 @@ class Playground:
         return self.explaining(session)
 
     def explaining(self, session: Session) -> dict[str, Any]:
-        """How far the explanation of a session is."""
+        """The progress of a session's explanation."""
         job = session.job
         if job is None:
             raise InputError.expected("an explanation that was started", "none", "press Explain")

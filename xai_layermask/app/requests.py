@@ -16,7 +16,7 @@ from .session import UnknownSession
 
 __all__ = ["HANDLERS", "SMALL", "read_body", "read_json", "sentence"]
 
-#: Bytes of a request that is no upload.
+#: The maximum number of bytes of a request other than an upload.
 SMALL = 1 << 20
 _PATIENCE = 60.0  # seconds for a request to arrive
 
@@ -26,7 +26,7 @@ class TooLarge(Exception):
 
 
 async def read_body(request: Request, most: int) -> bytes:
-    """The body of a request; one that is too large is read to its end, but not kept: browsers show no earlier answer.
+    """The body of a request. One that is too large is read to its end and dropped: browsers ignore earlier responses.
 
     Raises:
         TooLarge: If it has more than `most` bytes.
@@ -50,11 +50,11 @@ def read_json(content: bytes) -> dict[str, Any]:
     """Parse a JSON object.
 
     Raises:
-        InputError: If it is none.
+        InputError: If the content is anything else.
     """
     try:
         found = json.loads(content)
-    except ValueError as error:  # also bytes that are no UTF-8
+    except ValueError as error:  # also bytes that are not UTF-8
         raise InputError.expected("a JSON object for the request", "something else") from error
     except RecursionError as error:
         raise InputError.expected("a JSON object for the request", "one that is nested too deeply") from error
@@ -90,5 +90,5 @@ def sentence(text: str, status: int) -> Response:
     return JSONResponse({"error": text}, status)
 
 
-#: What answers each kind of error.
+#: The handler of each kind of error.
 HANDLERS: dict[Any, Any] = dict.fromkeys((*_STATUS, Exception, 404, 405), _failed)

@@ -40,7 +40,7 @@ def application(playground: Playground, names: Iterable[str] = ()) -> Guard:
     """Build the ASGI application.
 
     Args:
-        playground: What answers.
+        playground: The playground to serve.
         names: Host names under which it may be reached, besides addresses.
     """
 
@@ -96,7 +96,7 @@ class _Page:
 
     async def report(self, request: Request) -> Response:
         report = self._playground.sessions.report(request.path_params["key"])
-        # A sandboxed page with another opener policy is a network error, by the HTML standard, in a tab of its own.
+        # By the HTML standard, a sandboxed page with any other opener policy is a network error in a tab of its own.
         headers = {"Content-Security-Policy": REPORT_POLICY, "Cross-Origin-Opener-Policy": "unsafe-none"}
         if "download" in request.query_params:
             headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(report.filename)}"
@@ -110,7 +110,7 @@ class _Api:
         self._playground = playground
 
     def mine(self, answer: Callable[[Session, Request], Awaitable[Any]]) -> Endpoint:
-        """The endpoint that answers for the session of a request."""
+        """An endpoint that passes the session of a request to `answer`."""
 
         async def endpoint(request: Request) -> Response:
             session = self._playground.sessions.get(request.headers.get("x-session", ""))

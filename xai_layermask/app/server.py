@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterable
 
@@ -14,30 +15,29 @@ from .routes import application
 __all__ = ["Server"]
 
 _CONNECTIONS = 256
-_PATIENCE = 10  # seconds for the question that is being answered
+_PATIENCE = 10  # seconds that open requests have to finish when the server stops
 
 
 class _Uvicorn(uvicorn.Server):
-    """Ends the requests that wait for the model before it waits for them."""
+    """Cancels requests that wait for a model when the server stops, instead of waiting for them."""
 
     def __init__(self, config: uvicorn.Config, playground: Playground) -> None:
         super().__init__(config)
         self._playground = playground
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Called by uvicorn when it stops."""
         self._playground.stop()
         await super().shutdown(sockets)
 
 
 class Server:
-    """A server that listens already.
+    """The server of a playground. Its socket is open from the start; requests wait until `run` serves them.
 
     Args:
-        playground: What answers.
+        playground: The playground to serve.
         host: The address to listen on.
-        port: The port; 0 for any that is free.
-        names: Host names under which it may be reached, besides localhost, `host` and addresses.
+        port: The port; 0 for any free one.
+        names: Host names that requests may use, in addition to localhost, this machine's name, `host` and IP addresses.
 
     Attributes:
         url: The address of the page.
@@ -51,9 +51,9 @@ class Server:
         address, number = self._socket.getsockname()[:2]
         shown = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
         self.url = f"http://{f'[{shown}]' if ':' in shown else shown}:{number}/"
-        own = application(playground, ("localhost", socket.gethostname(), host, *names))
+        app = application(playground, ("localhost", socket.gethostname(), host, *names))
         config = uvicorn.Config(
-            own, log_level="warning", access_log=False, server_header=False, proxy_headers=False, ws="none",
+            app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, ws="none",
             lifespan="on", limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_PATIENCE,
         )  # fmt: skip
         self._server = _Uvicorn(config, playground)
@@ -62,24 +62,24 @@ class Server:
         """Serve until `stop`, or until the process is interrupted.
 
         Raises:
-            KeyboardInterrupt: After Ctrl-C, when all is closed.
+            KeyboardInterrupt: After Ctrl-C, once everything is closed.
         """
         with self._socket:
             self._server.run(sockets=[self._socket])
 
     def stop(self) -> None:
-        """Let `run` return, from another thread."""
+        """Make `run` return; for use from another thread."""
         self._server.should_exit = True
 
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
-    except OSError as error:
-        raise InputError.expected("an address of this machine for --host", f"{host!r} ({error.strerror})") from error
-    try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            wanted = "an address of this machine for --host"
+            raise InputError.expected(wanted, f"{host!r} ({error.strerror})") from error
         raise InputError.expected(
             "a free port for --port", f"{port} ({error.strerror})", "choose another, or 0 for any"
         ) from error

@@ -1,4 +1,4 @@
-"""Sessions: what one open page works on. They never mix, are bounded in number and memory, and expire."""
+"""Sessions: the state of each open page. They never mix, are bounded in number and memory, and expire."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from .pictures import Limits
 
 __all__ = ["Report", "Session", "Sessions", "Shown", "UnknownSession"]
 
-_REPORTS = 3  # of a session that are kept
+_REPORTS = 3  # to keep for each session
 
 
 class UnknownSession(Exception):
-    """There is no such session, or no longer."""
+    """The session does not exist, or has expired."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class Shown:
 
 @dataclass
 class Session:
-    """What one open page works on.
+    """The state of one open page.
 
     Attributes:
         id: Cannot be guessed.
         shown: The photograph; None before one is chosen.
-        asked: How many predictions were asked for: an older question than the last is not answered.
-        job: The explanation that was asked for last.
+        asked: Number of predictions that were requested; only the latest request is answered.
+        job: The explanation that was requested last.
         reports: Pages by id, the last few.
         used: When it was last used, in seconds.
     """
@@ -96,7 +96,7 @@ class Session:
         return self.shown
 
     def keep(self, key: str, report: Report) -> None:
-        """Keep a report, and forget the oldest of too many."""
+        """Keep a report, and drop the oldest ones if there are too many."""
         self.reports[key] = report
         while len(self.reports) > _REPORTS:
             self.reports.popitem(last=False)
@@ -128,13 +128,13 @@ class Sessions:
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
         self._limits = limits
         self._clock = clock
-        self._open: OrderedDict[str, Session] = OrderedDict()  # the one that was idle longest first
+        self._open: OrderedDict[str, Session] = OrderedDict()  # longest idle first
 
     def __len__(self) -> int:
         return len(self._open)
 
     def create(self) -> Session:
-        """Open a session. If there are too many, the one that was idle longest is closed."""
+        """Open a session. If there are too many, the one that has been idle longest is closed."""
         session = Session(secrets.token_urlsafe(24), used=self._clock())
         self._open[session.id] = session
         self.tidy()
@@ -167,7 +167,7 @@ class Sessions:
         raise UnknownSession
 
     def tidy(self) -> None:
-        """Close sessions that are idle for too long, too many, or too large together."""
+        """Close expired sessions, and the longest idle ones while there are too many or they use too much memory."""
         oldest = self._clock() - self._limits.idle
         while self._open:
             first = next(iter(self._open.values()))

@@ -36,7 +36,7 @@ class Game:
         segments: int64 `(H, W)` or `(C, H, W)`, ids 0..K-1.
         target: The explained output.
         extras: Additional arguments of the masking or function.
-        output: Which tensor of the model's answer is explained, and on which scale.
+        output: Which tensor of the model's output is explained, and on which scale.
         batch_size: Coalitions per forward pass.
         advance: Called after each batch with the number of coalitions in it.
     """
@@ -61,7 +61,7 @@ class Game:
         found = batched_predict(self._values, coalitions, self.batch_size, self.advance)[0]
         if not isinstance(self.forward, Masking) and bool((found == found[0]).all()):
             warnings.warn(
-                "the function answers alike for every coalition of segments: use the presence, the last channel of its "
+                "the output is the same for every coalition of segments: use the presence, the last channel of its "
                 "images, as LayerMask does",
                 stacklevel=2,
             )
@@ -134,7 +134,7 @@ class ImageAttribution:
                 these for each image; None for a model with one number per image.
             additional_forward_args: Further inputs of the network, or arguments of a function given as the model. A
                 tensor must have one row for each image.
-            feature_mask: The segments, integers `(H, W)`, `(1, 1, H, W)`, or `(N, 1, H, W)` for each image its own;
+            feature_mask: The segments, integers `(H, W)`, `(1, 1, H, W)`, or `(N, 1, H, W)` with one map per image;
                 `(N, C, H, W)` for attributions by channel; square patches, 14 along the longer side, if None.
             n_samples: Number of coalitions for each image.
             perturbations_per_eval: Coalitions per forward pass; halved when memory runs out. It changes no result.

@@ -123,7 +123,7 @@ def as_extras(extras: object, count: int) -> list[tuple[Any, ...]]:
 
 
 def refuse_baselines(baselines: object) -> None:
-    """Check that nothing is to be painted over absent segments.
+    """Check that no baseline is given that would be painted over absent segments.
 
     Raises:
         InputError: If `baselines` is neither None nor 0.
@@ -158,7 +158,7 @@ def select_target(output: object, target: OneTarget, rows: int) -> Tensor:
         `(rows,)`.
 
     Raises:
-        InputError: If the output is no such tensor, or the target is not in it.
+        InputError: If the output is not such a tensor, or the target is not in it.
 
     Example:
         >>> import torch

@@ -22,8 +22,8 @@ class MaskingEntry:
         title: What figures call it.
         factory: Its class, as "module:class" in `xai_layermask.maskings`.
         options: Keyword arguments for the class.
-        colour: Of its series in figures.
-        marker: Of its points, as matplotlib names them.
+        colour: The colour of its series in figures.
+        marker: The marker of its points, in matplotlib's notation.
     """
 
     title: str

@@ -20,7 +20,7 @@ class MethodEntry:
     Attributes:
         title: What figures call it.
         samplings: How its samples may depend on each other.
-        auto: The sampling that "auto" stands for: the one whose scores converge first.
+        auto: The sampling that "auto" stands for: the one whose scores converge fastest.
         estimators: What may be fitted to the predictions, the default first; the published one last.
         segments: The segmentation that "auto" stands for.
         fixed: Why the number of samples cannot be chosen; empty if it can.

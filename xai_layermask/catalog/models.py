@@ -32,7 +32,7 @@ TORCHVISION = (
 
 
 def check_model(name: object, what: str = "model") -> str:
-    """Return a name that may be a model's, as far as can be told without asking a library for its models.
+    """Return a name that may be that of a model, as far as this is known without asking a library for its models.
 
     Args:
         name: As `xai_layermask.models.load` takes it.

@@ -81,7 +81,7 @@ def _worded(error: Exception) -> tuple[str, int]:
 
 
 def _accept_all_characters() -> None:
-    """Let names and labels that the terminal's encoding lacks be written as numbers."""
+    """Write characters that the terminal's encoding lacks, as in names and labels, as escape sequences."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EXAMPLES", "SUMMARY", "add_options", "check_options", "run"]
 
-SUMMARY = "Paint parts of a photograph away in the browser, and see what the model answers."
+SUMMARY = "Remove parts of a photograph in the browser, and see what the model predicts."
 
 EXAMPLES = """\
 examples; the page opens on photographs from scikit-image, and takes your own:

@@ -1,4 +1,4 @@
-"""Output files: checked before anything is computed. Files that other programs wrote are never replaced unasked."""
+"""Output files: checked before anything is computed. Files that other programs wrote are replaced only on request."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..errors import InputError, choose, reason
 __all__ = ["check_outputs", "writing"]
 
 _ROOM = 1 << 20  # bytes that must be free before a computation starts
-_NEAR = 0.6  # similarity of suffixes: .gif is no mistyped .svg
+_NEAR = 0.6  # similarity of suffixes: .gif is not a mistyped .svg
 
 
 def check_outputs(paths: Sequence[str], suffixes: Sequence[str], overwrite: bool, option: str = "--out") -> None:
@@ -32,7 +32,7 @@ def check_outputs(paths: Sequence[str], suffixes: Sequence[str], overwrite: bool
         choose(os.path.splitext(path)[1].lower(), suffixes, f"the suffix of {path!r}", None, _NEAR)
         if "\0" in path:
             raise InputError.expected(f"the name of a file for {option}", repr(path))
-        place = os.path.realpath(path)  # of a link, the file that it names
+        place = os.path.realpath(path)  # of a link, its target
         folder = os.path.dirname(place)
         if not os.path.isdir(folder):
             raise InputError.expected(f"a path in an existing folder for {option}", repr(path), f"create {folder!r}")

@@ -30,7 +30,7 @@ def read_picture(path: str | None) -> Any:
     """Read a picture file or raster without changing its numbers; None gives the sample photograph.
 
     Returns:
-        The numbers. Of a .npy or .tif file the path, after it has been read once: how is the preprocessing's decision.
+        The numbers; for a .npy or .tif file its path, after a trial read: the preprocessing decides how to read it.
 
     Raises:
         InputError: If the file holds no picture.
@@ -79,7 +79,7 @@ def read_mask(path: str | None) -> npt.NDArray[np.float64] | None:
 def add_working_directory(models: Iterable[str]) -> None:
     """Make modules of the working directory importable if a model is one, here and in child processes.
 
-    They come behind the installed ones, so that a file cannot stand for an installed package.
+    They are searched after the installed ones, so that a file cannot shadow an installed package.
 
     Args:
         models: Names of models.

@@ -23,7 +23,7 @@ first steps:
   xai-layermask explain                  explain a sample photograph, into explanation.png
   xai-layermask explain FILE --top 3     explain a picture of your own
   xai-layermask compare                  compare several ways of removing segments
-  xai-layermask app --open               paint parts of a picture away, in the browser
+  xai-layermask app --open               remove parts of a picture in the browser
   xai-layermask check MODEL              check whether your own model is supported
 See COMMAND --help for more. The exit code is 0 on success, and 2 for an invalid option or input."""
 

@@ -46,7 +46,7 @@ def find_class(word: str) -> int | None:
 
 
 def as_index(word: str) -> int | None:
-    """The index that a word of up to 9 digits says; None for any other word.
+    """The integer that a word of up to 9 digits spells; None for any other word.
 
     Example:
         >>> as_index("281"), as_index("-1"), as_index("9" * 5000)
@@ -59,7 +59,7 @@ def class_table(path: Path) -> dict[str, int]:
     """Read the class index of each category from a CSV file with the columns category and class_index.
 
     Raises:
-        InputError: If the file cannot be read, lacks a column, or has a value that is no index.
+        InputError: If the file cannot be read, lacks a column, or has a value that is not an index.
     """
     found = {}
     for line, row in table(path, ("category", "class_index")):

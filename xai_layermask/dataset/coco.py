@@ -37,7 +37,7 @@ def coco(root: Path) -> Iterator[Item | InputError]:
         split = path.stem.removeprefix("instances_")
         try:
             found = _objects(json.loads(path.read_text(encoding="utf-8")), known)
-        except Exception as error:  # whatever unexpected content leads to, RecursionError included
+        except Exception as error:  # unexpected content may raise anything, RecursionError included
             yield InputError.expected(
                 f"COCO's categories, images and annotations in {path.name!r}",
                 f"other content ({type(error).__name__}: {reason(error)})",

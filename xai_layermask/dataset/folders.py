@@ -52,7 +52,7 @@ def image_folder(root: Path) -> Iterator[Item | InputError]:
     CLASS is anything that [`find_class`][] knows; pictures may be in subfolders.
 
     Yields:
-        Items named "CLASS/NAME.jpg", and an error for each folder whose name is no class.
+        Items named "CLASS/NAME.jpg", and an error for each folder whose name is not a class.
     """
     for folder in _folders(root / "images"):
         label = find_class(folder.name)
@@ -75,7 +75,7 @@ def pixel_imagenet(root: Path) -> Iterator[Item | InputError]:
     object. ImageNet is not part of it: link its `train` folder.
 
     Yields:
-        Items for the pictures that have a mask, and an error for each folder whose name is no class.
+        Items for the pictures that have a mask, and an error for each folder whose name is not a class.
     """
     masks = root / "pixel-imagenet-v2"
     for folder in _folders(masks):

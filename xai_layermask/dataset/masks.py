@@ -61,7 +61,7 @@ class Painted:
 
     def fingerprint(self, read_file: ReadFile = read_file) -> bytes:
         """Everything that determines the mask."""
-        # A file that is both, binary and soft, is the same mask.
+        # A file that is valid as binary and as soft is the same mask.
         kind = "grey" if self.kind in MASKS else self.kind
         return kind.encode() + read_file(self.path)
 

@@ -109,7 +109,7 @@ def read_dataset(
 
 
 def _problem(item: Item, items: Mapping[str, Item]) -> InputError | None:
-    """The error of an item that is there already, or whose files are no pictures according to their headers."""
+    """The error of an item whose name is already taken, or whose files are not pictures according to their headers."""
     if not is_text(item.name):
         return InputError.expected("names in UTF-8 without control characters", repr(item.name), "rename the file")
     if item.name in items:
@@ -135,4 +135,4 @@ def _file_problem(path: Path) -> str:
         with open_picture(path, path.name) as image:
             return "" if all(image.size) else f"{path.name!r} without pixels"
     except InputError:
-        return f"{path.name!r}, which is no picture"
+        return f"{path.name!r}, which is not a picture"

@@ -45,7 +45,7 @@ class Additional:
             rows: Number of images that the model runs on; a single image is repeated for every presence.
 
         Raises:
-            InputError: If an input is something else than a tensor, number, string or None.
+            InputError: If an input is something other than a tensor, number, string or None.
 
         Example:
             >>> given = Additional.of((torch.zeros(1, 4), torch.zeros(3), 7), images=1, rows=2)
@@ -115,7 +115,7 @@ def _fresh(leaf: Any, rows: int | None) -> Any:
 
 
 def check_inputs(model: nn.Module, count: int) -> None:
-    """Check that a model takes an image and so many further inputs.
+    """Check that a model takes an image and `count` further inputs.
 
     Args:
         model: The network.

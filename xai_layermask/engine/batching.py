@@ -101,13 +101,13 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     try:
         words = str(error)
-    except Exception:  # an exception of the caller's whose message cannot be made
+    except Exception:  # an exception of the caller's whose `__str__` fails
         return False
     return "out of memory" in words.lower() or "DefaultCPUAllocator" in words
 
 
 def _release_memory() -> bool:
-    """Return recorded and cached memory to the accelerator; whether recordings held some."""
+    """Free the memory of recordings and of the accelerator's cache; returns whether there were recordings."""
     held = forget_recordings()
     device = find_device()
     if device.type != "cpu":

@@ -90,7 +90,7 @@ def capture(
 
 
 def _split(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.device) -> Graph | None:
-    """Capture a model up to a module behind which nothing is masked, and where it starts to decide on values.
+    """Capture a model up to a module whose output is not masked, after which its control flow depends on values.
 
     Returns:
         The graph; None if there is no such module, or the model needs more than its output.

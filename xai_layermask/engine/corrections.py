@@ -29,8 +29,8 @@ def _batch_norm(
 ) -> Any:
     """With running statistics, the gradient of a single image is wrong on a CPU (torch 2.14.1).
 
-    That is so if one of image and incoming gradient is contiguous, and the other one channels-last with another first
-    stride, such as transposed tokens.
+    This happens if either the image or the incoming gradient is contiguous, and the other is channels-last with a
+    different first stride, such as transposed tokens.
     """
     if training or len(x) != 1 or x.device.type != "cpu" or not torch.is_grad_enabled():
         return aten.batch_norm.default(x, weight, bias, mean, variance, training, momentum, eps, cudnn)

@@ -1,7 +1,7 @@
 """Neighbour padding on accelerators: shapes do not depend on the data, so nothing waits for the device.
 
-The graph tells how many rings an operator can read, so no loop has to ask whether a cell is still missing. Where Triton
-runs, a kernel finds the distance of each absent cell in rings, and another one writes a ring into channels-last rows
+The graph states how many rings an operator can read, so no loop has to check whether cells are still missing. Where
+Triton runs, a kernel finds the distance of each absent cell in rings, and another writes a ring into channels-last rows
 ([`kernels`][xai_layermask.engine.kernels]). Elsewhere, and where gradients are needed, a ring is an average pool.
 """
 
@@ -25,7 +25,7 @@ __all__ = ["DenseRings", "Distances", "fill", "filled_cells", "kernels_on", "nei
 
 
 class _Level(NamedTuple):
-    """One ring: the cells that it leaves alone, eighths of each cell's known neighbours, and these, at least one."""
+    """One ring: the cells that keep their values, each cell's known neighbours over 8, and the same, at least 1/8."""
 
     kept: Tensor
     sums: Tensor
@@ -49,7 +49,7 @@ class Distances:
         self._map: tuple[int, Tensor] | None = None
 
     def rings(self, rounds: int) -> DenseRings:
-        """The geometry of a fill of so many rings, or of as many as the map can have."""
+        """The geometry of a fill of this many rings, or of as many as the map can have."""
         rounds = min(rounds, max(self.present.shape[-2:]) - 1)
         self._most = max(self._most, rounds)
         return DenseRings(self, rounds)
@@ -99,7 +99,7 @@ class DenseRings:
     """A fill of some rings.
 
     Attributes:
-        distances: Of the presence.
+        distances: The distances from the present cells.
         rounds: How many rings.
     """
 
@@ -135,7 +135,7 @@ def fill(x: Tensor, geometry: Rings | DenseRings, in_place: bool = False) -> Ten
 
 
 def _kernels_for(x: Tensor, rounds: int) -> ModuleType | None:
-    """The kernels, if they can fill so many rings of a map."""
+    """The kernels, if they can fill this many rings of a map; else None."""
     kernels = kernels_on(x.device)
     learning = x.requires_grad and torch.is_grad_enabled()
     return kernels if kernels is not None and rounds < kernels.FAR and not learning else None
@@ -165,7 +165,7 @@ def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> 
     rounds = max(x.shape[-2:]) - 1 if rounds is None else rounds
     if _kernels_for(x, rounds) is not None:
         return fill(x, Distances(present).rings(rounds), in_place=True)
-    # So many rings are computed one by one, and not kept.
+    # A fill of this many rings computes each ring when it is needed, and keeps none.
     known = present.to(x.dtype)
     for _ in range(rounds):
         sums = F.avg_pool2d(known, 3, 1, 1, divisor_override=8)
@@ -187,7 +187,7 @@ def filled_cells(geometry: Rings | DenseRings, present: Tensor) -> Tensor:
 
 
 def kernels_on(device: torch.device) -> ModuleType | None:
-    """The kernels for a device; None if Triton does not run there, or does not give what torch gives."""
+    """The kernels for a device; None if Triton does not run there, or its results differ from torch's."""
     return _checked_kernels(device) if device.type in ("cuda", "xpu") else None
 
 
@@ -204,11 +204,11 @@ def _checked_kernels(device: torch.device) -> ModuleType | None:
         distance = kernels.distances(present, None, 2)
         near = distance < kernels.FAR
         found = kernels.fill(x, distance, 2) * near
-        alike = torch.allclose(found, Distances(present).filled(x, 2, False) * near)
+        same = torch.allclose(found, Distances(present).filled(x, 2, False) * near)
         y, bias = (x[:, :1] - x[:, 1:]).expand(-1, 8, -1, -1), torch.arange(8.0, device=device)
         finished = kernels.finish(y.contiguous(memory_format=torch.channels_last), bias, "clamp", 0.0)
-        alike = alike and torch.allclose(finished, (y + bias.view(-1, 1, 1)).relu())
-        trouble = "" if alike else "other numbers"
+        same = same and torch.allclose(finished, (y + bias.view(-1, 1, 1)).relu())
+        trouble = "" if same else "its results differ from torch's"
     except Exception as error:  # whatever its compiler or the driver raise
         trouble = f"{type(error).__name__}: {reason(error)}"
     if trouble:

@@ -45,7 +45,7 @@ class Exclusion:
             )
 
     def _continue_alone(self) -> None:
-        """In a forked child, of all threads the one that forked is left."""
+        """Reset the counts in a forked child, where only the thread that forked exists."""
         self._changed = threading.Condition(self.lock)
         self._runs, self._waiting = self._own.runs, 0
         self.lock.release()
@@ -95,7 +95,7 @@ class Exclusion:
 
 
 class _Own(threading.local):
-    """The runs of a thread that count, and its runs and captures."""
+    """Of one thread: its runs that captures wait for, and the depth of its nested runs and captures."""
 
     runs = 0
     depth = 0

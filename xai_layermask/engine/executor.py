@@ -80,7 +80,7 @@ class Executor:
             program: The steps.
             presence: Bool `(N, 1, H, W)`, contiguous.
             values: As [`run`][] takes them.
-            again: Whether such a run may come again with other numbers in the same weights, and without gradients.
+            again: Whether the run may be recorded: it can be repeated with the same weight tensors, without gradients.
         """
 
         def passes(presence: Tensor, values: dict[int, Any]) -> None:

@@ -1,7 +1,7 @@
 """Triton kernels: neighbour padding, and what follows a convolution.
 
 Neighbour padding finds distances in rings, and writes one ring of a channels-last map in place; a block of cells
-without a cell of the ring ends at once. Import this module only where Triton is installed.
+without a cell of the ring returns immediately. Import this module only where Triton is installed.
 """
 
 from __future__ import annotations

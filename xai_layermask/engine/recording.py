@@ -1,12 +1,12 @@
-"""Recordings of runs on CUDA devices: one launch in place of hundreds.
+"""Recordings of runs as CUDA graphs: one launch in place of hundreds.
 
-On an accelerator no step depends on what a mask holds ([`dense`][xai_layermask.engine.dense]), so a run can be recorded
-as a CUDA graph and repeated for another presence. A network issues hundreds of operators, and for the batches of an
-explainer the host takes longer to launch them than the device to compute them.
+A network launches hundreds of kernels, and for the batches of an explainer the host takes longer to launch them than
+the device to compute them. On an accelerator no step depends on the content of a mask
+([`dense`][xai_layermask.engine.dense]), so a run can be recorded once and replayed for other presences.
 
-A run is recorded after a few of its kind, if the weights are the same tensors, no gradient is needed and the batch is
-no larger than an explainer's. A recording keeps the memory of its activations until the masking is deleted, the weights
-are replaced, or memory runs out.
+A run is recorded when it has been repeated a few times, if the weights are the same tensors, no gradient is needed and
+the batch is no larger than an explainer's. A recording holds the memory of its activations until the masking is
+deleted, the weights are replaced, or memory runs out.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from ..errors import reason
 __all__ = ["Recorder", "forget_recordings", "never_recording"]
 
 Values = dict[int, Any]
-#: Computes the outputs for a presence; replaces the values that it is given.
+#: Computes the outputs for a presence, and replaces the given values by them.
 Compute = Callable[[Tensor, Values], None]
-#: Records a function on a device; the result repeats it on the same memory.
+#: Records a function on a device; the result replays it on the same memory.
 Record = Callable[[torch.device, Callable[[], None]], Callable[[], None]]
 
 _NEVER = ContextVar("_NEVER", default=False)
-#: How many runs precede a recording, which takes as long as a few of them.
+#: The number of runs before a recording, which costs as much time as a few of them.
 _BEFORE = 4
-#: How many batch sizes are recorded, and the largest batch in pixels: larger ones keep the device busy.
+#: The number of recordings to keep, and the largest recorded batch in pixels: larger ones keep the device busy.
 _KEPT, _LARGEST = 2, 64 * 224 * 224
 _RECORDERS: weakref.WeakSet[Recorder] = weakref.WeakSet()
 
@@ -46,10 +46,10 @@ class Recording:
 
     Args:
         record: Records a function.
-        compute: The run.
+        compute: The function to record.
         presence: Bool `(N, 1, H, W)`.
         values: The image, parameters, buffers and constants by value number.
-        image: The image's number.
+        image: The value number of the image.
         outputs: Numbers of the values that the model returns.
     """
 
@@ -69,11 +69,11 @@ class Recording:
         self._again = record(presence.device, run)
 
     def fits(self, values: Values) -> bool:
-        """Whether the weights are the tensors that were recorded; numbers in them may have changed."""
+        """Whether the weights are the recorded tensors; their content may have changed."""
         return all(values[one] is held and held.data_ptr() == self._places[one] for one, held in self._state.items())
 
     def __call__(self, presence: Tensor, values: Values) -> None:
-        """Run for another presence and image; adds the outputs to the values."""
+        """Replay the run for a presence and an image; adds the outputs to `values`."""
         self._presence.copy_(presence)
         self._image.copy_(values[self._number])
         self._again()
@@ -81,11 +81,11 @@ class Recording:
 
 
 class Recorder:
-    """Runs a captured model, and records the runs that come again.
+    """Runs a captured model, and records runs that are repeated.
 
     Args:
-        record: Records a function; a CUDA graph by default.
-        device: The kind of device on which it can be recorded.
+        record: Records a function; as a CUDA graph by default.
+        device: The device type on which `record` works.
     """
 
     def __init__(self, record: Record | None = None, device: str = "cuda") -> None:
@@ -99,14 +99,14 @@ class Recorder:
     def run(
         self, kind: Any, compute: Compute, presence: Tensor, values: Values, image: int, outputs: Collection[int]
     ) -> None:
-        """Compute the outputs, by a recording where there is one.
+        """Compute the outputs, from a recording if there is one.
 
         Args:
-            kind: What distinguishes runs that issue other operators.
+            kind: Identifies the sequence of operators: it differs for runs that issue different ones.
             compute: The run.
             presence: Bool `(N, 1, H, W)`.
-            values: As `compute` takes them; the outputs are added.
-            image: The image's number.
+            values: The values for `compute`; the outputs are added.
+            image: The value number of the image.
             outputs: Numbers of the values that the model returns.
         """
         records = presence.device.type == self._device and presence.numel() <= _LARGEST and not _NEVER.get()
@@ -136,7 +136,7 @@ class Recorder:
             self._runs[old] = 0
         try:
             found = self._recordings[key] = Recording(self._record, compute, presence, values, image, outputs)
-        except Exception as error:  # whatever a kernel or the driver raises while it is recorded
+        except Exception as error:  # kernels and the driver may raise anything during a recording
             if not isinstance(error, torch.OutOfMemoryError):
                 warnings.warn(
                     f"this model cannot be recorded as a CUDA graph ({type(error).__name__}: {reason(error)}), so "
@@ -147,7 +147,7 @@ class Recorder:
         return found
 
     def forget(self) -> bool:
-        """Give the memory of all recordings back; whether there were any."""
+        """Free the memory of all recordings; returns whether there were any."""
         with self._lock:
             held = bool(self._recordings)
             self._recordings.clear()
@@ -156,14 +156,14 @@ class Recorder:
 
 
 def forget_recordings() -> bool:
-    """Give the memory of every recording back; whether there were any. Runs that come again are recorded again."""
+    """Free the memory of every recording; returns whether there were any. Runs may be recorded again later."""
     held = [recorder.forget() for recorder in list(_RECORDERS)]
     return any(held)
 
 
 @contextmanager
 def never_recording() -> Iterator[None]:
-    """Launch every operator, as without recordings."""
+    """Run without recordings: every operator is launched by itself."""
     token = _NEVER.set(True)
     try:
         yield
@@ -172,12 +172,12 @@ def never_recording() -> Iterator[None]:
 
 
 def _is_recorded_already(device: torch.device) -> bool:
-    """Whether the caller records a graph of their own."""
+    """Whether the caller is already recording a CUDA graph."""
     return device.type == "cuda" and torch.cuda.is_current_stream_capturing()
 
 
 def _circumstances(device: torch.device) -> tuple[Any, ...]:
-    """Settings of the process and thread on which operators depend."""
+    """Settings of the process and the thread that decide which kernels run."""
     rounded = torch.get_autocast_dtype(device.type) if torch.is_autocast_enabled(device.type) else None
     stream = torch.cuda.current_stream(device).cuda_stream if device.type == "cuda" else 0
     cudnn = torch.backends.cudnn
@@ -188,7 +188,7 @@ def _circumstances(device: torch.device) -> tuple[Any, ...]:
 
 
 def _rounding() -> tuple[Any, ...]:
-    """Whether float32 products may be rounded, by either of two interfaces, which refuse to be mixed."""
+    """The TF32 settings, read through the one of torch's two interfaces that the process uses: they cannot be mixed."""
     backends: Any = torch.backends
     try:
         return backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32
@@ -202,7 +202,7 @@ def _cuda_graph(device: torch.device, run: Callable[[], None]) -> Callable[[], N
         current = torch.cuda.current_stream(device)
         stream.wait_stream(current)
         with torch.cuda.stream(stream), _own_casts():
-            run()  # libraries allocate their workspaces for a stream in its first run
+            run()  # libraries allocate their workspaces in the first run on a stream, which cannot be recorded
         current.wait_stream(stream)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"), _own_casts():
@@ -216,6 +216,6 @@ def _cuda_graph(device: torch.device, run: Callable[[], None]) -> Callable[[], N
 
 
 def _own_casts() -> torch.autocast:
-    """The current autocast, without the weights that it has cast before: they are freed when it ends."""
+    """The current autocast settings without its cache of cast weights, which is freed when autocast ends."""
     enabled, dtype = torch.is_autocast_enabled("cuda"), torch.get_autocast_dtype("cuda")
     return torch.autocast("cuda", dtype, enabled, cache_enabled=False)

@@ -1,4 +1,4 @@
-"""What is known during a series of forward passes, in which neither weights nor images change."""
+"""Values cached during a series of forward passes, in which neither weights nor images change."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KNOWN: ContextVar[dict[Any, tuple[weakref.ref[object], Any]] | None] = ContextV
 
 @contextmanager
 def series() -> Iterator[None]:
-    """Forward passes during which nothing changes but presence."""
+    """Mark forward passes during which nothing changes but presence."""
     token = _KNOWN.set({})
     try:
         yield
@@ -26,13 +26,13 @@ def series() -> Iterator[None]:
 
 
 def known_in_series(thing: object, what: object, make: Callable[[], T], keeps: Callable[[T], bool] = bool) -> T:
-    """What is found out about an object once per [`series`][]; outside of one, in every call.
+    """A value that is computed once per object in a [`series`][], and in every call outside of one.
 
     Args:
         thing: The object, such as an image or a captured graph.
-        what: Distinguishes what is known about it.
-        make: Finds it out.
-        keeps: Whether a result is kept; the others are found out again.
+        what: Distinguishes the values of an object.
+        make: Computes the value.
+        keeps: Whether to keep a value; others are computed again.
 
     Example:
         >>> class Image: pass
@@ -56,5 +56,5 @@ def known_in_series(thing: object, what: object, make: Callable[[], T], keeps: C
 
 
 def holds_in_series(thing: object, check: Callable[[], bool]) -> bool:
-    """Whether something holds for an object; not looked at again in this series if it does."""
+    """Whether a condition holds for an object; once it does, it is not checked again in this series."""
     return known_in_series(thing, "holds", check)

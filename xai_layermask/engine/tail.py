@@ -1,4 +1,4 @@
-"""Models that decide on values behind the masked part: captured up to a module, and run as they are from there on.
+"""Models whose control flow depends on values after the masked part: captured up to a module, run eagerly after it.
 
 The rest of such a model, its tail, is run for one image at a time. Its decisions are then those for that image alone,
 whichever images share a batch.
@@ -68,7 +68,7 @@ class Head(nn.Module):
 
 
 def _module_stack() -> dict[str, Any]:
-    """The modules in which torch.export believes to be, which an exception does not correct; empty elsewhere."""
+    """The modules that torch.export considers entered, which an exception does not reset; empty elsewhere."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         found = getattr(frame.f_locals.get("self"), "module_stack", None)
@@ -79,7 +79,7 @@ def _module_stack() -> dict[str, Any]:
 
 
 class Tail:
-    """The rest of a model behind a module, for one image at a time.
+    """The rest of a model after a module, for one image at a time.
 
     What comes before runs on tensors without values, which costs no arithmetic. If the tail needs more of it than the
     module's output, it gets such a tensor, and fails.
@@ -112,7 +112,7 @@ class Tail:
     def _one(self, output: Tensor) -> Any:
         answer = self._run(*self._prepared(output), output)
         if any(isinstance(one, FakeTensor) for one in pytree.tree_leaves(answer)):
-            raise CaptureError(f"expected a model that needs only the output of {self._path} behind it, got another.")
+            raise CaptureError(f"expected a model that needs only the output of {self._path} after it, got another.")
         return answer
 
     def _run(self, twin: nn.Module, mode: FakeTensorMode, output: Tensor) -> Any:
@@ -122,7 +122,7 @@ class Tail:
                 return twin(image)
 
     def _prepared(self, output: Tensor) -> tuple[nn.Module, FakeTensorMode]:
-        """A copy of the model whose modules in front return what they returned once; for each thread its own."""
+        """A copy of the model whose preceding modules return recorded outputs; one for each thread."""
         found = modules(self._model)
         parts, kind = [*found, *tensors(found)], (output.dtype, output.device)
         known = getattr(self._local, "known", None)
@@ -137,7 +137,7 @@ class Tail:
         return prepared
 
     def _passed(self, twin: nn.Module, mode: FakeTensorMode, output: Tensor) -> list[tuple[nn.Module, Tensor]]:
-        """The modules in front that are called once, with what they return: a tensor without values."""
+        """The preceding modules that are called once, with their outputs: tensors without values."""
         calls: dict[nn.Module, list[Any]] = {}
 
         def note(module: nn.Module, args: Any, computed: Any) -> None:

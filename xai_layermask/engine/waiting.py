@@ -1,8 +1,8 @@
-"""Where the engine may read masks back while a model runs; this chooses between the two ways to fill absent cells.
+"""Whether the host may read masks while a model runs; this chooses between the two ways to fill absent cells.
 
-On the CPU, [`padding`][xai_layermask.engine.padding] lists the absent cells, which is the fastest way there. On any
-other device, reading a mask would wait until everything before it is computed, so [`dense`][xai_layermask.engine.dense]
-takes the number of rings from the graph.
+On the CPU, [`padding`][xai_layermask.engine.padding] lists the absent cells, which is fastest there. On any other
+device, reading a mask would wait until everything before it is computed, so [`dense`][xai_layermask.engine.dense] takes
+the number of rings from the graph.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NEVER = ContextVar("_NEVER", default=False)
 
 
 def may_wait(device: torch.device) -> bool:
-    """Whether masks on a device may be read back.
+    """Whether the host may read masks that are on a device.
 
     Example:
         >>> may_wait(torch.device("cpu")), may_wait(torch.device("cuda"))

@@ -119,7 +119,7 @@ def paper_values() -> tuple[PaperValue, ...]:
 
 @cache
 def _by_cell() -> Mapping[tuple[str, ...], PaperValue]:
-    # Tables 1 and 2 come again in 4; the later one has all metrics.
+    # The later value wins: numbers of tables 1 and 2 are repeated in table 4, which has all metrics.
     return {one[1:6]: one for one in paper_values()}
 
 

@@ -41,7 +41,7 @@ def encode_rows(rows: Sequence[Mapping[str, Value]], protocol: str) -> str:
 
 
 def decode_rows(text: object) -> list[dict[str, Value]] | None:
-    """Read rows from JSON, which may be anything; None if they are no rows.
+    """Read rows from JSON, which may be anything; None if they are not rows.
 
     Example:
         >>> decode_rows('[{"r2":null}]'), decode_rows('{}')

@@ -225,7 +225,7 @@ class Store:
             time.sleep(0.02)
 
     def _open(self) -> None:
-        """Create the table in an empty file, or check that it is there and sound."""
+        """Create the table in an empty file, or check that it is there and undamaged."""
         if self._read_only:
             self._read_without_writing()
         elif self._pragma("schema_version") == 0:
@@ -250,7 +250,7 @@ class Store:
         damage = self._connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
             raise InputError.expected(
-                "a sound store", f"{str(self.path)!r}, which is damaged ({damage.splitlines()[-1]})",
+                "an undamaged store", f"{str(self.path)!r}, which is damaged ({damage.splitlines()[-1]})",
                 "restore a copy, or choose a new file",
             )  # fmt: skip
         # Safe against a killed process. A power cut may lose the last trials, but corrupts nothing.

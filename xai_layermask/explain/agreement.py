@@ -13,14 +13,14 @@ __all__ = ["Agreement", "agreement"]
 
 
 class Agreement(NamedTuple):
-    """How far two explanations score segments alike.
+    """How far the scores of two explanations agree.
 
     Attributes:
         correlation: Pearson's correlation of the scores.
         ceiling: What to expect, at least, if the two agreed entirely and only the draw of samples differed: the product
             of their reliabilities (Spearman's correction for attenuation, 1904). With the spatial estimator the errors
-            of both are partly the same, since both smooth alike, and the correlation may be higher, the more so the
-            less reliable the scores.
+            of both are partly the same, since both smooth in the same way. The correlation may then be higher, and the
+            more so the less reliable the scores are.
     """
 
     correlation: float

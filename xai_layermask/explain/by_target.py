@@ -1,4 +1,4 @@
-"""`ByTarget`: what an explanation answers about one of its targets."""
+"""`ByTarget`: the methods of an explanation that concern one of its targets."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class ByTarget:
         )
 
     def key(self, row: int) -> int | str:
-        """What finds the target of a row: its class, or the label of a target that is no class."""
+        """Identifies the target of a row: its class, or the label of a target that is not a class."""
         return self.targets[row] if self.targets[row] >= 0 else self.labels[row]
 
     def heatmap(self, target: int | str | None = None, size: str = "crop") -> Floats:

@@ -31,7 +31,7 @@ class ChannelScores:
         scores: float64 `(T, G)`: what each group contributes to the prediction. They sum to the difference between
             the predictions for the whole picture and for an empty one.
         standard_errors: float64 `(T, G)`: of the scores; 0 if all `2^G` coalitions were tried.
-        targets: T class indices; -1 for a target that is no class.
+        targets: T class indices; -1 for a target that is not a class.
         labels: T names.
         output: What is explained, such as "log-odds of the softmax".
         predictions: float64 `(T,)`: the model's prediction for the whole picture.
@@ -91,7 +91,7 @@ def as_channels(channels: Any, count: int, what: str = "channels") -> tuple[int,
     """Different indices of channels; None for all.
 
     Raises:
-        InputError: If one is no index, or is named twice.
+        InputError: If one is not an index, or is named twice.
 
     Example:
         >>> as_channels([3, 7], 4)

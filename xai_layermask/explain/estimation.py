@@ -16,7 +16,7 @@ __all__ = ["Estimation"]
 
 Floats = npt.NDArray[np.float64]
 
-# Between rounds only every so many kernels of the prior are tried.
+# Between rounds, only one in this many kernels of the prior is tried.
 _SKIPPED = 4
 
 
@@ -79,7 +79,7 @@ class Estimation:
 
     @property
     def found(self) -> Fit:
-        """The scores, once nothing is wanted any more."""
+        """The scores, once no more predictions are wanted."""
         if self._fit is None:
             self._conclude()
         if self._fit is None:
@@ -99,7 +99,7 @@ class Estimation:
             coalitions=self._samples.coalitions[:count], weights=self._samples.weights[:count]
         )
         if len(self._rounds) > 1:
-            # A few kernels tell whether it may be over; all of them decide.
+            # A few kernels rule convergence out cheaply; all of them confirm it.
             some = self._priors and self._priors[::_SKIPPED]
             if not has_converged(self._procedure.fit(used, self._predictions, some)):
                 self._rounds.pop(0)

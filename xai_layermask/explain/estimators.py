@@ -58,7 +58,7 @@ def least_squares(problem: Regression, samples: Samples, alpha: float = 0.0) -> 
     leverage = (problem.nuisance**2).sum(axis=1) + (left**2) @ (size**2 / (size**2 + alpha))
     errors = standard_errors(problem, samples, (right.T / (size**2 + alpha)) @ right, len(size))
     leverages = np.repeat(leverage[:, None], len(coefficients), axis=1)
-    # The spread of unbiased coefficients is that of the truth and of their errors.
+    # The variance of unbiased coefficients is the sum of those of the true coefficients and of the errors.
     spread, noise = coefficients.var(axis=1), (errors**2).mean(axis=1)
     varies = spread > (1e-9 * np.abs(coefficients).max(axis=1)) ** 2
     reliability = np.sqrt(np.clip(1 - noise / np.where(varies, spread, 1.0), 0, 1)) * varies
@@ -68,8 +68,8 @@ def least_squares(problem: Regression, samples: Samples, alpha: float = 0.0) -> 
 def cross_validated(problem: Regression, estimate: Estimate) -> Floats:
     """Leave-one-out R2: how much better left-out samples are predicted with the segments than without them.
 
-    Both predictions use the nuisance terms. In closed form from the leverages; the settings of a prior are not
-    chosen anew for each sample.
+    Both predictions use the nuisance terms. Computed in closed form from the leverages; the settings of a prior are not
+    fitted again for each sample.
 
     Args:
         problem: The regression.
@@ -127,7 +127,7 @@ def standard_errors(problem: Regression, samples: Samples, inverse: Floats, rank
     """
     features, values, nuisance = problem.features, problem.values, problem.nuisance
     first, second = clusters(samples)
-    # A pair is one equation for the segments, and samples of weight 0 are none.
+    # A pair counts as one equation for the segments, and samples of weight 0 do not count.
     equations = np.count_nonzero(np.abs(nuisance[first]).max(axis=1, initial=0.0) > 1e-12)
     if equations - nuisance.shape[1] <= rank or rank < features.shape[1] - problem.centred:
         return np.full((values.shape[1], features.shape[1]), np.inf)

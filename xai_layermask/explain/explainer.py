@@ -47,7 +47,7 @@ class LayerMaskExplainer(Opener):
             function from the cropped picture to a map of it. "auto" is the method's own: "slic:64", fine patches for
             RISE and occlusion.
         n_samples: Number of coalitions to evaluate; "auto" stops when the scores are reliable: when they are expected
-            to correlate by 0.95 with those of infinitely many samples; at 1000 at the latest. Occlusion and ablation
+            to correlate by 0.95 with those of infinitely many samples, or at 1000 at the latest. Occlusion and ablation
             take no number.
         batch_size: Coalitions per forward pass; "auto" depends on the picture's size. It is halved when memory runs
             out, and changes scores by rounding only.
@@ -62,7 +62,7 @@ class LayerMaskExplainer(Opener):
         labels: A name for each class in order, or a mapping from their indices, such as `model.config.id2label`; by
             default those of the named model, or numbers. A single logit is that of the second of two labels.
         progress: Whether to show a progress bar on stderr; or a function that is called with the number of samples
-            done and in all (with "auto", at most), and may raise to end the explanation.
+            done and their total (with "auto", its maximum), and may raise to end the explanation.
         sampling: How samples depend on each other: "plain" (independent, as in the papers), "paired" (with
             complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), "leverage" (by size,
             with complements, KernelSHAP only), or "auto": orthogonal for LIME, stratified for KernelSHAP, paired for
@@ -72,7 +72,7 @@ class LayerMaskExplainer(Opener):
             where the method has it.
         output: What is explained: "probability", "sigmoid" (independent classes), "logit", "log_probability",
             "log_odds", "value" (the model's number as it is), "auto", which decides by the model's output and says so
-            in `explanation.output`; or an [`Output`][], which also selects a tensor of the model's answer.
+            in `explanation.output`; or an [`Output`][], which also selects a tensor of the model's output.
         window: Side in pixels of what RISE and occlusion remove at once; "auto" is a seventh of the picture.
 
     Raises:
@@ -144,7 +144,7 @@ class LayerMaskExplainer(Opener):
                 map, `(class, y, x)`, `(class, mask)`, or a class averaged over the region where it is predicted; a
                 vector to which an embedding is compared; or a function of the output. None for the `top` classes.
             top: Number of most probable classes if `targets` is None.
-            valid: Which pixels of the photograph are there, `(H, W)`, bool or 0/1; the others are absent from the
+            valid: Which pixels of the photograph are valid, `(H, W)`, bool or 0/1; the others are absent from the
                 start.
             additional_forward_args: Further inputs of the model, a tuple or a single one, as the masking takes them.
             channels: Indices of channels: segments are removed in these only, and the others stay. None for all.
@@ -153,7 +153,7 @@ class LayerMaskExplainer(Opener):
             The explanation, with a row of scores for each target. Missing pixels are its last segment, with score 0.
 
         Raises:
-            InputError: If `img` is no picture, the segments do not fit it, or a target does not fit the output.
+            InputError: If `img` is not a picture, the segments do not fit it, or a target does not fit the output.
         """
         pending = self._open(img, targets, top, valid, additional_forward_args, channels)
         predictor, estimation, chosen = pending.predictor, pending.estimation, pending.targets

@@ -45,7 +45,7 @@ class Explanation(ByTarget):
         standard_errors: float64 `(T, K)`: of the scores, since other samples would give others; nan if unknown.
         reliability: float64 `(T,)` from 0 to 1: expected correlation of the scores with those of infinitely many
             samples; nan if unknown.
-        targets: T class indices; -1 for a target that is no class, such as a position in a map.
+        targets: T class indices; -1 for a target that is not a class, such as a position in a map.
         labels: T names.
         output: What is explained, such as "probability (softmax of the outputs)".
         predictions: float64 `(T,)`: the model's prediction for the whole picture, on the scale that is explained.

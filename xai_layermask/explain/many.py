@@ -23,7 +23,7 @@ _MOST_OPEN = 64  # pictures that share a batch, to bound their memory
 
 @dataclass(frozen=True, eq=False)
 class Explained:
-    """What became of one of many pictures.
+    """The outcome for one of many pictures.
 
     Attributes:
         index: Its place among the pictures, from 0.
@@ -63,12 +63,12 @@ def explain_together(
     opened: Callable[[object], Pending],
     closed: Callable[[Pending], Explanation],
 ) -> Iterator[Explained]:
-    """Explain pictures in their order. A batch that one picture does not fill goes on with the next ones.
+    """Explain pictures in their order. A batch that one picture does not fill is filled up with the next ones.
 
     Args:
         pictures: Sources and pictures.
         opened: Begins a picture.
-        closed: Makes the explanation of a picture that wants nothing more.
+        closed: Makes the explanation of a picture whose predictions are complete.
     """
     rest, queue = enumerate(pictures), deque[_Open]()
     ended = False

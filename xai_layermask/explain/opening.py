@@ -30,7 +30,7 @@ __all__ = ["Opener"]
 
 _LOG = logging.getLogger(__name__)
 
-# A 16-bit type is tried on this many samples, if there are enough samples for it to pay.
+# A 16-bit type is tried on this many samples, if there are enough samples for the trial to pay off.
 _TRIAL_SAMPLES, _ENOUGH_SAMPLES = 32, 200
 _WINDOWS = 7  # along the longer side of the picture, as in RISE's paper
 
@@ -53,7 +53,7 @@ class Opener:
     _loaded: LoadedModel
 
     def _close(self, pending: Pending) -> Explanation:
-        """The explanation of a picture that wants nothing more."""
+        """The explanation of a picture whose predictions are complete."""
         explanation = pending.explanation(self._settings(pending))
         _LOG.info("explained %r", explanation)
         if explanation.advice:

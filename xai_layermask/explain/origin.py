@@ -23,7 +23,7 @@ _MARKS = {
 
 
 def is_replaceable(path: str | os.PathLike[str]) -> bool:
-    """Whether writing to a path destroys nothing of others: there is no file, it is empty, or this program wrote it.
+    """Whether a path may be overwritten: there is no file, it is empty, or this program wrote it.
 
     Args:
         path: Path of a figure, a page, an explanation or the results of the benchmark, by its suffix.

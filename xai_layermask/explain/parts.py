@@ -28,7 +28,7 @@ def exact(value: Any, dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
         what: The argument's name.
 
     Raises:
-        InputError: If the values are no real numbers, or the type cannot hold one of them.
+        InputError: If the values are not real numbers, or the type cannot hold one of them.
 
     Example:
         >>> exact([0.0, 255.0], np.uint8, "picture")
@@ -103,7 +103,7 @@ def check_values(
     """Check the range of values.
 
     Args:
-        targets: Class indices, each once; -1 for a target that is no class.
+        targets: Class indices, each once; -1 for a target that is not a class.
         numbers: By name, arrays of finite numbers.
         shares: By name, arrays of numbers from 0 to 1, or nan.
         errors: Standard errors, at least 0, or nan.

@@ -43,7 +43,7 @@ class Pending:
     batch_size: int
 
     def explanation(self, settings: Settings) -> Explanation:
-        """The explanation, once the estimation wants nothing more."""
+        """The explanation, once the estimation wants no more predictions."""
         found, answer, targets = self.estimation.found, self.predictor.whole, self.targets
         errors = np.where(np.isfinite(found.standard_errors), found.standard_errors, np.nan)
         return Explanation(

@@ -43,7 +43,7 @@ class Whole(NamedTuple):
 
     Attributes:
         output: What is explained, such as "probability (softmax of the outputs)".
-        select: The part of the model's answer that it is, or a function's name; None for the whole answer.
+        select: The part of the model's output that is explained, or a function's name; None for the whole output.
         scale: The scale.
         values: float64 `(1, ...)`, on that scale.
         probabilities: The same in probabilities; None where the model has none.
@@ -66,10 +66,10 @@ class Predictor:
     Args:
         masking: The masked model.
         image: `(1, 3, H, W)`, normalised, on the model's device.
-        segments: int64 `(H, W)`, ids 0..K-1; or `(C, H, W)` for each channel its own.
+        segments: int64 `(H, W)`, ids 0..K-1; or `(C, H, W)` with one map per channel.
         autocast: What forward passes run under autocast to; None without. As an attribute also the decision of
             [`choose_precision`][].
-        output: Which tensor of the model's answer is explained, and on which scale.
+        output: Which tensor of the model's output is explained, and on which scale.
         present: Bool `(H, W)`: pixels that are there at all; None for all.
         additional: Further inputs of the model.
         channels: The channels in which segments are removed; None for all.

@@ -1,4 +1,4 @@
-"""What becomes of the predictions that are explained while segments are removed by their scores."""
+"""How the explained predictions change while segments are removed in the order of their scores."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def removals(
         steps: Of the curves.
 
     Raises:
-        InputError: If a target is no class of a softmax, a part of the output was selected, or pixels are missing.
+        InputError: If a target is not a class of a softmax, a part of the output was selected, or pixels are missing.
 
     Example:
         >>> import torch

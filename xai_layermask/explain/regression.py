@@ -13,10 +13,11 @@ __all__ = ["Regression", "clusters", "complements", "lime_regression", "shap_reg
 
 Floats = npt.NDArray[np.float64]
 
-# Degree of the polynomial in the coalition size that KernelSHAP projects out, and the samples it takes per degree.
+# The highest degree of the polynomial in the coalition size that KernelSHAP projects out, and the number of samples
+# that each degree requires.
 _DEGREE, _SAMPLES_PER_DEGREE = 7, 16
-# Variance of the interactions that complements share over that of the others, as measured on three networks
-# (docs/sampling.md). It sets the weight of a sample without its complement.
+# Variance of the interactions of even order, which are equal in a sample and its complement, over that of the other
+# interactions, as measured on three networks (docs/sampling.md). It sets the weight of a sample without a complement.
 _EVEN = 2.0
 
 
@@ -30,8 +31,10 @@ class Regression(NamedTuple):
         values: float64 `(M, T)`: the predictions for T targets.
         nuisance: float64 `(M, R)`: orthonormal basis of the terms that were projected out, such as the intercept.
         base: float64 `(T,)`: the score of every segment if the coefficients are 0.
-        centred: Whether the coefficients sum to 0, so that the scores add up to the grand coalition's prediction.
-        even: float64 `(T,)`: squared values of the sums of complements, which say nothing about single segments.
+        centred: Whether the coefficients sum to 0, so that the scores add up to the difference between the predictions
+            for the grand and the empty coalition.
+        even: float64 `(T,)`: sum of squares of the sums of complements, which carry no information about single
+            segments.
     """
 
     features: Floats
@@ -43,13 +46,13 @@ class Regression(NamedTuple):
 
 
 def lime_regression(samples: Samples, predictions: Floats, paired: bool = False) -> Regression:
-    """LIME's problem: predictions on presence, weighted by the cosine kernel; the intercept is projected out.
+    """LIME's problem: regress predictions on presence, weighted by the cosine kernel; projects out the intercept.
 
     Args:
         samples: M samples of K segments.
         predictions: float64 `(M, T)`: the network's predictions for T targets.
         paired: Whether a sample and its complement become one row, their difference. Interactions of an even number
-            of segments are equal in both and cancel, which leaves less noise than a row each.
+            of segments are equal in both and cancel, which leaves less noise than two rows.
 
     Example:
         >>> samples = Samples(np.array([[True, True], [True, False]]), np.ones(2))
@@ -64,16 +67,16 @@ def lime_regression(samples: Samples, predictions: Floats, paired: bool = False)
 
 
 def shap_regression(samples: Samples, predictions: Floats, paired: bool = False) -> Regression:
-    """KernelSHAP's problem for the difference of each score from an even share.
+    """KernelSHAP's problem, solved for the difference of each score from an equal share.
 
-    The part of the predictions that depends on the coalition size alone says nothing about one segment against
-    another. It is fitted by a polynomial and projected out, which leaves the meaning of the scores unchanged and
-    lets them converge with a third of the samples.
+    The part of the predictions that depends on the coalition size alone does not distinguish between segments. It is
+    fitted by a polynomial and projected out. This does not change what the scores estimate, and they converge with
+    fewer samples.
 
     Args:
         samples: M samples of K segments, among them the empty and the grand coalition.
         predictions: float64 `(M, T)`: the network's predictions for T targets.
-        paired: As for [`lime_regression`][].
+        paired: As in [`lime_regression`][].
 
     Example:
         >>> from .sampling import shap_samples
@@ -84,25 +87,25 @@ def shap_regression(samples: Samples, predictions: Floats, paired: bool = False)
     count = samples.coalitions.shape[1]
     grand = predictions[samples.coalitions.all(axis=1)][0]
     empty = predictions[~samples.coalitions.any(axis=1)][0]
-    even = (grand - empty) / count
+    share = (grand - empty) / count
     sizes = samples.coalitions.sum(axis=1, keepdims=True)
-    # Even shares meet the constraint, so the difference sums to 0 over the segments. Centred rows are orthogonal to
-    # a constant, so that the minimum norm solution meets the constraint by itself. Over all coalitions, centred rows
-    # are orthogonal to every function of the size.
+    # Equal shares satisfy the constraint, so the differences sum to 0 over the segments. Rows are centred and therefore
+    # orthogonal to a constant, so the minimum norm solution satisfies the constraint by itself. Over all coalitions,
+    # centred rows are orthogonal to every function of the size.
     weights = samples.weights / (samples.weights.max() or 1.0)
     degree = min(_DEGREE, int((weights > 0).sum()) // _SAMPLES_PER_DEGREE)
     polynomials = np.polynomial.legendre.legvander(2 * sizes[:, 0] / count - 1, degree)
-    terms = samples.coalitions - sizes / count, predictions - empty - sizes * even, polynomials
-    rest: Floats | float = 0.0
+    terms = samples.coalitions - sizes / count, predictions - empty - sizes * share, polynomials
+    even: Floats | float = 0.0
     if paired:
-        terms, weights, rest = _differences(terms, Samples(samples.coalitions, weights))
-    return Regression(*_projected(*terms, weights), even, True, rest)
+        terms, weights, even = _differences(terms, Samples(samples.coalitions, weights))
+    return Regression(*_projected(*terms, weights), share, True, even)
 
 
 def _differences(
     terms: tuple[Floats, Floats, Floats], samples: Samples
 ) -> tuple[tuple[Floats, Floats, Floats], Floats, Floats]:
-    """Features, values and nuisance of differences of complements, their weights, and the energy of the sums."""
+    """Features, values and nuisance of the differences of complements, their weights, and the sums' squares."""
     first, second = complements(samples.coalitions)
     alone = first[second == len(samples.coalitions)]
     first, second = (rows[second < len(samples.coalitions)] for rows in (first, second))
@@ -118,18 +121,18 @@ def _projected(features: Floats, values: Floats, nuisance: Floats, weights: Floa
     """Apply the weights, and project the nuisance terms out of features and values."""
     root = np.sqrt(weights)[:, None]
     basis, size, _ = np.linalg.svd(root * nuisance, full_matrices=False)
-    # With few sizes the polynomials are linearly dependent, and some cancel in differences.
+    # With few distinct sizes the polynomials are linearly dependent, and those of even degree cancel in differences.
     basis = basis[:, size > 1e-10 * np.sqrt(weights.sum())]
     left, right = root * features, root * values
     remaining, rest = (part - basis @ (basis.T @ part) for part in (left, right))
-    # If all rows are equal, only rounding errors remain: do not fit those.
+    # If all rows are equal, only rounding errors remain, which must not be fitted.
     remaining[np.abs(remaining) <= 1e-12 * np.abs(left).max(initial=0.0)] = 0.0
     rest[:, np.abs(rest).max(axis=0, initial=0.0) <= 1e-12 * np.abs(right).max(axis=0, initial=0.0)] = 0.0
     return remaining, rest, basis
 
 
 def clusters(samples: Samples) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """The samples that were drawn independently of each other: pairs, or single ones, as [`complements`][] returns.
+    """The units that were drawn independently, pairs or single samples, as indices like those of [`complements`][].
 
     Example:
         >>> clusters(Samples(np.array([[True, False], [False, True]]), np.ones(2)))
@@ -150,8 +153,8 @@ def complements(coalitions: npt.NDArray[np.bool_]) -> tuple[npt.NDArray[np.int64
         coalitions: Bool `(M, K)`.
 
     Returns:
-        Two int64 arrays of row indices, every row in exactly one pair; the second index is M where a row has no
-        complement.
+        Two int64 arrays of row indices, one entry for each pair; each row is in exactly one. The second index is M
+        where a row has no complement.
 
     Example:
         >>> complements(np.array([[True, False], [True, True], [False, True]]))

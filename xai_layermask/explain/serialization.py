@@ -85,7 +85,7 @@ def _parsed(text: str | bytes) -> Any:
 
 
 def _with_played(fields: Fields) -> Fields:
-    """Files without `played` are of before it was recorded: missing pixels were a last segment without any score."""
+    """Restore `played` for older files, in which missing pixels are a last segment whose scores and errors are 0."""
     if "played" in fields:
         return fields
     parts = [np.asarray(fields[name], np.float64) for name in ("scores", "standard_errors")]

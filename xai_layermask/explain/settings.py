@@ -35,10 +35,10 @@ class Settings:
         sampling: How the samples depend on each other, such as "plain".
         estimator: What was fitted to the predictions, such as "spatial".
         output: What is explained, such as "probability"; never "auto".
-        select: The part of the model's answer that is explained, as [`Output`][] takes it, or "function NAME".
+        select: The part of the model's output that is explained, as [`Output`][] takes it, or "function NAME".
         frame: The part of the photograph that the model saw; None if unknown.
         window: Side in pixels of what occlusion and RISE remove at once; None for other methods.
-        note: What is worth telling about the data, such as the bands that are displayed.
+        note: A remark about the data, such as which bands are displayed.
         channels: The channels in which segments were removed; None for all.
         additional: Number of further inputs of the model.
         given: What the model's numbers were said to be, as [`Output`][] takes it.

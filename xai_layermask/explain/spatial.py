@@ -2,11 +2,11 @@
 
 The prior covariance of the scores is a mixture of a squared-exponential kernel over the distance of the segments'
 centres and of independent scores. The length of the kernel, the share of the mixture and the signal-to-noise ratio are
-averaged over a grid, weighted by their marginal likelihood: where neighbours do not score alike, or nothing is there
-to be found, the samples say so and the prior gives way. The posterior variance is the squared standard error.
+averaged over a grid, weighted by their marginal likelihood: where neighbours do not score alike, or there is no signal,
+the samples outweigh the prior. The posterior variance is the squared standard error.
 
-A relative without space is BayLIME (Zhao et al., UAI 2021); on Gaussian processes in this form see Rasmussen and
-Williams, "Gaussian Processes for Machine Learning" (2006), chapters 2 and 5.
+BayLIME (Zhao et al., UAI 2021) is a related method without a spatial prior. On Gaussian processes in this form, see
+Rasmussen and Williams, "Gaussian Processes for Machine Learning" (2006), chapters 2 and 5.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ def _averaged(
     fixed, none = (nuisance**2).sum(axis=1), np.zeros(columns)
     energy = float(problem.values[:, target] @ problem.values[:, target])
     if energy == 0:
-        # Constant predictions leave no doubt, samples that say nothing leave all.
+        # Constant predictions have exact scores of 0; without information about segments, errors are infinite.
         errors = none if problem.features.any() else np.full(columns, np.inf)
         return (none, errors, np.float64(0), fixed), Strength(0.0, 0.0, 0.0)
     rows = np.count_nonzero(problem.features.any(axis=1) | (fixed > 1e-24))
@@ -182,7 +182,7 @@ def _averaged(
             moments[place + 1] += (means**2 + variances) @ chances
         leverage = leverage + (one.left**2) @ (chances @ explained)
     variances, noise = (np.maximum(moments[i + 1] - moments[i] ** 2, 0) for i in (0, 2))
-    # The truth is a posterior mean plus an independent error.
+    # The true scores are the posterior means plus independent errors.
     spread = moments[0].var()
     reliability = np.sqrt(spread / (spread + noise.mean())) if spread > 0 else np.float64(0)
     by_kernel = likelihood.sum(axis=1)

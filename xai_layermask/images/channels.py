@@ -1,4 +1,4 @@
-"""What to do about a picture that has other channels than the model takes."""
+"""Errors about pictures whose number of channels the model does not take."""
 
 from __future__ import annotations
 

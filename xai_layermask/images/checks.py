@@ -1,4 +1,4 @@
-"""Checks of the fields of `Preprocess`."""
+"""Validation of the fields of `Preprocess`: each function returns the checked value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["as_bands", "as_colour", "as_numbers", "as_size", "as_window", "count
 
 
 def as_size(size: object, what: str) -> Size | None:
-    """A side, `(height, width)` or None."""
+    """Side of a square in pixels, `(height, width)` or None."""
     if size is None:
         return None
     sides: Sequence[Any] = size if isinstance(size, (tuple, list)) and len(size) == 2 else (size,)
@@ -23,7 +23,7 @@ def as_size(size: object, what: str) -> Size | None:
 
 
 def as_numbers(values: Any, count: int, what: str) -> tuple[float, ...]:
-    """Finite numbers, of which there must be `count`."""
+    """Exactly `count` finite numbers."""
     try:
         numbers = tuple(float(one) for one in values)
     except (TypeError, ValueError):
@@ -43,7 +43,7 @@ def as_colour(rgb: Any) -> tuple[float, ...]:
 
 
 def as_window(window: Any) -> tuple[float, float] | None:
-    """Centre and width, or None."""
+    """Centre and width of a window of values, or None."""
     if window is None:
         return None
     centre, width = as_numbers(window, 2, "window")
@@ -53,7 +53,7 @@ def as_window(window: Any) -> tuple[float, float] | None:
 
 
 def as_bands(bands: Any, count: int) -> tuple[int, ...]:
-    """The channels to show: one, or three as red, green and blue; by default the first three, or the first."""
+    """The channels to display, one or three (as RGB); by default the first three, or the first of fewer."""
     if bands is None:
         return (0, 1, 2) if count >= 3 else (0,)
     shown = tuple(bands) if isinstance(bands, tuple | list) else (bands,)
@@ -63,7 +63,7 @@ def as_bands(bands: Any, count: int) -> tuple[int, ...]:
 
 
 def count_channels(channels: object) -> int:
-    """How many channels the model takes."""
+    """The number of input channels: that of a colour mode such as "RGB", or the given number."""
     if isinstance(channels, str):
         return 1 if choose(channels, ("RGB", "BGR", "L"), "channels") == "L" else 3
     return check_integer(channels, "channels", 1, otherwise="'RGB', 'BGR' or 'L'")

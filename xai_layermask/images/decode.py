@@ -70,7 +70,7 @@ def loses_bits(image: Image.Image) -> bool:
 
 
 def upright(image: Image.Image) -> Image.Image:
-    """The image turned as its EXIF orientation says. Damaged EXIF data are ignored, since the pixels are sound."""
+    """The image turned as its EXIF orientation says. Damaged EXIF data are ignored, since the pixels are intact."""
     from PIL import Image
 
     image.load()  # some decoders turn the image as they load it, and say so only then

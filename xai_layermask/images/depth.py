@@ -21,7 +21,7 @@ class Depth:
         bits: The number of bits of white; if None, the smallest of 8, 10, 12, 14 and 16 that holds all values.
 
     Attributes:
-        note: What was found out about the data and is worth telling; empty otherwise.
+        note: A remark about the data, such as how many bits are used; may be empty.
 
     Raises:
         InputError: If `bits` is not an integer from 1 to 16.

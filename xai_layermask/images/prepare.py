@@ -45,9 +45,9 @@ class Shown:
     Attributes:
         tensor: float32 `(1, C, h, w)`, normalised as the model wants it; absent pixels hold the mean of the others.
         picture: uint8 `(h, w, 3)`, the part of the picture that the model sees; absent pixels are white.
-        present: Bool `(h, w)`: which pixels are there; None for all.
+        present: Bool `(h, w)`: which pixels are present; None for all.
         frame: The part of the photograph that the model sees; None if unknown.
-        note: What is worth telling about the data, such as the bands that are displayed; may be empty.
+        note: A remark about the data, such as which bands are displayed; may be empty.
     """
 
     tensor: Tensor

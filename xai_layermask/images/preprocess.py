@@ -108,13 +108,13 @@ class Preprocess(Recipes):
             img: As `__call__` takes it; for a raster an array `(H, W, C)` or `(C, H, W)` of any numbers, `(H, W)` for
                 one channel, or a .npy or .tif file of one. Pixels that are NaN, or masked in a masked array, are
                 absent.
-            valid: Which pixels are there, `(H, W)`, bool or 0/1; all if None.
+            valid: Which pixels are valid, `(H, W)`, bool or 0/1; all if None.
 
         Returns:
             The model's input, the picture to show, and which of its pixels are present.
 
         Raises:
-            InputError: If `img` is no picture, or `valid` does not fit it.
+            InputError: If `img` is not a picture, or `valid` does not fit it.
 
         Example:
             >>> preprocess = Preprocess(None, None, mean=0, std=1, channels=5, bands=(2, 1, 0))

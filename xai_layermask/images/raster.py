@@ -155,7 +155,7 @@ def split_absent(img: Any, counts: Sequence[int]) -> tuple[Any, Mask | None]:
         counts: The numbers of channels that are possible.
 
     Returns:
-        The picture, with zeros at missing pixels, and which pixels are there, `(H, W)`; None for all.
+        The picture, with zeros at missing pixels, and which pixels are present, `(H, W)`; None for all.
 
     Example:
         >>> filled, present = split_absent(np.array([[0.5, np.nan]]), (1,))
@@ -180,7 +180,7 @@ def split_absent(img: Any, counts: Sequence[int]) -> tuple[Any, Mask | None]:
 
 
 def as_valid(present: Mask | None, valid: npt.ArrayLike | None, size: tuple[int, int]) -> Mask | None:
-    """Combine the pixels that a picture says are there with those that the caller says are there.
+    """Combine the pixels that are present in a picture with those that the caller marks as valid.
 
     Raises:
         InputError: If `valid` is not bool or 0/1 of the picture's size, or no pixel is valid.

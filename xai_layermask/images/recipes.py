@@ -16,7 +16,7 @@ __all__ = ["Recipes"]
 
 
 class Recipes:
-    """What makes a `Preprocess` of the configuration of a library."""
+    """Alternative constructors of `Preprocess`, from the configuration of a library."""
 
     @classmethod
     def from_torchvision(cls, weights: Any) -> Self:

@@ -75,10 +75,10 @@ class Transform:
 
         Args:
             img: Anything that `read_image` takes.
-            valid: Which pixels are there, `(H, W)`, bool or 0/1; all if None.
+            valid: Which pixels are valid, `(H, W)`, bool or 0/1; all if None.
 
         Raises:
-            InputError: If `img` is no picture, the function fails or is random, or what it shows cannot be told.
+            InputError: If `img` is not a picture, the function fails or is random, or what it shows cannot be told.
         """
         depth = Depth()
         filled, present = split_absent(img, (1, 3, 4))
@@ -124,7 +124,7 @@ class Transform:
         """Convert a colour, 0 to 255, to the model's input `(1, C, 1, 1)`.
 
         Raises:
-            InputError: If it is no colour, or the function does not scale colours linearly.
+            InputError: If it is not a colour, or the function does not scale colours linearly.
         """
         matrix, black = self._linear()
         return (matrix @ (torch.tensor(as_colour(rgb)) / 255) + black).view(1, -1, 1, 1)

@@ -31,7 +31,7 @@ def as_rgba(picture: Picture, presence: npt.ArrayLike | None = None) -> Picture:
         `(H, W, 4)` of the same type.
 
     Raises:
-        InputError: If it is no such picture, or presence has another shape.
+        InputError: If it is not such a picture, or presence has another shape.
 
     Example:
         >>> as_rgba(np.zeros((2, 2, 3), np.uint8))[0, 0]

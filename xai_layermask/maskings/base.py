@@ -185,7 +185,7 @@ class Masking(nn.Module):
 
         Args:
             image: `(1, C, H, W)`.
-            output: Which tensor of the model's answer is meant.
+            output: Which tensor of the model's output is meant.
             additional: Further inputs of the model.
         """
         if output not in self._endings:
@@ -200,7 +200,7 @@ class Masking(nn.Module):
         Args:
             whole: The model's numbers `(N, ...)` in the first call.
             image: `(1, C, H, W)`.
-            output: Which tensor of the model's answer is meant.
+            output: Which tensor of the model's output is meant.
             additional: Further inputs of the model.
         """
         if output not in self._scales:

@@ -1,4 +1,4 @@
-"""`Calibrated`: a masking whose logits are corrected so that answers for masked images match those for whole ones."""
+"""`Calibrated`: a masking with corrected logits, so that predictions for masked images match those for whole ones."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Calibrated(Masking):
     """Any masking with an affine map of its logits (MCal: Sridhar, Xue & Wong, ICLR 2026, arXiv 2603.04831).
 
     The map is fitted once, without labels: patches are removed from each image at random, and the map minimises the
-    cross-entropy between the model's answers for the whole images and the mapped answers for the masked ones. Where
+    cross-entropy between the model's predictions for whole images and the mapped ones for masked images. Where
     everything is present, the logits are the model's own.
 
     Args:
@@ -123,8 +123,8 @@ class Calibrated(Masking):
             digest: Digest of the file's content; None for any.
 
         Raises:
-            InputError: If the file cannot be read, is none of `save` or has another content, or the model or the
-                preprocessing of the fill is another one than the map was fitted to.
+            InputError: If the file cannot be read, was not written by `save` or has another content, or the model or
+                the preprocessing of the fill is not the one that the map was fitted to.
         """
         from .registry import make
 
@@ -199,7 +199,7 @@ def _answers(
             logits = _logits(masking(image)).cpu().double()
             removed = torch.rand(draws, 1, 1, 1, generator=generator)
             chance = torch.rand(draws, 1, rows, columns, generator=generator)
-            # A patch is left in any case: an empty image has no answer to correct.
+            # At least one patch stays: an empty image has no prediction to correct.
             grid = (chance >= removed) | (chance == chance.amax((2, 3), keepdim=True))
             presence = grid.repeat_interleave(patch, 2).repeat_interleave(patch, 3)[..., :height, :width]
             found = [_logits(masking(image, part.to(images.device))) for part in torch.split(presence, batch_size)]

@@ -16,7 +16,7 @@ _PERTURBING = tuple(
 def warn_of_filling() -> None:
     """Warn if Captum calls a masking with a whole image, into which it writes its baselines.
 
-    A forgotten `bind` gives no error: the network answers for the image with zeros in it.
+    A forgotten `bind` raises no error: the network predicts for the image with zeros in it.
     """
     if "captum.attr" not in sys.modules:
         return

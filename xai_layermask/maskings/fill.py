@@ -89,7 +89,7 @@ class Fill(Masking):
 
         Args:
             image: `(N, C, H, W)`, normalised.
-            presence: Bool `(N, 1, H, W)`, or `(N, C, H, W)` for each channel its own.
+            presence: Bool `(N, 1, H, W)`, or `(N, C, H, W)` with one mask per channel.
 
         Returns:
             `(N, C, H, W)`: the image where it is present, the fill elsewhere.

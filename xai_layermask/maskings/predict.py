@@ -39,7 +39,7 @@ def predict_proba(
         presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`, or None.
         preprocess: Normalises the pictures.
         additional: Further inputs of the model. A tensor with as many rows as there are images is cut with them.
-        output: Which tensor of the model's answer is returned, and on which scale.
+        output: Which tensor of the model's output is returned, and on which scale.
     """
     like = first_parameter(masking.model)
     if isinstance(preprocess, Preprocess) and preprocess.is_raster:

@@ -47,7 +47,7 @@ class Ablation:
 
     @property
     def accuracy(self) -> float:
-        """The share of pictures that keep their target, in [0, 1]; low accuracy speaks for the scores."""
+        """The share of pictures that keep their target, in [0, 1]; good scores have a low accuracy."""
         return sum(self.unchanged) / len(self.unchanged)
 
     def __float__(self) -> float:

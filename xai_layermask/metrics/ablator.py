@@ -1,4 +1,4 @@
-"""`Ablator`: what metrics remove segments with, and its probabilities."""
+"""`Ablator`: the masking with which metrics remove segments, and its probabilities."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def as_picture(image: object, shape: tuple[int, ...]) -> Tensor:
     """Check that images `(N, 3, H, W)` have the (H, W) of the segments.
 
     Raises:
-        InputError: If it is no batch of images, or of another size.
+        InputError: If it is not a batch of images, or of another size.
     """
     checked = as_image(image)
     if tuple(checked.shape[2:]) != tuple(shape):

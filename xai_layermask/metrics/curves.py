@@ -89,7 +89,7 @@ def deletion_curve(
 ) -> Curve:
     """Probability of the target while segments are removed, most or least influential first.
 
-    With `first="most"` (deletion, MIF) a small area speaks for the scores, with `first="least"` (LIF) a large one.
+    Good scores have a small area with `first="most"` (deletion, MIF), and a large one with `first="least"` (LIF).
     One order is the reverse of the other: of equal scores the lower id counts as more influential.
 
     Args:
@@ -138,7 +138,7 @@ def insertion_curve(
 ) -> Curve:
     """Probability of the target while segments are inserted into an empty image, most influential first.
 
-    A large area speaks for the scores. The images are those of removing the least influential segments first, in
+    Good scores have a large area. The images are those of removing the least influential segments first, in
     reverse order. Arguments and errors are those of [`deletion_curve`][].
 
     Returns:

@@ -78,7 +78,7 @@ def _load(path: str) -> object:
 
 
 def _other_archive(path: str) -> tuple[str, str] | None:
-    """What an archive is that is no file of weights, and what to do; None for all other files."""
+    """What an archive contains instead of weights, and what to do; None for all other files."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -92,7 +92,7 @@ def _other_archive(path: str) -> tuple[str, str] | None:
 
 
 def _unreadable(path: str, error: Exception) -> tuple[str, str]:
-    """What keeps a file from being read, and what to do; torch's own message advises to load it unsafely."""
+    """Why a file cannot be read, and what to do: torch's own message recommends to load it unsafely."""
     pickled = re.search(r"(?:GLOBAL|global) ([\w.]+\.\w+)", str(error))
     if pickled:
         kind = f"a pickle with objects of {pickled[1]}, which can run code when it is read"
@@ -231,7 +231,7 @@ def _names(model: nn.Module) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """Without what `torch.compile` adds, wherever it stands."""
+    """A name without the parts that `torch.compile` adds, wherever they are."""
     return name.replace("_orig_mod.", "")
 
 
@@ -261,7 +261,7 @@ def _shape(tensor: Tensor) -> tuple[int, ...]:
 
 
 def _unusable(tensor: Tensor, own: Tensor) -> str:
-    """What a tensor is that cannot stand for the model's own; "" if it can."""
+    """Why a tensor cannot replace the model's own; "" if it can."""
     if tensor.device.type == "meta":
         return "a tensor without values (on the meta device)"
     if tensor.is_quantized:

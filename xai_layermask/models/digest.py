@@ -34,7 +34,7 @@ def digest_model(model: nn.Module, *others: str, any_precision: bool = False) ->
         (False, True)
     """
     digest = hashlib.sha256()
-    # Non-persistent buffers change answers, too. Extra state that is not a tensor is digested by its repr.
+    # Non-persistent buffers change predictions, too. Extra state that is not a tensor is digested by its repr.
     values = {**dict(model.named_buffers()), **model.state_dict()}
     for name in sorted(values):
         value = values[name]
@@ -55,5 +55,5 @@ def _update(digest: hashlib._Hash, *parts: bytes) -> None:
 
 
 def _without_addresses(text: str) -> str:
-    """Without the addresses of functions and objects, which differ between processes."""
+    """Text without the addresses of functions and objects, which differ between processes."""
     return re.sub(r" at 0x[0-9a-fA-F]+", "", text)

@@ -50,8 +50,8 @@ def huggingface_classifier(name: str, pretrained: bool) -> tuple[nn.Module, Prep
         The model, its preprocessing, and its labels; none if they are only numbered.
 
     Raises:
-        InputError: If it cannot be loaded, has no weights for its classifier, or its processor does something else than
-            to resize, crop at the centre and normalise.
+        InputError: If it cannot be loaded, has no weights for its classifier, or its processor does more than resize,
+            crop at the centre and normalise.
     """
     transformers = import_package("transformers", "hf")
     factory = transformers.AutoModelForImageClassification

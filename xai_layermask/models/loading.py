@@ -41,7 +41,7 @@ class Classifier:
         name: The name that it was loaded by.
 
     Raises:
-        InputError: If the model is no module, or the preprocessing no function.
+        InputError: If the model is not a module, or the preprocessing is not a function.
     """
 
     model: nn.Module

@@ -1,4 +1,4 @@
-"""What is explained: which tensor of a model's answer, and on which scale.
+"""What is explained: which tensor of a model's output, and on which scale.
 
 A model may return logits, probabilities or plain numbers; a tensor, a tuple, a dictionary or an object with `.logits`.
 [`Output`][] finds the tensor and decides on a [`Scale`][]. A [`Target`][xai_layermask.models.targets.Target] then picks
@@ -30,14 +30,14 @@ _LOGIT_LIMIT = 20.0
 
 @dataclass(frozen=True)
 class Output:
-    """Which tensor of a model's answer is explained, and on which scale.
+    """Which tensor of a model's output is explained, and on which scale.
 
     Args:
         scale: "probability" (softmax over the classes; sigmoid of a single logit), "sigmoid" (each output on its own,
             for independent classes), "logit" (as the model returns it), "log_probability", "log_odds"
             (log p / (1 - p)), "value" (as it is, for regressions), or "auto": "log_odds", whose scores converge with
             fewer samples than those of probabilities, and "value" for values.
-        select: A key, an index, an attribute's name, or a function of the answer. None takes the answer itself if it is
+        select: A key, an index, an attribute's name, or a function of the output. None takes the output itself if it is
             a tensor, else `.logits`, `["logits"]`, `["out"]`, the only entry of a dictionary, or the first of a tuple.
         given: What the model's numbers are: "logits", "probabilities" or "values"; "auto" takes them for
             probabilities if the model ends in a softmax or sigmoid, or if they are at least 0 and sum to 1.
@@ -71,13 +71,13 @@ class Output:
         return self if known is None or self.scale != "auto" else replace(self, scale=known)
 
     def tensor(self, answer: Any, count: int) -> Tensor:
-        """Find the explained tensor in a model's answer for `count` images.
+        """Find the explained tensor in a model's output for `count` images.
 
         Returns:
             A floating-point tensor `(count, ...)`.
 
         Raises:
-            InputError: If the answer holds no such tensor, or several and none was selected.
+            InputError: If the output holds no such tensor, or several and none was selected.
         """
         part = self.part(answer)
         found = answer if part is None else _selected(answer, part)
@@ -89,7 +89,7 @@ class Output:
         return found
 
     def part(self, answer: Any) -> str | int | Callable[[Any], Any] | None:
-        """What is selected of a model's answer: `select`, or what is found by itself; None for the whole answer."""
+        """The part of a model's output that is selected, by `select` or automatically; None for the whole output."""
         if self.select is not None or isinstance(answer, Tensor):
             return self.select
         if isinstance(answer, Mapping):
@@ -100,7 +100,7 @@ class Output:
         return 0 if isinstance(answer, tuple | list) and answer else None
 
     def part_name(self, answer: Any) -> str | int | None:
-        """What is selected; "function NAME" for a function, which no key is mistaken for."""
+        """The selected part as text or index; "function NAME" for a function, to tell it from a key."""
         part = self.part(answer)
         return f"function {getattr(part, '__qualname__', type(part).__qualname__)}" if callable(part) else part
 
@@ -159,7 +159,7 @@ def _selected(answer: Any, part: str | int | Callable[[Any], Any]) -> Any:
     try:
         return getattr(answer, part) if isinstance(part, str) and not isinstance(answer, Mapping) else answer[part]
     except (AttributeError, KeyError, IndexError, TypeError):
-        raise InputError.expected("a part of the model's answer for select", repr(part), _remedy(answer)) from None
+        raise InputError.expected("a part of the model's output for select", repr(part), _remedy(answer)) from None
 
 
 def _remedy(answer: Any) -> str:
@@ -170,4 +170,4 @@ def _remedy(answer: Any) -> str:
     names = [name for name, value in getattr(answer, "__dict__", {}).items() if isinstance(value, Tensor)]
     if names:
         return f"choose select of Output(...) from its attributes {', '.join(names)}"
-    return "pass Output(select=...), a function of the model's answer"
+    return "pass Output(select=...), a function of the model's output"

@@ -1,4 +1,4 @@
-"""What stands below figures of explanations: how the scores were computed, and how far to trust them."""
+"""Captions of explanation figures: how the scores were computed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["HasMethod", "caption"]
 
 
 class HasMethod(Protocol):
-    """How scores were computed."""
+    """The settings of an explanation that captions show."""
 
     @property
     def method(self) -> str: ...
@@ -24,12 +24,12 @@ class HasMethod(Protocol):
 
 
 def caption(settings: Sequence[HasMethod], segments: int, notes: Sequence[str] = ()) -> str:
-    """One line about the explanations of a figure; what they do not share is left out.
+    """One line about the explanations of a figure: the settings that all of them share.
 
     Args:
-        settings: Of each explanation.
+        settings: The settings of each explanation.
         segments: Number of segments.
-        notes: Further parts.
+        notes: Text to append.
 
     Example:
         >>> from types import SimpleNamespace

@@ -9,7 +9,7 @@ from ..catalog import MASKINGS
 
 __all__ = ["Style", "masking_style", "styles_of"]
 
-# For series that are no maskings of the catalog.
+# For series that are not maskings of the catalog.
 _COLOURS = ("#E69F00", "#56B4E9", "#009E73", "#CC79A7", "#0072B2", "#785EF0", "#882255", "#44AA99", "#999933")
 _MARKERS = "osD^vP*X<>hpd"
 _LINES = ("solid", "dashed", "dashdot", "dotted")

@@ -1,4 +1,4 @@
-"""A page inside of another one, such as a notebook."""
+"""A page inside another one, such as a notebook."""
 
 from __future__ import annotations
 

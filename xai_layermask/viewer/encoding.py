@@ -1,4 +1,4 @@
-"""Pictures and maps of segments as text inside of a page."""
+"""Pictures and maps of segments as text inside a page."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def _only_in_python(made: Made) -> str:
             parse_segmentation, made.segments
         ),
         "The preprocessing was passed as a function in Python": not isinstance(made.preprocess, Preprocess),
-        "The part of the model's answer was selected in Python": made.select is not None
+        "The part of the model's output was selected in Python": made.select is not None
         and (part.startswith("function ") or made.select != (int(part) if part.isdecimal() else part)),
         "What the model's numbers are was said in Python": made.given != "auto",
         "Segments were removed in some channels only": made.channels is not None,

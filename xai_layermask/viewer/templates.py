@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["content_hash", "json_block", "render"]
 
-# JSON inside of <script>: nothing may end the element or a line of JavaScript.
+# Escapes for JSON inside <script>: nothing in it may end the element or a line of JavaScript.
 _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"}
 
 
@@ -32,7 +32,7 @@ def render(template: str, **values: Any) -> str:
 
 
 def json_block(value: Any) -> Markup:
-    r"""JSON that is safe inside of `<script type="application/json">`.
+    r"""JSON that is safe inside `<script type="application/json">`.
 
     Example:
         >>> print(json_block({"name": "</script><b>"}))
@@ -46,7 +46,7 @@ def json_block(value: Any) -> Markup:
 
 @cache
 def content_hash(name: str) -> str:
-    """The hash of a script or style sheet for a content security policy."""
+    """The hash that allows a script or style sheet of `data/templates` in a content security policy."""
     return "sha256-" + base64.b64encode(hashlib.sha256(_source(name).encode()).digest()).decode()
 
 
@@ -64,7 +64,7 @@ def _environment() -> Environment:
 
 @cache
 def _source(name: str) -> Markup:
-    """A script or style sheet as it is in its file."""
+    """The text of a script or style sheet, marked as safe: templates do not escape it."""
     from markupsafe import Markup
 
     return Markup(files("xai_layermask").joinpath("data", "templates", name).read_text("utf-8"))

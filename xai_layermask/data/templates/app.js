@@ -130,7 +130,7 @@ async function predict() {
       return showAnswer(card, one);
     });
     get("summary").textContent = sentences.join(" ");
-    get("took").textContent = `${cards.length} maskings answered in ${((performance.now() - started) / 1000).toFixed(2)} s.`;
+    get("took").textContent = `Predictions under ${cards.length} maskings in ${((performance.now() - started) / 1000).toFixed(2)} s.`;
     document.body.dataset.answered = Number(document.body.dataset.answered ?? 0) + 1;
   });
   await state.asking;

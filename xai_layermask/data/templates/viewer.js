@@ -440,7 +440,7 @@
     }));
     const by = maskings.map((one) => one.measures[t].deletion?.by).find(Boolean);
     byId("measures-note").textContent = [
-      by ? `Segments were removed by ${by} for every row, whichever masking the scores are from. A low deletion and a high insertion area speak for the scores.` : "",
+      by ? `Segments were removed by ${by} for every row, whichever masking the scores are from. Good scores have a low deletion area and a high insertion area.` : "",
       has("alignment") ? "Alignment is the cosine between scores and the object mask per segment, with its mean subtracted; Jaccard is the overlap of the best segments with the mask." : "",
     ].filter(Boolean).join(" ");
   }

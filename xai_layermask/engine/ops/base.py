@@ -95,7 +95,7 @@ class Call:
         return replace(self, found=found, inside=inside, mixed=mixed)
 
     def filled(self, x: Tensor, wanted: PresenceMask | int) -> Tensor:
-        """A copy of a map in which the wanted absent cells, or so many rings of them, are filled."""
+        """A copy of a map in which the wanted absent cells, or that many rings of them, are filled."""
         inside = self.inside[0]
         return fill(x, self.cells().rings(wanted, x.shape, inside if isinstance(inside, PresenceMask) else None))
 

@@ -1,4 +1,4 @@
-"""Masked operator of matrix products and einsum."""
+"""Masked operator for matrix products and einsum."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ __all__ = ["Product", "of_equation"]
 
 @dataclass(frozen=True)
 class Product(MaskedOperator):
-    """A sum of products: terms with an absent factor are left out; present where any term is.
+    """A sum of products. Terms with an absent factor are left out; the output is present where any term is.
 
     Args:
-        equation: As for `torch.einsum`, with its output.
+        equation: An equation for `torch.einsum`, with an explicit output.
     """
 
     any_masked: ClassVar[bool] = True
@@ -32,7 +32,7 @@ class Product(MaskedOperator):
         return self._cached(call)[1]
 
     def _cached(self, call: Call) -> tuple[Tensor, Found]:
-        """Where any term is known, and the presence of the output: where any term is known and not only of borders."""
+        """Where any term is known, and the presence of the output, which ignores terms made of border cells only."""
         found = [one for one in call.found if isinstance(one, PresenceMask)]
 
         def make() -> tuple[Tensor, Found, list[PresenceMask]]:
@@ -48,13 +48,13 @@ class Product(MaskedOperator):
         return found[0].cached(("product", self.equation, *map(id, call.found)), make)[:2]
 
     def _count(self, call: Call, masks: dict[int, Tensor]) -> Tensor:
-        """The number of terms whose factors are all in their masks; ordinary tensors are everywhere."""
+        """The number of terms whose masked factors all lie in their masks; ordinary tensors always count."""
         one = next(iter(masks.values())).new_ones(())
         factors = [masks.get(place, one.expand([1] * len(shape))) for place, shape in enumerate(call.shapes)]
         return torch.einsum(self.equation, [factor.float() for factor in factors])
 
     def value(self, call: Call, values: list[Any]) -> Any:
-        # A tensor that is multiplied by itself is zeroed in both positions.
+        # A tensor that is multiplied by itself is zeroed in both positions, even if only one of them is summed.
         inputs = call.step.inputs
         summed = {inputs[place] for place in range(len(inputs)) if self._is_summed(call, place)}
         zeroed: list[Tensor] = [
@@ -77,10 +77,10 @@ class Product(MaskedOperator):
 
 
 def of_equation(equation: str, ranks: Sequence[int]) -> MaskedOperator | str:
-    """The masked operator of an einsum, or the reason for its refusal.
+    """The masked operator of an einsum, or the reason why it is not supported.
 
     Args:
-        equation: The einsum's; its output may be omitted.
+        equation: The equation; its output may be omitted.
         ranks: The number of dimensions of each operand.
 
     Example:

@@ -32,7 +32,7 @@ class Recipe:
         precision: "auto", "float32", "float64", "bfloat16" or "float16".
         seed: Seed of the samples.
         output: What is explained.
-        select: The part of the model's answer that is explained.
+        select: The part of the model's output that is explained.
 
     Example:
         >>> '"method": "rise"' in Recipe(ModelSpec("lite0"), method="rise").settings()

@@ -1,4 +1,4 @@
-"""`ResultFolder`: the folder of the results, in which nothing of others is overwritten."""
+"""`ResultFolder`: the folder of the results, which never overwrites files of other programs."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ _OF_THE_DISK = {
 
 
 class NotWritten(InputError):
-    """The files of one picture cannot be written, such as for the length of its name."""
+    """The files of one picture cannot be written, for example because its name is too long."""
 
 
 class ResultFolder:
     """The files of each picture, a store that says which pictures are finished, a table and an index.
 
-    Every file is written beside its place and renamed. A picture counts as finished when all of its files are there:
-    then the store gets its row, in one transaction. Rows of the files to replace, such as those of another recipe, are
-    removed before. So a process can be killed at any time, and a row is always about the files that are there.
+    Every file is written under a temporary name and renamed. A picture counts as finished when all of its files exist:
+    then the store gets its row, in one transaction. Rows of files that will be replaced, such as those of another
+    recipe, are removed first. So a process can be killed at any time, and a row always describes the existing files.
 
     Args:
         out: The folder: a new or empty one, or one of an earlier run.
@@ -96,7 +96,7 @@ class ResultFolder:
         """Check the names of the files of a picture, before it is explained.
 
         Raises:
-            NotWritten: If there can be no file with such a name.
+            NotWritten: If a file cannot have such a name.
         """
         for place in self.files(name):
             try:
@@ -175,7 +175,7 @@ def _is_table(path: Path) -> bool:
 
 
 def _write(place: Path, content: bytes) -> None:
-    """Replace a file at once: whoever reads it sees the old or the new one, never a part."""
+    """Replace a file atomically: readers see the old or the new one, never a part."""
     beside = place.with_name(f".{secrets.token_hex(8)}.part")  # short: names may be as long as they can be
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

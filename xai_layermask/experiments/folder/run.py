@@ -1,4 +1,4 @@
-"""`explain_folder`: explain the pictures that are not finished yet, and write their results as they come."""
+"""`explain_folder`: explain the pictures that are not finished yet, and write each result as soon as it is there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from .task import FolderTask, PictureResult
 
 __all__ = ["Summary", "explain_folder"]
 
-# A killed run loses the pictures in work: a task has few. In this process results come one by one.
+# Pictures in a task for a worker: few, since a killed run loses those in progress. In this process, results arrive one
+# by one.
 _PER_TASK = 4
 _SECONDS = 30.0  # between two updates of the table and the index
 

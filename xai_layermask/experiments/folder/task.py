@@ -29,13 +29,13 @@ FILES = (("explanations", ".npz"), ("heatmaps", ".npy"), ("heatmaps", ".png"), (
 
 @dataclass(frozen=True)
 class PictureResult:
-    """What became of a picture.
+    """The result for a picture.
 
     Attributes:
         name: Its name.
         files: The content of each of `FILES`.
-        rows: What the table says of each target.
-        seconds: How long it took since the one before.
+        rows: The rows of the table, one for each target.
+        seconds: The time since the previous picture was finished.
         worker: Machine, process and device.
         problem: Why there is no explanation; empty if there is one.
     """

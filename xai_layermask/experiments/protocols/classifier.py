@@ -106,7 +106,7 @@ class MaskedClassifier:
         return self._batch_size or auto_batch_size(image.shape[2], image.shape[3], self._device)
 
     def open(self, item: Item) -> OpenItem:
-        """Open a picture anew; everything until the next one is measured on the bytes that are read now."""
+        """Read a picture again; everything until the next one is measured on the bytes that are read now."""
         self._open, self._view, self._mask, self._segments = item.open(), None, None, {}
         return self._open
 
@@ -254,14 +254,14 @@ class MaskedClassifier:
 
 
 def class_scale(answer: Any, ending: Ending) -> Scale:
-    """How a model's answer for one image becomes class probabilities.
+    """How a model's output for one image becomes class probabilities.
 
     Args:
         answer: What the model returned.
-        ending: What watched it.
+        ending: The object that watched the model run.
 
     Raises:
-        InputError: If its outputs are no classes of which one is right.
+        InputError: If its outputs are not classes that exclude each other.
 
     Example:
         >>> class_scale(torch.tensor([[0.9, 0.1]]), Ending()).sentence
@@ -276,15 +276,15 @@ def class_scale(answer: Any, ending: Ending) -> Scale:
     raise InputError.expected(
         "logits or probabilities (N, classes) of at least 2 classes that exclude each other from the model",
         f"{'independent probabilities' if ends else 'an output'} {tuple(tensor.shape)}",
-        "experiments count right answers, so explain this model with LayerMaskExplainer",
+        "experiments count correct predictions, so explain this model with LayerMaskExplainer",
     )
 
 
 def class_probabilities(scale: Scale, answer: Any, count: int) -> Floats:
-    """Class probabilities of a model's answer for `count` images, float64 `(count, classes)`.
+    """Class probabilities from a model's output for `count` images, float64 `(count, classes)`.
 
     Raises:
-        InputError: If the answer is of another kind, or not finite.
+        InputError: If the output is of another kind, or not finite.
     """
     values: Floats = check_finite(scale(_OUTPUT.tensor(answer, count))).numpy()
     return values

@@ -96,7 +96,7 @@ def sections(
         f"{name}: {count} trials are left out, since they lack settings or the columns {required_columns(name)}."
         for name, count in foreign.items()
     ]
-    lacking += [f"{name}: no report knows this protocol, which has {count} trials." for name, count in unknown.items()]
+    lacking += [f"{name}: no report covers this protocol, which has {count} trials." for name, count in unknown.items()]
     if found:
         made.append(Section("Setups", "The settings behind the numbers. Setups are never mixed.", (_setups(found),)))
     return made + ([Section("Not in the store", "", missing=tuple(lacking))] if lacking else [])

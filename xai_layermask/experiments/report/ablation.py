@@ -8,7 +8,7 @@ from functools import partial
 from ...plots import curves, styles_of
 from .figures import add_frame, drawable, panels, scatter
 from .lime import mean_of
-from .removal import AREAS, Starts, curve_keys, removal_parts
+from .removal import AREAS, Prefixes, curve_keys, removal_parts
 from .section import Column, Measure, ReportFigure, Section, best_segments, comparisons, count_text, missing, summary
 from .series import Key, Setup
 from .tables import Table
@@ -23,7 +23,7 @@ _ALIGNMENT, _JACCARD = partial(mean_of, "alignment"), partial(mean_of, "jaccard"
 
 def section(setups: Sequence[Setup]) -> Section:
     """Report the protocol `ablation`: robustness and LIME of every variant, their differences, and their relation."""
-    tables, figures = removal_parts("ablation", setups, _starts([key for setup in setups for key in setup.keys]))
+    tables, figures = removal_parts("ablation", setups, _prefixes([key for setup in setups for key in setup.keys]))
     lime = [
         _lime_figure(f"ablation-lime-{place}{f'-{segments}' if segments else ''}", setup, segments)
         for place, setup in enumerate(setups, start=1)
@@ -34,9 +34,9 @@ def section(setups: Sequence[Setup]) -> Section:
     )
 
 
-def _starts(keys: Sequence[Key]) -> Starts:
+def _prefixes(keys: Sequence[Key]) -> Prefixes:
     found = dict.fromkeys(key[:-1] for key in keys if key[0] == "robustness")
-    return [(start, str(start[1])) for start in found]
+    return [(prefix, str(prefix[1])) for prefix in found]
 
 
 def _lime_keys(setup: Setup) -> list[Key]:
@@ -66,8 +66,8 @@ def _lime_figure(name: str, setup: Setup, segments: str) -> ReportFigure | None:
     series, keys = setup.of(segments), _lime_keys(setup)
     if not keys:
         return None
-    starts = [start for start, _ in _starts(setup.keys) if curve_keys(setup.keys, start)[1:]]
-    figure, (line,) = panels(1, 3 if starts else 2, shared=False)
+    prefixes = [prefix for prefix, _ in _prefixes(setup.keys) if curve_keys(setup.keys, prefix)[1:]]
+    figure, (line,) = panels(1, 3 if prefixes else 2, shared=False)
     styles = styles_of(one.masking for one in series)
     removed = [float(key[2]) for key in keys]  # type: ignore[arg-type]
     counts: list[int] = []
@@ -76,11 +76,11 @@ def _lime_figure(name: str, setup: Setup, segments: str) -> ReportFigure | None:
         counts += [int(n) for one in found.values() for n in one.n]
         curves(removed, found, ax=ax, styles=styles)
         ax.set(title=measure.title, xlabel="fraction that LIME removes", xticks=removed)
-    if starts:
+    if prefixes:
         middle = len(keys) // 2
         points = {
             one.masking: (
-                drawable(one.estimate(AREAS[0].of, starts[:1]))[0], drawable(one.estimate(_ALIGNMENT, keys))[middle],
+                drawable(one.estimate(AREAS[0].of, prefixes[:1]))[0], drawable(one.estimate(_ALIGNMENT, keys))[middle],
             )
             for one in series
         }

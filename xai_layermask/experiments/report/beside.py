@@ -20,7 +20,7 @@ __all__ = ["beside_paper"]
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the cells of a report's table stand in the paper.
+    """Where the paper has the cells of a report's table.
 
     Attributes:
         source: Name of the report's table, after the protocol's.

@@ -1,7 +1,7 @@
-"""What the figures of reports share: grids of panels, points with intervals, headings with legends, and files.
+"""Building blocks of report figures: grids of panels, points with intervals, headings, legends and files.
 
-Everything is drawn on `Figure` and `Axes` objects without pyplot. Fonts, sizes, grids and colour cycles are those of
-the style sheet.
+Everything is drawn on `Figure` and `Axes` objects without pyplot. Fonts, sizes, grids and colour cycles come from the
+style sheet.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[l
     Args:
         rows: Number of rows.
         columns: Number of columns.
-        shared: Whether rows share their vertical axes, and all panels the horizontal axis.
+        shared: Whether the panels of a row share the y axis, and all panels the x axis.
 
     Returns:
         The figure and its axes, row by row.
@@ -59,7 +59,7 @@ def panels(rows: int, columns: int, shared: bool = True) -> tuple[Figure, list[l
 
 
 def drawable(estimate: Estimate) -> Estimate:
-    """An estimate without the intervals of fewer than `FEW` pictures, which tables leave out as well.
+    """Drop the intervals that rest on fewer than `FEW` pictures, as tables do.
 
     Example:
         >>> from xai_layermask.stats import Mean, estimate
@@ -77,13 +77,13 @@ def dots(
     ax: Axes | None = None,
     styles: Mapping[str, Style] | None = None,
 ) -> Axes:
-    """Draw points with horizontal intervals, on a line for each group, the first one at the top.
+    """Draw points with horizontal intervals, one line for each group, the first group at the top.
 
     Args:
-        groups: Names of the P lines.
-        estimates: By series, its P values.
+        groups: Names of the P groups.
+        estimates: The P values of each series.
         ax: Where to draw; None for a new figure.
-        styles: By series; [`styles_of`][xai_layermask.plots.styles_of] if None.
+        styles: The style of each series; those of [`styles_of`][xai_layermask.plots.styles_of] if None.
 
     Returns:
         The axes.
@@ -114,9 +114,9 @@ def scatter(
     """Draw a point for each series, with the intervals of both coordinates as a cross.
 
     Args:
-        points: By series, both coordinates; points without one are left out.
+        points: The two coordinates of each series; a series that lacks one of them is left out.
         ax: Where to draw; None for a new figure.
-        styles: By series; [`styles_of`][xai_layermask.plots.styles_of] if None.
+        styles: The style of each series; those of [`styles_of`][xai_layermask.plots.styles_of] if None.
 
     Returns:
         The axes.
@@ -138,13 +138,13 @@ def scatter(
 
 
 def add_frame(figure: Figure, heading: str) -> None:
-    """Add a heading, and one legend for all panels."""
+    """Add a heading, and a legend that all panels share."""
     figure.suptitle(escape_mathtext(heading))
     add_legend(figure)
 
 
 def add_legend(figure: Figure) -> None:
-    """Add one legend below the panels, for the series in all of them."""
+    """Add a legend below the panels, with one entry for each series in any of them."""
     from matplotlib.container import BarContainer, ErrorbarContainer
 
     entries: dict[str, Artist] = {}
@@ -152,7 +152,7 @@ def add_legend(figure: Figure) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             entries.setdefault(label, handle[0] if isinstance(handle, (BarContainer, ErrorbarContainer)) else handle)
     if entries:
-        width = 0.65 + 0.09 * max(map(len, entries))  # inches of the longest entry, about
+        width = 0.65 + 0.09 * max(map(len, entries))  # approximate inches of the longest entry
         lines = math.ceil(len(entries) / max(1, int(figure.get_figwidth() / width)))
         figure.legend(
             list(entries.values()), list(entries), loc="outside lower center", frameon=False,
@@ -161,12 +161,12 @@ def add_legend(figure: Figure) -> None:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG and SVG, whose endings are added to `path`. Equal figures give equal bytes."""
+    """Write a figure as PNG and SVG; `path` has no suffix. Equal figures give identical files."""
     import matplotlib as mpl
 
     engine = figure.get_layout_engine()
     with mpl.rc_context({"svg.hashsalt": path.name}):
         figure.savefig(path.with_name(f"{path.name}.png"), dpi=200, metadata=origin_metadata(".png"))
-        figure.set_layout_engine("none")  # the layout is computed, and computing it takes half of the time
+        figure.set_layout_engine("none")  # reuse the layout of the PNG: it takes half of the time to compute
         figure.savefig(path.with_name(f"{path.name}.svg"), metadata={"Date": None, **origin_metadata(".svg")})
     figure.set_layout_engine(engine)

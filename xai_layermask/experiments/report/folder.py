@@ -1,4 +1,4 @@
-"""The folder of a report: it may be new, or hold an earlier report, but nothing of others is overwritten."""
+"""The folder of a report: new, or that of an earlier report. Files of other programs are never overwritten."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Curves of predictions while segments are removed (section 4.1 of the paper), and the areas under them."""
+"""Removal curves (section 4.1 of the paper), and the areas under them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["AREAS", "CURVES", "Starts", "curve_keys", "removal_parts"]
+__all__ = ["AREAS", "CURVES", "Prefixes", "curve_keys", "removal_parts"]
 
-#: The keys of each curve without their last value, which is the fraction, and the name of its order of removal.
-Starts = Sequence[tuple[Key, str]]
+#: For each curve, the prefix of its keys (all values but the last, the fraction), and the name of its removal order.
+Prefixes = Sequence[tuple[Key, str]]
 
 
 def _same(one: str, other: str, series: Series, keys: Sequence[Key], indices: Indices) -> Mean:
-    """The share of pictures for which two columns agree."""
+    """The share of pictures with equal values in two columns."""
     left, right = series.values(one, keys, indices), series.values(other, keys, indices)
     return Mean(np.where(np.isfinite(left) & np.isfinite(right), left == right, np.nan))
 
@@ -48,9 +48,9 @@ def _wordnet(series: Series, keys: Sequence[Key], indices: Indices) -> Mean:
 
 
 def _area(of: Measured, series: Series, keys: Sequence[Key], indices: Indices) -> Statistic:
-    """The mean of the points of the curve with this start, at the fractions that the series has."""
-    (start,) = keys
-    points = curve_keys(series.keys, start)
+    """The area under the curve with this prefix: the mean over the fractions that were measured."""
+    (prefix,) = keys
+    points = curve_keys(series.keys, prefix)
     if not points[1:]:
         return Mean(np.full(len(series.pictures if indices is None else indices), np.nan))
     return Area(of(series, points, indices), _fractions(points), rule="mean")
@@ -63,67 +63,67 @@ CURVES = (
     Measure("WordNet similarity", _wordnet, "higher"),
     Measure("unchanged predictions", partial(_same, "prediction", "whole"), "higher"),
 )
-#: Their mean heights; the key is the start of the curve.
+#: The areas under them. Here the key is the prefix of the curve.
 AREAS = tuple(Measure(curve.title, partial(_area, curve.of), curve.better) for curve in CURVES)
 
 
-def curve_keys(keys: Sequence[Key], start: Key) -> list[Key]:
-    """The keys that begin with `start` and end with a fraction, sorted by it.
+def curve_keys(keys: Sequence[Key], prefix: Key) -> list[Key]:
+    """The keys of one curve, sorted by fraction: those that consist of `prefix` and a fraction.
 
     Example:
         >>> curve_keys([("random", 0.5), ("random", 0.0), ("salient", 0.1)], ("random",))
         [('random', 0.0), ('random', 0.5)]
     """
-    found = {key for key in keys if key[:-1] == start and isinstance(key[-1], (int, float))}
+    found = {key for key in keys if key[:-1] == prefix and isinstance(key[-1], (int, float))}
     return sorted(found, key=lambda key: key[-1])  # type: ignore[arg-type, return-value]
 
 
 def removal_parts(
-    stem: str, setups: Sequence[Setup], starts: Starts
+    stem: str, setups: Sequence[Setup], prefixes: Prefixes
 ) -> tuple[tuple[Table, ...], tuple[ReportFigure, ...]]:
-    """The tables and figures of curves.
+    """Tables and figures of removal curves.
 
     Args:
-        stem: Beginning of the file names.
+        stem: Prefix of the file names.
         setups: The setups.
-        starts: The curves.
+        prefixes: The curves.
 
     Returns:
-        Tables of the areas under all curves, their differences and the curves' points; and a figure for every setup and
-        segmentation.
+        Tables of the areas under the curves, of their differences and of the points of the curves; and a figure for
+        each setup and segmentation.
     """
     blocks = {
-        order: [Column(area, start) for area in AREAS]
-        for start, order in starts
-        if any(curve_keys(setup.keys, start)[1:] for setup in setups)
+        order: [Column(area, prefix) for area in AREAS]
+        for prefix, order in prefixes
+        if any(curve_keys(setup.keys, prefix)[1:] for setup in setups)
     }
-    tables = [_points(f"{stem}-curves", setups, starts)]
+    tables = [_points(f"{stem}-curves", setups, prefixes)]
     if blocks:
         tables = [
             summary(stem, _AREAS_CAPTION, setups, blocks, "order"),
             comparisons(f"{stem}-differences", setups, blocks, "order"),
-            *_averages(f"{stem}-average", setups, starts),
+            *_averages(f"{stem}-average", setups, prefixes),
             *tables,
         ]
     figures = [
-        _figure(f"{stem}-{place}{f'-{segments}' if segments else ''}", setup, segments, starts)
+        _figure(f"{stem}-{place}{f'-{segments}' if segments else ''}", setup, segments, prefixes)
         for place, setup in enumerate(setups, start=1)
         for segments in setup.segments
     ]
     return tuple(tables), tuple(one for one in figures if one)
 
 
-def _averages(name: str, setups: Sequence[Setup], starts: Starts) -> list[Table]:
-    """The areas averaged over all segmentations and orders of a setup, and in the caption which."""
+def _averages(name: str, setups: Sequence[Setup], prefixes: Prefixes) -> list[Table]:
+    """The areas averaged over all segmentations and orders of a setup; the caption lists both."""
     rows: list[tuple[Entry, ...]] = []
     over: list[str] = []
     for setup in setups:
-        orders = [(start, order) for start, order in starts if curve_keys(setup.keys, start)[1:]]
-        cells = [(cut, start) for cut in setup.segments for start, _ in orders]
+        orders = [(prefix, order) for prefix, order in prefixes if curve_keys(setup.keys, prefix)[1:]]
+        cells = [(cut, prefix) for cut in setup.segments for prefix, _ in orders]
         before = len(rows)
         for masking in dict.fromkeys(one.masking for cut in setup.segments for one in setup.of(cut)):
             found = {cut: setup.series[cut, masking] for cut, _ in cells if (cut, masking) in setup.series}
-            whole = all(cut in found and curve_keys(found[cut].keys, start)[1:] for cut, start in cells)
+            whole = all(cut in found and curve_keys(found[cut].keys, prefix)[1:] for cut, prefix in cells)
             if len(cells) < 2 or not whole:
                 continue
             common = sorted(set.intersection(*(set(one.pictures) for one in found.values())))
@@ -131,7 +131,7 @@ def _averages(name: str, setups: Sequence[Setup], starts: Starts) -> list[Table]
             indices = {cut: [at[picture] for picture in common] for cut, at in places.items()}
             if common:
                 rows.append((setup.name, masking, len(common), *(
-                    estimate(Average([area.of(found[cut], [start], indices[cut]) for cut, start in cells]))[0]
+                    estimate(Average([area.of(found[cut], [prefix], indices[cut]) for cut, prefix in cells]))[0]
                     for area in AREAS
                 )))  # fmt: skip
         if len(rows) > before:
@@ -140,12 +140,12 @@ def _averages(name: str, setups: Sequence[Setup], starts: Starts) -> list[Table]
     return [Table(name, ' '.join((_AVERAGE_CAPTION, *over)), header, tuple(rows))] if rows else []
 
 
-def _points(name: str, setups: Sequence[Setup], starts: Starts) -> Table:
+def _points(name: str, setups: Sequence[Setup], prefixes: Prefixes) -> Table:
     rows: list[tuple[Entry, ...]] = []
     for setup in setups:
         for segments in setup.segments:
-            for start, order in starts:
-                keys = curve_keys(setup.keys, start)
+            for prefix, order in prefixes:
+                keys = curve_keys(setup.keys, prefix)
                 for series in setup.of(segments):
                     found = [series.estimate(curve.of, keys) for curve in CURVES] if keys else []
                     rows += [
@@ -158,13 +158,13 @@ def _points(name: str, setups: Sequence[Setup], starts: Starts) -> Table:
     return Table(name, "Every point of every curve.", header, tuple(rows), shown=False)
 
 
-def _figure(name: str, setup: Setup, segments: str, starts: Starts) -> ReportFigure | None:
-    """A row of panels for each curve and a column for each order; None if there is nothing to draw."""
+def _figure(name: str, setup: Setup, segments: str, prefixes: Prefixes) -> ReportFigure | None:
+    """A panel for each curve and removal order; None if there is nothing to draw."""
     series = setup.of(segments)
-    columns = [(start, order) for start, order in starts if curve_keys(setup.keys, start)[1:]]
+    columns = [(prefix, order) for prefix, order in prefixes if curve_keys(setup.keys, prefix)[1:]]
     found: dict[tuple[str, str], tuple[list[float], dict[str, Estimate]]] = {}
-    for start, order in columns:
-        keys = curve_keys(setup.keys, start)
+    for prefix, order in columns:
+        keys = curve_keys(setup.keys, prefix)
         for curve in CURVES:
             estimates = {one.masking: series_estimate for one in series
                          if (series_estimate := drawable(one.estimate(curve.of, keys))).n.any()}
@@ -179,7 +179,7 @@ def _figure(name: str, setup: Setup, segments: str, starts: Starts) -> ReportFig
         if place in found:
             curves(*found[place], ax=ax, styles=styles)
     for ax in places.values():
-        ax.set_ylim(bottom=0)  # fixes the limits, which panels share: all of them must be drawn before
+        ax.set_ylim(bottom=0)  # freezes the limits, which panels share, so only after all of them are drawn
     count = count_text(int(n) for _, estimates in found.values() for one in estimates.values() for n in one.n)
     add_frame(figure, ", ".join(part for part in (setup.name, segments, count) if part))
     caption = (
@@ -190,7 +190,7 @@ def _figure(name: str, setup: Setup, segments: str, starts: Starts) -> ReportFig
 
 
 def _layout(rows: Sequence[Measure], orders: Sequence[str]) -> tuple[Figure, dict[tuple[str, str], Axes]]:
-    """Axes for every curve and order. With a single order, the curves stand in two columns."""
+    """Axes for each curve (row) and removal order (column); with a single order, the curves fill two columns."""
     names = {curve.title: curve.title + (" (nats)" if curve.title == "class entropy" else "") for curve in rows}
     if len(orders) > 1:
         figure, grid = panels(len(rows), len(orders))
@@ -224,10 +224,11 @@ def _fractions(keys: Sequence[Key]) -> list[float]:
 
 
 _AVERAGE_CAPTION = (
-    "The same, averaged over all segmentations and orders that were measured, over the n pictures that have all of "
-    "them. (Table 3 of the paper averages over 16 x 16 patches, 196 segments of SLIC and quickshift, in three orders.)"
+    "The same, averaged over all segmentations and removal orders that were measured, for the n pictures measured with "
+    "all of them. (Table 3 of the paper averages over 16 x 16 patches, SLIC with 196 segments and quickshift, in three "
+    "orders.)"
 )
 _AREAS_CAPTION = (
-    "Mean of the points of each curve over the fractions removed, which is the paper's area under the curve (the "
-    "trapezoidal rule gives other numbers), with 95 % bootstrap intervals over pictures."
+    "Area under each curve as the paper computes it: the plain mean over the fractions removed (the trapezoidal rule "
+    "gives different numbers), with 95 % bootstrap intervals over pictures."
 )

@@ -21,8 +21,8 @@ _TEXT = (
 def section(setups: Sequence[Setup]) -> Section:
     """Report the protocol `robustness`: areas under the curves, their differences, and the curves."""
     found = {key[0] for setup in setups for key in setup.keys}
-    starts = [((order,), title) for order, title in _ORDERS.items() if order in found]
-    tables, figures = removal_parts("robustness", setups, starts)
+    prefixes = [((order,), title) for order, title in _ORDERS.items() if order in found]
+    tables, figures = removal_parts("robustness", setups, prefixes)
     asked = {order for setup in setups for order in setup.identity.setting("orders") or ()}  # type: ignore[attr-defined]
     lacking = [
         f"No trial removes segments in this order: {title}."

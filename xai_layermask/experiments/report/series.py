@@ -158,8 +158,8 @@ class Setup:
         changed = len(pictures) - len({name for name, _ in pictures})
         if changed:
             found.append(
-                f"{self.name}: {changed} more versions of pictures than names. Pictures, masks or labels changed "
-                "between two runs, and every version counts as a picture."
+                f"{self.name}: {changed} additional versions of pictures. Pictures, masks or labels changed between "
+                "two runs, and every version counts as a picture."
             )
         return found
 

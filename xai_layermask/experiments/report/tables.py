@@ -35,7 +35,7 @@ class Table:
     """A table with a caption.
 
     Attributes:
-        name: File name, without an ending.
+        name: File name, without a suffix.
         caption: What it shows.
         header: Titles of the columns. The column "n" is the number of pictures of a row; intervals of fewer say so.
         rows: Entries, as many in each row as in the header.

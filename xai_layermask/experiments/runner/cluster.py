@@ -15,7 +15,7 @@ _CONNECT = 15  # seconds
 _PATIENCE = 300.0
 _INTERVAL = 1.0
 _TASKS_PER_THREAD = 8
-# Dask blames every task that a dead worker had queued, so its verdict is no proof.
+# Dask blames every task that a dead worker had queued, so its verdict proves nothing.
 _DEATHS = 2
 
 
@@ -79,7 +79,7 @@ class Cluster:
             running = self._client.status == "running"
             self._threads = sum(self._client.nthreads().values()) if running else 0
         except Exception:
-            # A scheduler that is just going raises all kinds of errors.
+            # A scheduler that is shutting down raises all kinds of errors.
             self._threads = 0
         if self._threads:
             self._seen = self._checked

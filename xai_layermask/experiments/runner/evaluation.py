@@ -19,11 +19,11 @@ from .worker import LostTask, Task, TrialResult
 
 __all__ = ["Progress", "Summary", "evaluate"]
 
-# After so many deaths of its workers a trial is given up. Before the last attempt it runs alone.
+# A trial is given up after this many worker deaths. In its last attempt it runs alone.
 _MOST_DEATHS = 3
-# So many trials given up in a row: the machine is at fault, not the pictures.
+# With this many trials given up in a row, the machine is at fault, not the pictures.
 _MOST_GIVEN_UP = 5
-# Duration of a task. Longer ones save little, since workers keep their models, and lose more with a worker.
+# Target duration of a task. Longer ones save little, since workers keep their models, and a dead worker loses more.
 _TASK_SECONDS = 20.0
 
 
@@ -146,7 +146,7 @@ class _Run:
                         self._take(result)
                 self._advance(self._progress())
             if before == (len(self._open), sum(self._deaths.values())):
-                raise InputError.expected("workers that take tasks", "workers that end at once", "check the memory")
+                raise InputError.expected("workers that take tasks", "workers that end immediately", "check the memory")
         self._advance(self._progress())
 
     def _tasks(self, planned: Sequence[PlannedTrial]) -> Iterator[Task]:
@@ -194,7 +194,7 @@ class _Run:
 
     def _take(self, result: TrialResult) -> None:
         planned = self._open.pop(result.trial.key, None)
-        if planned is None:  # the task was believed lost, but came back
+        if planned is None:  # the task was believed lost, but its result arrived
             return
         self._trials += 1
         self._given_up = 0

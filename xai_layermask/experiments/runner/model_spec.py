@@ -74,7 +74,7 @@ def load_model(spec: ModelSpec) -> tuple[Classifier, str]:
 
 
 def take_model(spec: ModelSpec, device: str) -> tuple[Classifier, str]:
-    """Return a model and its digest: the kept one, which is kept no longer, or one that is loaded now."""
+    """Return a model and its digest: the kept one, which is then no longer kept, or one that is loaded now."""
     if spec not in _kept:
         classifier = spec.load(device)
         return classifier, model_digest(classifier)

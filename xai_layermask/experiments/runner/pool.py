@@ -30,7 +30,7 @@ class _Executor(Protocol):
         """Start a task; returns a future."""
 
     def answers(self, done: dict[Any, Work]) -> list[Answer]:
-        """What has become of the tasks of futures that are done."""
+        """The results of the futures that are done, or their lost tasks."""
 
     def check(self) -> None:
         """Raise if the workers are gone for good."""
@@ -75,7 +75,7 @@ class WorkerPool:
         self.close()
 
     def close(self) -> None:
-        """End local processes, or disconnect from a cluster, which goes on."""
+        """End local processes, or disconnect from a cluster, which keeps running."""
         if self._executor is not None:
             self._executor.close()
 
@@ -98,7 +98,7 @@ class WorkerPool:
 
         Yields:
             Results in the order in which they arrive, or the task itself if its worker died. In this process, each
-            result is yielded as soon as it is there.
+            result is yielded as soon as it is available.
 
         Raises:
             InputError: If a worker cannot run the tasks, or the cluster is gone.

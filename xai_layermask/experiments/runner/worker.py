@@ -105,7 +105,7 @@ class LostTask:
     deaths: int
 
 
-#: What becomes of a task.
+#: The outcome of a task.
 Answer: TypeAlias = list[Any] | LostTask
 
 # The threads of a Dask worker take turns: each trial may use all of its cores, and a model is loaded once.
