@@ -43,7 +43,7 @@ _PERCENTILES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
 
 
 class _RegionCAM(BaseCAM):  # type: ignore[misc]
-    """A map whose channels are weighted by what the network predicts for the regions where they are active."""
+    """A class activation map whose weights are predictions for the regions where each channel is active."""
 
     def __init__(
         self,
@@ -223,7 +223,7 @@ class LayerMaskROADCombined(ROADCombined):  # type: ignore[misc]
     least and the most relevant pixels, averaged over percentiles.
 
     Args:
-        percentiles: Of the map's values, from 0 to 100.
+        percentiles: Percentiles of the map's values, from 0 to 100.
 
     Raises:
         InputError: In a call, if the model is not a masking.

@@ -120,7 +120,7 @@ class SegmentGame(shapiq.Game):
         """Give each pixel the first-order value of its segment.
 
         Args:
-            values: Of this game, with interactions of order 1 among them.
+            values: Interaction values of this game, including those of order 1.
 
         Returns:
             `(H, W)`, in units of the game's worth.

@@ -123,14 +123,14 @@ class Explanations:
 
     Args:
         most: How many may wait.
-        worded: From an exception to the message for the page.
+        worded: Maps an exception to the message for the page.
     """
 
     def __init__(self, most: int, worded: Callable[[Exception], str]) -> None:
         self._most = most
         self._worded = worded
         self._open: list[Job] = []
-        self._lock = threading.Lock()  # of `_open` and `_draining`
+        self._lock = threading.Lock()  # guards `_open` and `_draining`
         self._draining = False
         self._pool = ThreadPoolExecutor(1, "explanation")
 

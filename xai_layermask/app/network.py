@@ -174,7 +174,7 @@ class Network:
             segments: The name of a segmentation.
             n_samples: Number of samples, or "auto".
             top: Number of classes, at most those of the network.
-            progress: Called with the number of samples done and in all; what it raises ends the explanation.
+            progress: Called with the number of samples done, and their total; an exception ends the explanation.
 
         Raises:
             InputError: If a name is unknown, or the masking does not fit the model.

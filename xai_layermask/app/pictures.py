@@ -72,7 +72,7 @@ class Example:
         title: What the page calls it.
         story: What to look at.
         read: Returns the photograph, uint8 `(H, W, 3)`.
-        gone: From a picture of the network's input size to the part that is removed at first, bool `(H, W)`.
+        gone: Maps a picture of the network's input size to the part that is removed at first, bool `(H, W)`.
     """
 
     title: str

@@ -129,7 +129,7 @@ class ImageAttribution:
             inputs: Images `(N, C, H, W)`, normalised for the model, or `(N, 4, H, W)` with the presence that
                 `with_presence` appends; also in a tuple of one, as Captum's metrics pass them. Each has its own
                 surrogate.
-            baselines: None or 0, which stands in the place that Captum gives it: absent segments have no colour.
+            baselines: None or 0, since absent segments have no colour; part of Captum's signature.
             target: The output to explain: an index, a tuple of indices for outputs with more dimensions, or one of
                 these for each image; None for a model with one number per image.
             additional_forward_args: Further inputs of the network, or arguments of a function given as the model. A

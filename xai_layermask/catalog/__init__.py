@@ -37,7 +37,7 @@ __all__ = [
 
 
 def title(name: str) -> str:
-    """What figures call a masking or a method; its name where it has no title.
+    """The title of a masking or a method in figures; its name if it has no title.
 
     Example:
         >>> title("layer"), title("layer-until:layer1"), title("shap")

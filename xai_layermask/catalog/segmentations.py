@@ -10,7 +10,7 @@ from .words import ALIASES
 
 __all__ = ["SEGMENTATIONS", "parse_segmentation"]
 
-_DIGITS = 6  # of the number of segments
+_DIGITS = 6  # maximum digits of the number of segments
 
 #: Segmentations, with the argument that a number after a colon sets; None if there is none.
 SEGMENTATIONS: Mapping[str, str | None] = MappingProxyType({

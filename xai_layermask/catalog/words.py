@@ -39,7 +39,7 @@ PROTOCOL_SETTINGS: Mapping[str, tuple[str, ...]] = MappingProxyType({
     "ablation": ("orders", "fractions", "removals", "samples", "k", "among"),
     "colours": ("patch", "fractions"),
 })
-#: The protocol name that stands for the paper: `evaluate paper` measures its tables, and its figures with measurements.
+#: `evaluate paper` measures what the paper measured: its tables, and those of its figures that show measurements.
 PAPER = "paper"
 PAPER_TABLES = tuple(str(number) for number in range(1, 14))
 PAPER_FIGURES = ("4", "6", "7", "9", "10", "11", "17", "18", "19")

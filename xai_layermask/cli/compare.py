@@ -44,8 +44,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_output(parser)
     add_sampling(parser)
     parser.add_argument("--mask", metavar="FILE",
-                        help="a mask of the object, of the picture's size, black where it is not: the .html page then "
-                        "shows how well the scores of each masking agree with it")
+                        help="a mask of the object, white on black, in the picture's size: the .html page then shows "
+                        "how well the scores of each masking agree with it")
     add_outputs(parser, "files to write, by suffix: .png .svg .pdf (figure), .html (page to explore, with insertion "
                 "and deletion curves); default: comparison.png, or none with --json")
     parser.add_argument("--dpi", type=dots, default=150, metavar="N",
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         del columns["index"]
         print(table(list(columns), zip(*columns.values(), strict=True)))
         rows = [
-            (f"{name} and {other}", *("{:.2f} of about {:.2f}".format(*agreement(one, another, target))
+            (f"{name} and {other}", *("{:.2f} (ceiling {:.2f})".format(*agreement(one, another, target))
                                       for target in one.targets))
             for (name, one), (other, another) in pairs
         ]
@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
             "",
             f"explained: {first.output}",
             "reliability: expected correlation of the scores with those of infinitely many samples.",
-            "about: the least correlation to expect if maskings agreed entirely; each masking has its own samples.",
+            "ceiling: the correlation to expect, or more, if two maskings agreed and only their samples differed.",
             *filter(None, {one.advice for one in explanations}),
             *(f"wrote {path}" for path in paths),
             sep="\n",

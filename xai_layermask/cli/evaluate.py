@@ -52,8 +52,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help="how the folder is organised: labels.csv, imagefolder, salient-imagenet, pixel-imagenet, "
                         "oxford-iiit-pet, coco, or auto, which detects it (default: auto)")
     parser.add_argument("--masks", type=one_of(MASKS), default="binary", metavar="NAME",
-                        help="the meaning of mask files: binary, of 0 and 255 or of 0 and 1, or soft, where greys are "
-                        "shares of the object (default: binary)")
+                        help="how mask files are read: binary (0 and 255, or 0 and 1) or soft (greys are shares of the "
+                        "object) (default: binary)")
     parser.add_argument("--model", type=comma_separated(model), default=["lite0"], metavar="NAME,NAME,...",
                         help="models, named as for explain (default: lite0)")
     parser.add_argument("--weights", type=pair, action="append", default=[], metavar="NAME=FILE",

@@ -28,7 +28,7 @@ def add_picture_and_model(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", metavar="IMAGE", nargs="?",
                         help="a picture file, or for explain a folder (default: a photograph from scikit-image)")
     parser.add_argument("--valid", metavar="FILE",
-                        help="a mask of the picture's size, a picture or .npy file: its pixels that are 0 are absent")
+                        help="a mask of the picture's size, as a picture or .npy file: pixels where it is 0 are absent")
     add_model(parser)
 
 
@@ -57,8 +57,8 @@ def add_output(parser: argparse.ArgumentParser) -> None:
                         "logit, log_probability, log_odds, value (a regression), or auto, by what the model returns "
                         "(default: auto)")
     parser.add_argument("--select", metavar="NAME",
-                        help="the part that is explained of a model that returns several: a key, an attribute or an "
-                        "index (default: logits, out or the first)")
+                        help="which part to explain if the model returns several: a key, an attribute or an index "
+                        "(default: logits, out or the first)")
 
 
 def add_preprocess(parser: argparse.ArgumentParser) -> None:

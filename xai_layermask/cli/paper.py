@@ -49,10 +49,10 @@ class Job:
         return {"part": self.name} if self.name else {}
 
     def check_masks(self, masks: bool) -> list[str]:
-        """What a part of the paper cannot have without object masks, as sentences.
+        """What cannot be measured without object masks, as sentences.
 
         Raises:
-            InputError: If it cannot be measured at all.
+            InputError: If nothing can be measured.
         """
         if not self.name or masks:
             return []

@@ -16,7 +16,7 @@ from .paths import inside
 __all__ = ["salient_imagenet"]
 
 _SPURIOUS = ("background", "separate_object")
-_VOTES = 3  # of five workers
+_VOTES = 3  # of five workers, which make a feature spurious
 
 
 def salient_imagenet(root: Path) -> Iterator[Item | InputError]:

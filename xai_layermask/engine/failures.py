@@ -23,7 +23,7 @@ def worded_failures(model: nn.Module, shape: Sequence[int], additional: int = 0)
 
     Args:
         model: The model.
-        shape: Of the image.
+        shape: The shape of the image.
         additional: How many further inputs it is given.
 
     Raises:

@@ -28,7 +28,7 @@ class PresenceMask:
         mask: Bool, of the activation's rank; size 1 along dimensions in which presence does not vary, such as channels.
         inner: A presence that is known to be contained in this one.
         share: The share of the image under each cell that was present, float of the mask's shape; the mask if None.
-        origin: Numbers of the mask's shape, equal where presence is known to be equal; None if that is nowhere known.
+        origin: Numbers of the mask's shape, equal where presence is known to be equal; None if nothing is known.
     """
 
     __slots__ = ("_memory", "inner", "mask", "origin", "share")
@@ -107,7 +107,7 @@ class PresenceMask:
         return self.cached(("on", device), make)
 
     def one_channel(self, inside: PresenceMask) -> PresenceMask:
-        """Presence of positions: absent if absent in any channel, or a border in all; `inside` is of a whole image."""
+        """Presence of positions: absent if absent in any channel, or a border in all; `inside` is for a whole image."""
         if not self.varies(1):
             return self
 

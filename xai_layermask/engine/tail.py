@@ -87,7 +87,7 @@ class Tail:
     Args:
         model: The user's model.
         path: Path of the module.
-        shape: Of an image, `(1, C, H, W)`.
+        shape: The shape of an image, `(1, C, H, W)`.
         evaluating: Copies a model in evaluation mode, sharing its tensors, without hooks that observe.
     """
 

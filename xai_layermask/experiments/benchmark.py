@@ -1,4 +1,4 @@
-"""What layer masking costs: forward passes and explanations against alternatives, as ratios within one run.
+"""The cost of layer masking: forward passes and explanations against alternatives, as ratios within one run.
 
 Speed drifts on any machine, so contenders take turns, and times are compared within each round.
 """

@@ -225,7 +225,7 @@ class Store:
             time.sleep(0.02)
 
     def _open(self) -> None:
-        """Create the table in an empty file, or check that it is there and undamaged."""
+        """Create the table in an empty file, or check that it exists and is undamaged."""
         if self._read_only:
             self._read_without_writing()
         elif self._pragma("schema_version") == 0:
@@ -278,7 +278,7 @@ class Store:
             yield
         except (UnicodeEncodeError, OverflowError) as error:
             raise InputError.expected("texts in UTF-8 and integers of 64 bits in a trial", reason(error)) from error
-        except UnicodeDecodeError as error:  # of a text in the file, or of what SQLite says about its damage
+        except UnicodeDecodeError as error:  # in a text of the file, or in SQLite's message about damage
             raise self._foreign("texts in UTF-8") from error
         except sqlite3.DatabaseError as error:
             self._check_file()

@@ -46,7 +46,7 @@ def fitting_labels(labels: tuple[str, ...], whole: Tensor) -> tuple[str, ...]:
     """The labels, if they fit the output for the whole picture."""
     outputs = whole.shape[1] if whole.dim() > 1 else 1
     if outputs == 1 and len(labels) == 2:
-        return labels[1:]  # of a binary classifier, whose output is the second class's
+        return labels[1:]  # a binary classifier, whose output belongs to the second class
     if labels and len(labels) != outputs:
         raise InputError.expected(
             f"one label for each of the model's {outputs} outputs for labels",
@@ -69,7 +69,7 @@ def progress_bar(
 
 
 class _Count:
-    """Tells a function how many samples are done, and how many there are in all."""
+    """Tells a function how many samples are done, and how many there are in total."""
 
     def __init__(self, total: int, report: Callable[[int, int], object]) -> None:
         self._total, self._report, self._done = total, report, 0

@@ -23,7 +23,7 @@ __all__ = ["ByTarget"]
 Floats = npt.NDArray[np.float64]
 
 _NAMES = {"logit": "logit", "log_probability": "log-probability", "log_odds": "log-odds"}
-# Below this reliability an explanation says that it should not be read segment by segment.
+# Below this reliability an explanation advises against reading it segment by segment.
 _LOW = 0.8
 
 

@@ -69,7 +69,7 @@ def score_channels(
         targets: T targets.
         groups: The channels of each group by name.
         most: The number of coalitions.
-        seed: Of the samples.
+        seed: Seed of the samples.
         batch_size: Coalitions per forward pass.
         advance: Called after each batch with the number of coalitions in it.
     """

@@ -110,7 +110,7 @@ def standard_errors(problem: Regression, samples: Samples, inverse: Floats, rank
         problem: The regression of M samples.
         samples: The same samples.
         inverse: float64 `(K, K)`: pseudo-inverse of the normal matrix, penalty included.
-        rank: Of the features.
+        rank: The rank of the features.
 
     Returns:
         float64 `(T, K)`; infinite unless there are more samples, or pairs, than it takes to tell the segments apart.

@@ -23,7 +23,7 @@ class Players(NamedTuple):
     Attributes:
         segments: int64 `(H, W)`, ids 0..K-1; missing pixels are the last segment.
         played: int64 `(H, W)`, ids 0..number-1: the same, with any id at missing pixels.
-        number: Of segments that take part.
+        number: Number of segments that take part.
     """
 
     segments: Segments

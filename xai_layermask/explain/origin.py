@@ -56,5 +56,5 @@ def _holds_explanation(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive, archive.open("words.npy") as words:
             return f"{PROGRAM} ".encode("utf-32-le") in words.read(_READ)
-    except Exception:  # of zipfile and its decompressors
+    except Exception:  # zipfile and its decompressors may raise anything
         return False

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 _BY_TARGET = ("reliability", "predictions", "probabilities", "intercept", "r2")
 _NO_CLASS = -1  # the target is a function of the outputs
-_SLACK = 1e-6  # of probabilities, for rounding
+_SLACK = 1e-6  # by which rounded probabilities may exceed 0 and 1
 
 
 def exact(value: Any, dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
@@ -47,7 +47,7 @@ def exact(value: Any, dtype: npt.DTypeLike, what: str) -> npt.NDArray[Any]:
         raise InputError.expected(f"real numbers for {what}", str(array.dtype))
     if array.dtype.kind == "f" and np.isinf(array).any():
         raise InputError.expected(f"finite numbers for {what}", "infinity")
-    with np.errstate(invalid="ignore", over="ignore"):  # of casts whose result is compared below
+    with np.errstate(invalid="ignore", over="ignore"):  # in casts whose result is compared below
         found = array.astype(dtype)
         back = found.astype(array.dtype)
     same = np.array_equal(back, array, equal_nan=True) and np.array_equal(found < 0, array < 0)
@@ -104,8 +104,8 @@ def check_values(
 
     Args:
         targets: Class indices, each once; -1 for a target that is not a class.
-        numbers: By name, arrays of finite numbers.
-        shares: By name, arrays of numbers from 0 to 1, or nan.
+        numbers: Arrays of finite numbers, by name.
+        shares: Arrays of numbers from 0 to 1, or nan, by name.
         errors: Standard errors, at least 0, or nan.
 
     Raises:

@@ -70,7 +70,7 @@ class Predictor:
         autocast: What forward passes run under autocast to; None without. As an attribute also the decision of
             [`choose_precision`][].
         output: Which tensor of the model's output is explained, and on which scale.
-        present: Bool `(H, W)`: pixels that are there at all; None for all.
+        present: Bool `(H, W)`: pixels that are present from the start; None for all.
         additional: Further inputs of the model.
         channels: The channels in which segments are removed; None for all.
 

@@ -22,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Draw(NamedTuple):
-    """What is drawn.
+    """The arguments of a draw of samples.
 
     Attributes:
         players: The segments.
@@ -42,7 +42,7 @@ class Procedure(NamedTuple):
 
     Attributes:
         samples: Draws samples. The first one is the grand coalition.
-        fit: From samples, predictions `(M, T)` and the kernels of the spatial estimator, if it is used, to scores.
+        fit: Maps samples, predictions `(M, T)` and the kernels of the spatial estimator, if it is used, to scores.
     """
 
     samples: Callable[[Draw, np.random.Generator], Samples]

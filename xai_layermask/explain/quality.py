@@ -29,12 +29,12 @@ def removals(
     """Insertion and deletion curves and top-k ablation for each target of an explanation.
 
     Args:
-        explainer: What made the explanation.
+        explainer: The explainer that made the explanation.
         explanation: The explanation.
         img: Its picture, as for `explain`.
         by: The masking that removes segments. The paper uses grey-out, whatever the scores are from.
         k: Number of segments of the ablation.
-        steps: Of the curves.
+        steps: Number of steps of the curves.
 
     Raises:
         InputError: If a target is not a class of a softmax, a part of the output was selected, or pixels are missing.

@@ -26,7 +26,7 @@ __all__ = ["fit_rise", "rise_samples"]
 Floats = npt.NDArray[np.float64]
 Coalitions = npt.NDArray[np.bool_]
 
-_ROWS = 256  # that are computed at once, to bound the memory of fine maps
+_ROWS = 256  # masks that are computed at a time, to bound the memory of fine maps
 
 
 def rise_samples(

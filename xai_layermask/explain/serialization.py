@@ -123,7 +123,7 @@ def _reader(read: Callable[[bytes], Fields], suffix: str) -> Callable[[bytes], F
             return read(data)
         except InputError:
             raise
-        except Exception as error:  # of zipfile, zlib, lzma, json, base64 and numpy: the file may be hostile
+        except Exception as error:  # from zipfile, zlib, lzma, json, base64 or numpy: files may be hostile
             raise InputError.expected(
                 f"a saved explanation ({suffix}) in the file",
                 f"unreadable data ({type(error).__name__})",

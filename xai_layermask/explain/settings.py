@@ -28,9 +28,9 @@ class Settings:
         n_samples: The number of samples asked for; for "auto", the number used.
         seed: Seed of the samples.
         batch_size: Samples per forward pass.
-        precision: Of the forward passes, such as "float32".
-        device: Of the forward passes, such as "cpu".
-        preprocess: From the picture to the model's input; the text of a callable that is no `Preprocess`.
+        precision: Precision of the forward passes, such as "float32".
+        device: Device of the forward passes, such as "cpu".
+        preprocess: How the picture becomes the model's input; the text of a callable that is not a `Preprocess`.
         versions: The versions of this package and of torch.
         sampling: How the samples depend on each other, such as "plain".
         estimator: What was fitted to the predictions, such as "spatial".

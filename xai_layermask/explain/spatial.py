@@ -50,7 +50,7 @@ class Kernel(NamedTuple):
 
 
 class Strength(NamedTuple):
-    """What the samples say of the prior, averaged over its settings.
+    """What the samples imply about the prior, averaged over its settings.
 
     Attributes:
         length: Length of the kernel, as a share of the picture's longer side; 0 if scores are independent.

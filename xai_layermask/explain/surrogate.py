@@ -28,7 +28,7 @@ class Fit(NamedTuple):
         intercept: float64 `(T,)`: the surrogate's value of the empty coalition.
         r2: float64 `(T,)`: leave-one-out R2, the share of the predictions' variance that the surrogate explains for
             samples that it has not seen; negative if it predicts worse than their mean, nan for constant predictions.
-        prior: What the samples say of the spatial prior, for each target; None for other estimators.
+        prior: What the samples imply about the spatial prior, for each target; None for other estimators.
     """
 
     scores: Floats
@@ -43,8 +43,8 @@ class Method(NamedTuple):
     """A way to explain: how to sample coalitions, and which regression the scores solve.
 
     Attributes:
-        draw: From the number of segments, the number of samples, a generator and the name of a scheme to samples.
-        regression: From samples, predictions `(M, T)` and whether complements are one row to the regression.
+        draw: Maps the number of segments, the number of samples, a generator and the name of a scheme to samples.
+        regression: Maps samples, predictions `(M, T)` and whether complements form one row to the regression.
         alpha: Strength of the published ridge penalty; 0 for none.
     """
 

@@ -14,7 +14,7 @@ def wrong_channels(error: BaseException, channels: int) -> InputError | None:
 
     Args:
         error: What the model raised.
-        channels: Of the image that it was given.
+        channels: Number of channels of the image that it was given.
 
     Returns:
         The error to raise instead; None if the model complained about something else.

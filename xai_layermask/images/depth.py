@@ -61,7 +61,7 @@ def windowed(values: npt.NDArray[Any], window: tuple[float, float]) -> npt.NDArr
     This is the function LINEAR_EXACT of DICOM (PS3.3, C.11.2.1.3.2).
 
     Args:
-        values: Of any type and shape.
+        values: Numbers of any type and shape.
         window: Centre and width, in units of the values.
 
     Example:

@@ -60,8 +60,8 @@ class Frame:
 
         Args:
             values: `(H, W)` over the photograph.
-            height: Of the result.
-            width: Of the result.
+            height: Height of the result.
+            width: Width of the result.
 
         Raises:
             InputError: If the map has another size than the photograph.

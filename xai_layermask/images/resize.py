@@ -24,8 +24,8 @@ def resized(height: int, width: int, resize: Size | None, crop: Size | None) -> 
     """The size `(height, width)` to which a picture is resized before cropping, at least that of the crop.
 
     Args:
-        height: Of the picture, in pixels.
-        width: Of the picture, in pixels.
+        height: Height of the picture in pixels.
+        width: Width of the picture in pixels.
         resize: Length of the shorter side, or `(height, width)` regardless of aspect ratio; None keeps the size.
         crop: Side of the square at the centre, or its `(height, width)`; None keeps everything.
 
@@ -46,7 +46,7 @@ def framed(image: Image.Image, resize: Size | None, crop: Size | None, interpola
     """Resize a picture, and crop it at the centre.
 
     Args:
-        image: Of any mode.
+        image: A picture of any mode.
         resize: As for [`resized`][].
         crop: As for [`resized`][].
         interpolation: The name of a filter of Pillow, such as "bilinear".

@@ -21,7 +21,7 @@ from .read import Picture, read_picture
 
 __all__ = ["Transform", "as_preprocess"]
 
-_TOLERANCE = 0.02  # of the range from black to white; a ramp of 8 bits is wrong by 0.002
+_TOLERANCE = 0.02  # as a share of the range from black to white; the error of a ramp of 8 bits is 0.002
 
 
 class _Colours(NamedTuple):
@@ -39,9 +39,9 @@ class Transform:
     shows and how it scales colours. It must be deterministic.
 
     Args:
-        function: From a PIL image, RGB, to a tensor or array `(C, h, w)` or `(1, C, h, w)`, or to a mapping with one
+        function: Maps a PIL image, RGB, to a tensor or array `(C, h, w)` or `(1, C, h, w)`, or to a mapping with one
             as "pixel_values". A function that does not take PIL images is given a tensor `(3, H, W)` in [0, 1].
-        shown: From the PIL image to the picture that the model sees, `(h, w, 3)`; required if the function does more
+        shown: Maps the PIL image to the picture that the model sees, `(h, w, 3)`; required if the function does more
             than resize, crop and scale.
 
     Example:
@@ -232,7 +232,7 @@ class Transform:
 
 
 class _Unclear(Exception):
-    """What keeps the function from being understood."""
+    """The reason why the effect of the function cannot be determined."""
 
 
 def _snapped(place: float, size: int) -> float:

@@ -36,12 +36,12 @@ class LayerMaskImageExplainer(LimeImageExplainer):  # type: ignore[misc]
 
     Args:
         kernel_width: Width of the kernel that weighs a sample by its distance from the whole image.
-        kernel: From distances and kernel width to weights; the exponential kernel if None.
+        kernel: Maps distances and kernel width to weights; the exponential kernel if None.
         verbose: Whether `lime` prints the predictions of the surrogate.
         feature_selection: "auto", "none", "forward_selection", "highest_weights" or "lasso_path".
         random_state: The seed of each call; or a `numpy.random.RandomState` that continues from call to call; or None
             for other samples in each call. The global random state is left alone.
-        preprocess: From pictures to the model's inputs, of which only the normalisation is used; by default the
+        preprocess: How pictures become the model's inputs, of which only the normalisation is used; by default the
             masking's own, or ImageNet's.
         output: What is explained of a masking or a network, as [`Output`][] takes it; "value" for a regression.
 

@@ -23,7 +23,7 @@ def road(image: Tensor, presence: Tensor, noise: float = 0.01, seed: int = 0) ->
         image: `(N, C, H, W)`, or one for all presences; absent pixels are never read.
         presence: Bool `(N, 1, H, W)`.
         noise: Standard deviation of the noise, in the image's normalised units.
-        seed: Of the noise.
+        seed: Seed of the noise.
 
     Returns:
         `(N, C, H, W)`; only noise where no pixel is present.

@@ -1,4 +1,4 @@
-"""Presence: which pixels of an image are there, 1 for present and 0 for absent.
+"""Presence: which pixels of an image are present (1) and which are absent (0).
 
 An absent pixel is a transparent pixel: [`with_presence`][] carries presence as a fourth channel.
 """

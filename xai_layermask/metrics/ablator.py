@@ -78,7 +78,7 @@ def probabilities(
     Args:
         masking: The masking.
         image: `(1, 3, H, W)`, the same for all masks, or `(count, 3, H, W)`, one for each.
-        presence_of: From indices of masks `(M,)` to presence, bool `(M, 1, H, W)`.
+        presence_of: Maps indices of masks `(M,)` to presence, bool `(M, 1, H, W)`.
         count: Number of masks.
         batch_size: Masks per forward pass.
 

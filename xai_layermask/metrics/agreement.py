@@ -81,7 +81,7 @@ def topk_jaccard(scores: Array, segments: Array, mask: Array, k: int = 20, union
         segments: As in [`alignment_score`][].
         mask: As in [`alignment_score`][].
         k: Number of segments; 20 in the paper.
-        union: What a pixel outside of them adds to the denominator: "any", 1 if any of the object is there, as in the
+        union: What a pixel outside of them adds to the denominator: "any", 1 if it has any of the object, as in the
             paper; or "max", the mask. They differ for soft masks only.
 
     Returns:

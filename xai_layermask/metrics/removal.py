@@ -1,4 +1,4 @@
-"""What removing segments by their scores does to one prediction."""
+"""The effect of removing segments in the order of their scores on one prediction."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ def read_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 def _load(path: str) -> object:
     with open(path, "rb") as file:
         head = file.read(9)
-        size = int.from_bytes(head[:8], "little")  # of the header, a JSON object, in safetensors
+        size = int.from_bytes(head[:8], "little")  # the size of the header, a JSON object, in safetensors
         safe = head[8:] == b"{" and size <= os.path.getsize(path)
         if not safe and (head.startswith(_ZIP) or not path.endswith(".safetensors")):
             file.seek(0)

@@ -35,8 +35,8 @@ class Classifier:
     """A model with what is needed to use it on a picture.
 
     Attributes:
-        model: From `(N, 3, h, w)` to logits `(N, classes)`; in evaluation mode.
-        preprocess: From a picture to the model's input.
+        model: Maps `(N, 3, h, w)` to logits `(N, classes)`; in evaluation mode.
+        preprocess: Maps a picture to the model's input.
         labels: A name for each class; empty if unknown.
         name: The name that it was loaded by.
 

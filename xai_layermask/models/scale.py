@@ -72,7 +72,7 @@ class Scale:
 
     @property
     def sentence(self) -> str:
-        """What is explained, as a figure or a table says it."""
+        """What is explained, in words for figures and tables."""
         if self.name == "value":
             return "the model's output as it is"
         if self.name == "logit":

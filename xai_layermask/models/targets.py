@@ -28,7 +28,7 @@ class Target:
     Attributes:
         index: The class; -1 for any other target.
         label: Its name in tables and figures.
-        read: From an output `(N, ...)` to `(N,)`.
+        read: Maps an output `(N, ...)` to `(N,)`.
         is_probability: Whether the number is a probability if the outputs are.
     """
 

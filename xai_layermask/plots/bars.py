@@ -32,7 +32,7 @@ def mask_shape_bars(accuracies: Mapping[str, tuple[npt.ArrayLike, npt.ArrayLike]
     the less the model learns from the mask's shape.
 
     Args:
-        accuracies: By masking, which pictures keep their class: with the object masked out, `(n,)`, and with the
+        accuracies: For each masking, which pictures keep their class: with the object masked out, `(n,)`, and with the
             broken mask, `(n,)`, bool or 0/1, the same pictures in the same order.
         ax: Where to draw; a new figure if None.
 
@@ -83,9 +83,9 @@ def bars(
 
     Args:
         groups: The labels below the groups, `(P,)`.
-        estimates: By series, P values.
+        estimates: The P values of each series.
         ax: Where to draw; a new figure if None.
-        styles: By series; [`styles_of`][xai_layermask.plots.style.styles_of] if None.
+        styles: The style of each series; those of [`styles_of`][xai_layermask.plots.style.styles_of] if None.
 
     Returns:
         The axes.
@@ -105,11 +105,11 @@ def bars(
 
 
 def dodged(estimates: Mapping[str, Estimate], width: float) -> Iterator[tuple[str, Floats, Floats, Floats]]:
-    """Place series beside each other in groups that are this wide, at 0, 1, 2 ...
+    """Place series next to each other in groups of this width, at 0, 1, 2 ...
 
     Args:
-        estimates: By series, a value for each group.
-        width: Of a group.
+        estimates: For each series, a value for each group.
+        width: Width of a group.
 
     Yields:
         The series with their positions, values and error lengths `(2, n)`. Undefined values are left out, and series

@@ -76,9 +76,9 @@ def curves(
 
     Args:
         x: Abscissae, `(P,)`.
-        estimates: By series, P values.
+        estimates: The P values of each series.
         ax: Where to draw; a new figure if None.
-        styles: By series; [`styles_of`][xai_layermask.plots.style.styles_of] if None.
+        styles: The style of each series; those of [`styles_of`][xai_layermask.plots.style.styles_of] if None.
 
     Returns:
         The axes.

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SegmentScores", "comparison", "draw", "overview"]
 
-_LETTERS = 11  # that fit into an inch of a caption
+_LETTERS = 11  # per inch of a caption
 
 
 class SegmentScores(Protocol):
-    """What these figures draw, such as an [`Explanation`][]: its attributes of the same names, and their settings."""
+    """What these figures draw: the attributes of an [`Explanation`][] that they need."""
 
     @property
     def picture(self) -> npt.NDArray[np.uint8]: ...

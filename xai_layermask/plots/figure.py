@@ -70,7 +70,7 @@ def axes_grid(axes: Any, count: int, height: float = PANEL, shape: tuple[int, in
     Args:
         axes: Axes in any nesting, such as `figure.subplots(2, 3)`; a new figure if None. Surplus axes are turned off.
         count: Number of panels.
-        height: Of a panel in a new figure, in inches.
+        height: Height of a panel in a new figure, in inches.
         shape: Required rows and columns; if None any, and at most five columns in a new figure.
 
     Returns:
@@ -146,7 +146,7 @@ def figure_bytes(figure: Figure, suffix: str, dpi: int = 150) -> bytes:
 
 
 def origin_metadata(suffix: str) -> dict[str, str]:
-    """Metadata of a figure's file that say which program wrote it, and its version.
+    """Metadata for a figure's file: the program that wrote it, and its version.
 
     Example:
         >>> origin_metadata(".png")

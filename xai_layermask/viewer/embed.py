@@ -16,7 +16,7 @@ def embed(html: str, *, height: int = 720, fallback: str = "", name: str = "Expl
 
     Args:
         html: The page, from [`page`][].
-        height: Of the frame, in CSS pixels.
+        height: Height of the frame, in CSS pixels.
         fallback: HTML to show without the frame.
         name: What screen readers call the frame.
 

@@ -18,11 +18,11 @@ class Entry:
 
     Attributes:
         link: Where it leads, relative to the index; empty for none. Percent-encode special characters of a file name.
-        name: Of the picture.
+        name: Name of the picture.
         thumbnail: A data URL; empty for none.
         label: The first target.
         shown: Its prediction as text.
-        note: What else to say, such as why there is no explanation.
+        note: A remark, such as why there is no explanation.
     """
 
     link: str

@@ -39,10 +39,10 @@ def page(
             or by name.
         title: Heading of the page; by default what is explained.
         mask: An object mask `(H, W)` over the cropped picture or the photograph, for alignment and top-k Jaccard.
-        curves: By name of an explanation (by default the title of its masking), what [`removal`][] measured for each
-            target.
+        curves: For each explanation by its name (by default the title of its masking), the results of [`removal`][] for
+            each target.
         source: Name of the picture.
-        command: What repeats the explanation; by default a command made from its settings, where one can.
+        command: The command that repeats the explanation; by default made from its settings, if there is one.
         look: How the page draws scores at first, as in [`Look`][xai_layermask.plots.Look].
 
     Returns:

@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Made(HasMethod, Protocol):
-    """How an explanation was made, such as `Settings`: its attributes of the same names."""
+    """How an explanation was made: the attributes of `Settings` that pages show."""
 
     @property
     def model(self) -> str: ...
@@ -49,7 +49,7 @@ class Made(HasMethod, Protocol):
 
 
 class Viewable(SegmentScores, Protocol):
-    """What pages show, such as an [`Explanation`][]: its attributes and methods of the same names."""
+    """What pages show: the attributes and methods of an [`Explanation`][] that they need."""
 
     @property
     def r2(self) -> Floats: ...

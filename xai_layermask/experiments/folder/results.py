@@ -32,7 +32,7 @@ _COLUMNS = (
 
 Rows = list[dict[str, Value]]
 
-# Errors of the disk, which every picture would meet. Others are about the name of one picture.
+# Disk errors, which would affect every picture. Other errors concern the name of one picture.
 _OF_THE_DISK = {
     errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ESTALE,
     errno.ENOTCONN,
@@ -74,7 +74,7 @@ class ResultFolder:
             )  # fmt: skip
         self._check_summary()
         self.store = Store(self.path / STORE)
-        self._keys: dict[str, set[str]] = {}  # of the rows of each picture
+        self._keys: dict[str, set[str]] = {}  # keys of the rows of each picture
         for one in self.store.trials("explain"):
             self._keys.setdefault(one.picture, set()).add(one.key)
 

@@ -1,4 +1,4 @@
-"""`explain_folder`: explain the pictures that are not finished yet, and write each result as soon as it is there."""
+"""`explain_folder`: explain the pictures that are not finished yet, and write each result when it is available."""
 
 from __future__ import annotations
 

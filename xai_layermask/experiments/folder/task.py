@@ -55,9 +55,9 @@ class FolderTask:
     Attributes:
         recipe: How they are explained.
         pictures: Names and paths.
-        digest: Of the model that the planning process loaded.
+        digest: The digest of the model that the planning process loaded.
         device: "auto" or a device.
-        version: Of the planning process.
+        version: The version of this package in the planning process.
     """
 
     recipe: Recipe

@@ -1,4 +1,4 @@
-"""What layer masking is made of (appendix 2 and 3, table 3, figure 9), and how many cells a window needs (ours)."""
+"""Variants of layer masking (appendices 2 and 3, table 3, figure 9), and how many cells a window needs (ours)."""
 
 from __future__ import annotations
 

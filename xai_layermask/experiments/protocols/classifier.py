@@ -34,7 +34,7 @@ _OUTPUT = Output("probability")
 
 
 class View(NamedTuple):
-    """What the model sees of a picture.
+    """The part of a picture that the model sees.
 
     Attributes:
         picture: uint8 `(h, w, 3)`, resized and cropped.

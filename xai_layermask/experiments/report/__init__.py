@@ -39,7 +39,7 @@ SECTIONS: MappingProxyType[str, ModuleType] = MappingProxyType({
 
 @dataclass(frozen=True)
 class Report:
-    """What was written.
+    """The outcome of [`write_report`][].
 
     Attributes:
         files: All files, the page first.

@@ -24,9 +24,9 @@ TEXTS = ("name",)
 _ONLY: tuple[Key, ...] = ((),)
 _KINDS = {"object_out": "object masked out", "broken_out": "broken mask", "gap": "broken minus object"}
 _ACCURACIES = tuple(_KINDS)[:2]
-_CLASSES, _FEWEST = 24, 2  # in a figure; pictures of each
+_CLASSES, _FEWEST = 24, 2  # most classes in a figure, and fewest pictures of each
 
-# By class: number of pictures. By class and masking: the intervals of all kinds.
+# The number of pictures of each class; and for each class and masking, the intervals of all kinds.
 _ClassCounts = Mapping[int, int]
 _ClassIntervals = Mapping[tuple[int, str], Mapping[str, Interval]]
 

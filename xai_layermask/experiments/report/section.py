@@ -67,8 +67,8 @@ class Measure:
 
     Attributes:
         title: Its title in tables and figures.
-        of: The statistic of some pictures of a series, with one number for each key.
-        better: "higher", "lower" or "".
+        of: Computes the statistic for some pictures of a series, with one number for each key.
+        better: Which values are better: "higher", "lower" or "" for neither.
     """
 
     title: str
@@ -88,7 +88,7 @@ class Column:
     Attributes:
         measure: The measure.
         key: The key.
-        keys: All keys of a setup that are estimated at once, as for a curve; by default the one.
+        keys: All keys of a setup that are estimated together, as for a curve; by default `key` alone.
     """
 
     measure: Measure
@@ -163,12 +163,12 @@ def comparisons(name: str, setups: Sequence[Setup], blocks: Blocks, block_title:
 
 
 def missing(setups: Sequence[Setup]) -> tuple[str, ...]:
-    """What some series of the setups have and others lack."""
+    """Sentences about what some series of the setups have and others lack."""
     return tuple(sentence for setup in setups for sentence in setup.missing())
 
 
 def best_segments(setups: Sequence[Setup]) -> str:
-    """Name of the k best segments: such as "top-20", or "top-k" if the setups differ."""
+    """Name of the k best segments, such as "top-20"; "top-k" if the setups differ in k."""
     counts = {setup.identity.setting("k") for setup in setups}
     return f"top-{counts.pop()}" if len(counts) == 1 else "top-k"
 

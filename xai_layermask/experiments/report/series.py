@@ -45,7 +45,7 @@ class Series:
     def add(
         self, picture: tuple[str, str], rows: Iterable[Row], columns: Sequence[str], texts: Sequence[str] = ()
     ) -> None:
-        """Add a picture, unless it is there already: then it is the same trial, from another store.
+        """Add a picture, unless it was added before: then it is the same trial, from another store.
 
         Args:
             picture: Its name and its digest.
@@ -120,7 +120,7 @@ class Setup:
     Attributes:
         name: The model, and what distinguishes this setup from others of the same model.
         identity: What its trials have in common.
-        series: By segmentation and masking.
+        series: The series by segmentation and masking.
     """
 
     name: str
@@ -143,7 +143,7 @@ class Setup:
         return tuple(dict.fromkeys(key for one in self.series.values() for key in one.keys))
 
     def missing(self) -> list[str]:
-        """What some series have and others lack."""
+        """Sentences about pictures and measurements that some series have and others lack."""
         pictures = {picture for one in self.series.values() for picture in one.pictures}
         found = [
             f"{self.name}: {one.masking}{f' with {one.segments}' if one.segments else ''} lacks "
@@ -173,11 +173,11 @@ def group_results(
 
     Args:
         results: Trials with their rows, in any order. A trial that appears twice counts once.
-        columns: By protocol, the columns that distinguish the rows of one picture. Other protocols are left out.
-        texts: By protocol, the columns whose text is kept.
+        columns: For each protocol, the columns that distinguish the rows of one picture. Others are left out.
+        texts: For each protocol, the columns whose text is kept.
 
     Returns:
-        By protocol, its setups sorted by name.
+        For each protocol, its setups sorted by name.
     """
     found: dict[str, dict[Identity, dict[tuple[str, str], Series]]] = {}
     for trial, rows in results:

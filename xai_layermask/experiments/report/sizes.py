@@ -59,8 +59,8 @@ def size_figures(
         axis: Label of the horizontal axis.
         shown: What the figure shows, for the caption.
         log_scale: Whether sizes are powers of two.
-        references: By title of a measure, a curve to compare with: its name, and its value for a series
-            at a size, nan for none.
+        references: For measures by their titles, a curve to compare with: its name, and a function that returns its
+            value for a series at a size, nan for none.
     """
     figures = []
     for place, setup in enumerate(setups, start=1):

@@ -37,7 +37,7 @@ class Table:
     Attributes:
         name: File name, without a suffix.
         caption: What it shows.
-        header: Titles of the columns. The column "n" is the number of pictures of a row; intervals of fewer say so.
+        header: Titles of the columns. The column "n" is the number of pictures of a row; intervals over fewer show it.
         rows: Entries, as many in each row as in the header.
         bold_from: From this column on, intervals that do not contain 0 are bold; None for never. Values of fewer than
             ten pictures have no interval, but in CSV.

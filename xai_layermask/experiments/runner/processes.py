@@ -21,7 +21,7 @@ __all__ = ["Processes"]
 
 
 class Processes:
-    """Processes of this machine, each with an executor of its own: a death says which task was running."""
+    """Processes of this machine, each with its own executor, so that a death identifies the task that was running."""
 
     def __init__(self, jobs: int) -> None:
         # Children inherit OMP_NUM_THREADS, which PyTorch obeys.

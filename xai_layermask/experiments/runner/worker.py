@@ -67,7 +67,7 @@ class Task:
 
 
 class Work(Protocol_):
-    """What workers run: it is pickled, and its results come one by one."""
+    """What workers run: it is pickled, and yields its results one by one."""
 
     def results(self) -> Iterator[Any]:
         """Do it."""
@@ -110,7 +110,7 @@ Answer: TypeAlias = list[Any] | LostTask
 
 # The threads of a Dask worker take turns: each trial may use all of its cores, and a model is loaded once.
 _TURN = threading.Lock()
-_number: int | None = None  # of this process among the local workers
+_number: int | None = None  # number of this process among the local workers
 
 
 def number_worker(number: int) -> None:
