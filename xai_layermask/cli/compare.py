@@ -129,7 +129,7 @@ def run(args: argparse.Namespace) -> int:
             "",
             f"explained: {first.output}",
             "reliability: expected correlation of the scores with those of infinitely many samples.",
-            "ceiling: the correlation to expect, or more, if two maskings agreed and only their samples differed.",
+            "ceiling: the least correlation to expect if two maskings agreed and only their samples differed.",
             *filter(None, {one.advice for one in explanations}),
             *(f"wrote {path}" for path in paths),
             sep="\n",

@@ -1,7 +1,7 @@
 """The interactive viewer: explanations as one self-contained HTML page, an index of pages, and a frame for notebooks.
 
-Pages need no network and no other file. A content security policy forbids every request, and the only script that runs
-is the package's own.
+Pages work offline and need no other file. A content security policy forbids every request, and only the package's own
+script runs.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ def page(
     command: str | None = None,
     look: LookOptions | None = None,
 ) -> str:
-    """A page to explore explanations of one picture with mouse, touch or keyboard. It needs no network.
+    """A page to explore explanations of one picture with mouse, touch or keyboard. It works offline.
 
     Args:
         explanations: One; or several of the same picture and targets, such as those of several maskings, in a sequence
