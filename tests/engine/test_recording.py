@@ -176,6 +176,26 @@ def test_recordings_go_before_batches_are_halved(monkeypatch):
     assert (found.tolist(), size, sizes) == ([0, 1, 2, 3], 2, [4, 4, 2, 2])
 
 
+@pytest.mark.parametrize("recorded", [True, False])
+def test_a_single_row_is_tried_again_if_recordings_went(monkeypatch, recorded):
+    tries, held = [], iter([recorded, False])
+    monkeypatch.setattr(batching, "forget_recordings", lambda: next(held))
+
+    def predict(rows):
+        tries.append(len(rows))
+        if len(tries) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return rows
+
+    if recorded:
+        found, size = batching.batched_predict(predict, torch.arange(1), 8)
+        assert (found.tolist(), size, tries) == ([0], 8, [1, 1])
+    else:
+        with pytest.raises(torch.OutOfMemoryError):
+            batching.batched_predict(predict, torch.arange(1), 8)
+        assert tries == [1]
+
+
 def test_large_batches_and_a_caller_who_wants_none_are_not_recorded():
     masked, notes = recorded(network())
     with never_recording():

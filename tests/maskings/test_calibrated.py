@@ -64,10 +64,11 @@ def test_a_penalty_keeps_it_at_no_correction_and_seeds_repeat_it():
     assert torch.equal(one.matrix, same.matrix) and not torch.equal(one.matrix, other.matrix)
 
 
-def test_a_saved_map_is_a_masking_of_the_catalog(tmp_path):
+@pytest.mark.parametrize("name", ["map.npz", "map"])
+def test_a_saved_map_is_a_masking_of_the_catalog(tmp_path, name):
     model, preprocess = Bright(), Preprocess(mean=(0, 0, 0), std=(1, 1, 1))
     fitted = Calibrated(make("grey", model, preprocess), pictures(5, 0), draws=2, patch=4)
-    path = str(tmp_path / "map.npz")
+    path = str(tmp_path / name)
     fitted.save(path)
     again = make(f"calibrated:{path}", model, preprocess)
     presence = torch.ones(1, 1, 16, 16)

@@ -72,18 +72,23 @@ def batched_predict(
     start = 0
     while start < len(rows):
         batch = rows[start : start + batch_size]
-        fits = True
+        fits, released = True, False
         try:
             found.append(predict(batch))
         except (RuntimeError, MemoryError) as error:
-            if len(batch) == 1 or not is_out_of_memory(error):
+            if not is_out_of_memory(error):
+                raise
+            released = forget_recordings()
+            if len(batch) == 1 and not released:
                 raise
             fits = False  # retry outside the handler: the traceback keeps the failed batch in memory
         if fits:
             start += len(batch)
             if advance is not None:
                 advance(len(batch))
-        elif not _release_memory():
+            continue
+        _empty_cache()
+        if not released:
             batch_size = len(batch) // 2
     if isinstance(found[0], Tensor):
         return torch.cat(found), batch_size
@@ -106,10 +111,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     return "out of memory" in words.lower() or "DefaultCPUAllocator" in words
 
 
-def _release_memory() -> bool:
-    """Free the memory of recordings and of the accelerator's cache; returns whether there were recordings."""
-    held = forget_recordings()
+def _empty_cache() -> None:
+    """Free the accelerator memory that torch caches."""
     device = find_device()
     if device.type != "cpu":
         getattr(torch, device.type).empty_cache()
-    return held

@@ -104,7 +104,8 @@ class Calibrated(Masking):
             raise InputError.expected("a masking that make builds by its name", got)
         model = digest_model(self.model, any_precision=True)
         about = {"masking": masking.name, "model": model, "fill": _colour(masking)}
-        np.savez(path, matrix=self.matrix.numpy(), shift=self.shift.numpy(), about=np.array(json.dumps(about)))
+        with open(path, "wb") as file:  # given a name, numpy would append .npz to it
+            np.savez(file, matrix=self.matrix.numpy(), shift=self.shift.numpy(), about=np.array(json.dumps(about)))
 
     @classmethod
     def load(
