@@ -10,6 +10,7 @@ from xai_layermask.engine.mask import PresenceMask
 from xai_layermask.engine.ops.base import MaskingSettings
 from xai_layermask.engine.padding import window_sum
 from xai_layermask.engine.program import Program
+from xai_layermask.maskings import LayerMask
 
 aten = torch.ops.aten
 DEFAULT = MaskingSettings()
@@ -113,3 +114,14 @@ def maps(seed, n=2, c=4, h=6, w=8, fraction=0.4):
     generator = torch.Generator().manual_seed(seed)
     x = torch.randn(n, c, h, w, dtype=torch.float64, generator=generator)
     return x, torch.rand(n, 1, h, w, generator=generator) < fraction
+
+
+def invariants(function, x, presence):
+    """What must hold for every operator; returns the masked answer."""
+    masked = LayerMask(Function(function))
+    assert masked.unsupported(x.shape) == []
+    torch.testing.assert_close(masked(x, torch.ones_like(presence)), function(x))
+    y = masked(x, presence)
+    assert torch.equal(masked(torch.where(presence, x, float("nan")), presence), y)
+    assert masked(x, torch.zeros_like(presence)).isfinite().all()
+    return y

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from ..errors import CaptureError, InputError, reason
 from .additional import NONE, Additional, check_inputs
 from .alias import Aliases, is_idle_dropout, is_in_place
+from .composition import decompose
 from .constants import Constants
 from .failures import model_failure, user_line
 from .graph import Graph, Shape, module_path, tensors
@@ -81,6 +82,7 @@ def capture(
             exported.graph.erase_node(node)
         exported = exported.run_decompositions({torch.ops.aten.copy.default: _copy})
     lower(exported.graph_module)
+    decompose(exported.graph_module)
     for node in Aliases(exported.graph.nodes).hidden_writes():
         raise CaptureError(
             f"expected no writes to views of what is read again, got {node.target} in "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ from torch.fx.proxy import GraphAppendingTracer
 
 from .ops.pointwise import overloads
 
-__all__ = ["LOWERINGS", "Tracer", "lower"]
+__all__ = ["LOWERINGS", "Tracer", "inline", "lower"]
 
 aten = torch.ops.aten
 #: Each function takes the operator's arguments. For an operator that returns several tensors, it returns None for those
@@ -40,21 +41,45 @@ def _inline(module: fx.GraphModule, graph: fx.Graph) -> bool:
     for call in calls:
         settings = call.args[: _NESTED[call.target.__name__]]
         nested, *operands = call.args[len(settings) :]
-        inner: Any = module.get_submodule(nested.target)
-        places = [node for node in inner.graph.nodes if node.op == "placeholder"]
-        known: dict[fx.Node, Any] = dict(zip(places, operands, strict=True))
-        with graph.inserting_before(call):
-            for node in inner.graph.nodes:
-                if node.op == "get_attr":
-                    setattr(module, f"{nested.target}_{node.target}", getattr(inner, node.target))
-                    known[node] = graph.get_attr(f"{nested.target}_{node.target}")
-                elif node.op == "call_function":
-                    known[node] = graph.node_copy(node, known.__getitem__)
-                    if len(settings) > 1:
-                        known[node].meta.setdefault("autocast", settings)
-        (results,) = next(node for node in inner.graph.nodes if node.op == "output").args
-        _hand_over(call, [known[one] for one in results])
+        autocast = {"autocast": settings} if len(settings) > 1 else {}
+        inline(module, call, module.get_submodule(nested.target), nested.target, operands, autocast)
     return bool(calls)
+
+
+def inline(
+    module: fx.GraphModule,
+    call: fx.Node,
+    nested: Any,
+    prefix: str,
+    operands: Sequence[Any],
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
+    """Replace a node by the nodes of a nested graph.
+
+    Args:
+        module: The module that owns the node's graph.
+        call: The node.
+        nested: A module with the nested graph, which returns what the node returns.
+        prefix: Prefix of the names of the nested module's tensors in `module`.
+        operands: Values of the nested graph's placeholders.
+        defaults: Metadata of the nested nodes that have none of their own.
+    """
+    places = [node for node in nested.graph.nodes if node.op == "placeholder"]
+    known: dict[fx.Node, Any] = dict(zip(places, operands, strict=True))
+    with call.graph.inserting_before(call):
+        for node in nested.graph.nodes:
+            if node.op == "get_attr":
+                setattr(module, f"{prefix}_{node.target}", getattr(nested, node.target))
+                known[node] = call.graph.get_attr(f"{prefix}_{node.target}")
+            elif node.op == "call_function":
+                known[node] = call.graph.node_copy(node, known.__getitem__)
+                known[node].meta = {**defaults, **known[node].meta}
+    (results,) = next(node for node in nested.graph.nodes if node.op == "output").args
+    if isinstance(results, fx.Node):
+        call.replace_all_uses_with(known[results])
+        call.graph.erase_node(call)
+    else:
+        _hand_over(call, [known[one] for one in results])
 
 
 #: Higher-order operators that run a nested graph, and the number of settings that precede it.

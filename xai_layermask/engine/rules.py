@@ -222,7 +222,7 @@ def pick(call: Call, dim: int) -> MaskedOperator | str:
 _VIEWS = """
     broadcast_to chunk diagonal dsplit expand flatten flip fliplr flipud hsplit narrow pixel_shuffle
     pixel_unshuffle ravel repeat reshape roll rot90 select slice split split_with_sizes squeeze tensor_split tile unbind
-    unflatten unfold unsqueeze vsplit
+    unflatten unfold unsafe_split unsafe_split_with_sizes unsqueeze vsplit
 """.split()
 
 
@@ -361,8 +361,8 @@ def cdist(call: Call) -> MaskedOperator | str:
 
 
 @rule(aten.scaled_dot_product_attention.default)
-def attention() -> MaskedOperator:
-    return Attention()
+def attention(dropout_p: float) -> MaskedOperator | str:
+    return "it drops random weights: pass dropout_p=0 in evaluation mode" if dropout_p else Attention()
 
 
 # --- refused ---
@@ -379,8 +379,9 @@ _REFUSED = {
         max_pool3d_with_indices upsample_nearest3d upsample_trilinear3d
     """,
     "it draws random numbers": """
-        bernoulli bernoulli_ fractional_max_pool2d fractional_max_pool3d multinomial native_dropout normal_ poisson
-        rand_like randint_like randn_like uniform_
+        bernoulli bernoulli_ binomial cauchy_ exponential_ feature_alpha_dropout fractional_max_pool2d
+        fractional_max_pool3d geometric_ log_normal_ multinomial native_dropout normal normal_ poisson rand_like
+        randint_like randn_like random_ uniform_
     """,
 }
 

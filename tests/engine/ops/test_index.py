@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
-from by_hand import Function, maps
-from test_product import invariants
+from by_hand import Function, invariants, maps
 from torch import nn
 
 from xai_layermask.maskings.layer import LayerMask

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
-from by_hand import Function, maps
+from by_hand import Function, invariants, maps
 from torch import nn
 
 from xai_layermask.engine.ops.product import of_equation
@@ -28,17 +28,6 @@ def by_loops(equation, tensors, presences):
             y[to] += np.prod([x[index].item() for x, index in zip(tensors, where, strict=True)])
             found[to] = True
     return torch.from_numpy(y), torch.from_numpy(found)
-
-
-def invariants(function, x, presence):
-    """What must hold for every operator; returns the masked answer."""
-    masked = LayerMask(Function(function))
-    assert masked.unsupported(x.shape) == []
-    torch.testing.assert_close(masked(x, torch.ones_like(presence)), function(x))
-    y = masked(x, presence)
-    assert torch.equal(masked(torch.where(presence, x, float("nan")), presence), y)
-    assert masked(x, torch.zeros_like(presence)).isfinite().all()
-    return y
 
 
 @pytest.mark.parametrize(

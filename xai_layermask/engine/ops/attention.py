@@ -91,7 +91,6 @@ class Attention(MaskedOperator):
             keys,
             tokens,
             attn_mask=mask,
-            dropout_p=named["dropout_p"],
             scale=named["scale"],
             enable_gqa=named["enable_gqa"],
         )

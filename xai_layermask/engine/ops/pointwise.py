@@ -19,16 +19,17 @@ _EXCLUDED = {
 #: Pointwise, but not tagged in every version of torch.
 _UNTAGGED = """
     __and__ __iand__ __ior__ __or__ _to_copy absolute absolute_ alias arccos arccosh arcsin arcsinh arctan arctan2
-    arctanh clip clip_ contiguous detach divide divide_ fix fix_ greater greater_equal hardswish hardswish_ isclose
-    isreal ldexp leaky_relu leaky_relu_ less less_equal log_sigmoid masked_fill masked_fill_ multiply multiply_
-    negative negative_ not_equal prelu rsub special_erf special_erfc special_exp2 special_expit special_expm1
-    special_log1p special_logit special_round special_sinc special_xlogy subtract subtract_ true_divide true_divide_
-    where
+    arctanh clip clip_ contiguous detach divide divide_ fix fix_ floor_divide floor_divide_ greater greater_equal
+    hardswish hardswish_ isclose isreal ldexp leaky_relu leaky_relu_ less less_equal log_sigmoid masked_fill
+    masked_fill_ multiply multiply_ negative negative_ not_equal prelu rsub special_erf special_erfc special_exp2
+    special_expit special_expm1 special_log1p special_logit special_ndtr special_round special_sinc special_xlogy
+    subtract subtract_ true_divide true_divide_ where
 """.split()
 #: Pointwise, with a pole or an infinite slope somewhere.
 _SINGULAR = """
-    acos acosh addcdiv arccos arccosh arcsin arctan2 arctanh asin atan2 atanh div divide digamma float_power hypot
-    lgamma log log10 log1p log2 logit mvlgamma polygamma pow reciprocal rsqrt sqrt tan true_divide xlogy
+    acos acosh addcdiv arccos arccosh arcsin arctan2 arctanh asin atan2 atanh digamma div divide float_power
+    floor_divide hypot lgamma log log10 log1p log2 logit mvlgamma polygamma pow reciprocal rsqrt sqrt tan
+    true_divide xlogy
 """.split()
 
 

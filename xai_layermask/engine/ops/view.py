@@ -84,7 +84,7 @@ class Reshape(MaskedOperator):
             dims = tuple(
                 dim
                 for dim in range(part.shape[:1] != shape[:1], part.dim())
-                if bool((part == part.narrow(dim, 0, 1)).all())
+                if part.numel() and bool((part == part.narrow(dim, 0, 1)).all())
             )
             rest = _narrow(part, dims)
             # Rows that come from another dimension stay apart, so nothing is known of them.
