@@ -26,24 +26,25 @@ def decompose(module: fx.GraphModule) -> None:
     known = {*operators(), *LOWERINGS}
     found = False
     for node in list(module.graph.nodes):
-        if node.op == "call_function" and node.target not in known and _is_composition(node.target):
+        if node.op == "call_function" and node.target not in known and _is_composition(node):
             found |= _replaced_by_parts(module, node, known)
     if found:
         lower(module)
 
 
-def _is_composition(operator: Any) -> bool:
-    key = torch._C.DispatchKey.CompositeImplicitAutograd
+def _is_composition(node: fx.Node) -> bool:
+    operator = node.target
     return (
         isinstance(operator, OpOverload)
         and not operator._schema.is_mutable
-        and operator.has_kernel_for_dispatch_key(key)
+        and operator.has_kernel_for_dispatch_key(torch._C.DispatchKey.CompositeImplicitAutograd)
+        and _makes_tensors(node)
     )
 
 
 def _replaced_by_parts(module: fx.GraphModule, node: fx.Node, known: Collection[Any]) -> bool:
     """Replace a node by its parts, if all of them are known."""
-    operands = [one for one in node.all_input_nodes if isinstance(one.meta["val"], Tensor)]
+    operands = [one for one in node.all_input_nodes if isinstance(one.meta.get("val"), Tensor)]
     places = {operand: place for place, operand in enumerate(operands)}
 
     def composed(*tensors: Tensor) -> Any:

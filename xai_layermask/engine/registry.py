@@ -47,8 +47,8 @@ def rule(*operators: Operator) -> Callable[[Rule], Rule]:
     """Register the decorated function as the rule of these operators.
 
     The function's parameters are arguments of the operators' schema, and `call` for shapes and presence. It returns a
-    masked operator, or a string that states why these arguments are not supported. Register it before the model is first
-    masked: operators that torch composes of others are replaced by these when a model is captured.
+    masked operator, or a string that states why these arguments are not supported. Register it before the model is
+    captured, which replaces operators without a rule that torch composes of others.
 
     Args:
         operators: ATen overloads such as `torch.ops.aten.relu.default`, or Python builtins.
