@@ -78,6 +78,39 @@ def test_it_knows_its_own_errors(name, count):
     assert predicted == pytest.approx(true, abs=0.12)
 
 
+def interacting(network, samples):
+    """Predictions with as much interaction as signal, which differ between networks."""
+    count = samples.coalitions.shape[1]
+    draw = np.random.default_rng(network)
+    (linear, triple), pairs = draw.normal(size=(2, count)), draw.normal(size=(count, count)) / np.sqrt(count)
+    signs = 2.0 * samples.coalitions - 1
+    threes = signs * np.roll(signs, 1, 1) * np.roll(signs, 2, 1)
+    return (samples.coalitions @ linear + 0.6 * ((signs @ pairs) * signs).sum(1) + 0.7 * threes @ triple)[:, None]
+
+
+@pytest.mark.parametrize("sampling", ["plain", "paired"])
+@pytest.mark.parametrize("side", [2, 3, 4])
+def test_errors_with_few_segments_are_those_of_other_draws(side, sampling):
+    """With few segments, interactions and LIME's weights vary most between draws."""
+    segments = np.arange(side * side).reshape(side, side)
+    missed, expected = [], []
+    for network in range(12):
+        draws = [lime_samples(side * side, 150, np.random.default_rng(seed), sampling) for seed in range(12)]
+        draws.append(lime_samples(side * side, 20000, np.random.default_rng(99), sampling))
+        fits = [fit("lime", one, interacting(network, one), kernels(segments)) for one in draws]
+        missed.append(np.mean([(one.scores - fits[-1].scores) ** 2 for one in fits[:-1]]))
+        expected.append(np.mean([one.standard_errors**2 for one in fits[:-1]]))
+    assert 0.8 < np.sqrt(np.mean(expected) / np.mean(missed)) < 1.2
+
+
+def test_rows_of_unequal_weight_count_less():
+    samples = lime_samples(4, 60, np.random.default_rng(0))
+    problem = lime_regression(samples, np.zeros((60, 1)))
+    assert problem.efficiency == pytest.approx(np.sum(samples.weights) ** 2 / (60 * np.sum(samples.weights**2)))
+    assert problem.efficiency < 0.8
+    assert lime_regression(samples._replace(weights=np.full(60, 3.0)), np.zeros((60, 1))).efficiency == 1
+
+
 def test_the_strength_says_how_far_the_prior_went():
     smooth, rough = (explained(name, 300, 0)[0].prior[0] for name in ("object", "checkerboard"))
     assert smooth.length > 0.08 and smooth.share > 0.7
@@ -97,7 +130,7 @@ def naive(problem, kernel, ratio):
     gain = prior @ features.T @ np.linalg.inv(np.eye(count) + features @ prior @ features.T)
     # The nuisance terms are projected out: their directions carry no evidence.
     sign, logarithm = np.linalg.slogdet(np.eye(count) + features @ prior @ features.T)
-    freedom = count - problem.nuisance.shape[1]
+    freedom = problem.efficiency * count - problem.nuisance.shape[1]
     noise = values @ np.linalg.solve(np.eye(count) + features @ prior @ features.T, values) / freedom
     evidence = -0.5 * freedom * np.log(noise) - 0.5 * sign * logarithm
     return gain @ values, noise * (prior - gain @ features @ prior), evidence

@@ -126,7 +126,7 @@ def test_every_scheme_of_lime_comes_to_the_same_scores(sampling):
 def test_the_regression_is_what_the_fit_solves(method):
     samples = METHODS[method].draw(6, 50, np.random.default_rng(0), catalog.METHODS[method].auto)
     answers = game(3, 6, targets=2)(samples.coalitions)
-    rows, values, rest, even, centred, _ = METHODS[method].regression(samples, answers, False)
+    rows, values, rest, even, centred, *_ = METHODS[method].regression(samples, answers, False)
     penalty = METHODS[method].alpha
     np.testing.assert_allclose(rest.T @ rest, np.eye(rest.shape[1]), atol=1e-9)
     np.testing.assert_allclose(rest.T @ rows, 0, atol=1e-9)

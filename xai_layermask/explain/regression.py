@@ -35,6 +35,7 @@ class Regression(NamedTuple):
             for the grand and the empty coalition.
         even: float64 `(T,)`: sum of squares of the sums of complements, which carry no information about single
             segments.
+        efficiency: Kish's effective number of rows over their number: 1 for equal weights, less for others.
     """
 
     features: Floats
@@ -43,6 +44,7 @@ class Regression(NamedTuple):
     base: Floats
     centred: bool
     even: Floats | float = 0.0
+    efficiency: float = 1.0
 
 
 def lime_regression(samples: Samples, predictions: Floats, paired: bool = False) -> Regression:
@@ -63,7 +65,7 @@ def lime_regression(samples: Samples, predictions: Floats, paired: bool = False)
     intercept = np.ones((len(predictions), 1))
     terms = samples.coalitions.astype(np.float64), predictions, intercept
     terms, weights, even = _differences(terms, samples) if paired else (terms, samples.weights, 0.0)
-    return Regression(*_projected(*terms, weights), np.zeros(predictions.shape[1]), False, even)
+    return Regression(*_projected(*terms, weights), np.zeros(predictions.shape[1]), False, even, _efficiency(weights))
 
 
 def shap_regression(samples: Samples, predictions: Floats, paired: bool = False) -> Regression:
@@ -99,7 +101,7 @@ def shap_regression(samples: Samples, predictions: Floats, paired: bool = False)
     even: Floats | float = 0.0
     if paired:
         terms, weights, even = _differences(terms, Samples(samples.coalitions, weights))
-    return Regression(*_projected(*terms, weights), share, True, even)
+    return Regression(*_projected(*terms, weights), share, True, even, _efficiency(weights))
 
 
 def _differences(
@@ -115,6 +117,12 @@ def _differences(
     _, sums, _ = _projected(np.zeros((len(first), 1)), values, nuisance, weights)
     both = np.concatenate([weights, samples.weights[alone] * 2 / (1 + _EVEN)])
     return (apart[0], apart[1], apart[2]), both, (sums**2).sum(axis=0)
+
+
+def _efficiency(weights: Floats) -> float:
+    """Residuals vary as much in rows of small weight, so that weighted rows count less than equal ones (Kish, 1965)."""
+    used = weights[weights > 0]
+    return float(used.sum() ** 2 / (len(used) * used @ used)) if len(used) else 1.0
 
 
 def _projected(features: Floats, values: Floats, nuisance: Floats, weights: Floats) -> tuple[Floats, Floats, Floats]:

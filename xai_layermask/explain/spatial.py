@@ -141,7 +141,7 @@ class _Posterior:
         self.basis: Floats = self.apart if problem.centred else basis
         self.variance: Floats = self.apart_variance if problem.centred else np.full(columns, 1 / scale**2)
 
-    def evidence(self, energy: float, target: int, freedom: int) -> tuple[Floats, Floats]:
+    def evidence(self, energy: float, target: int, freedom: float) -> tuple[Floats, Floats]:
         """Logarithm of the marginal likelihood and variance of the noise for each signal-to-noise ratio."""
         explained = _SIGNALS[:, None] * self.squared
         quadratic = energy - (explained / (1 + explained)) @ self.projections[:, target] ** 2
@@ -161,7 +161,7 @@ def _averaged(
         errors = none if problem.features.any() else np.full(columns, np.inf)
         return (none, errors, np.float64(0), fixed), Strength(0.0, 0.0, 0.0)
     rows = np.count_nonzero(problem.features.any(axis=1) | (fixed > 1e-24))
-    freedom = max(rows - nuisance.shape[1], 1)
+    freedom = max(problem.efficiency * rows - nuisance.shape[1], 1.0)
     found = [one.evidence(energy, target, freedom) for one in posteriors]
     best = max(logarithm.max() for logarithm, _ in found)
     likelihood = np.exp(np.stack([logarithm for logarithm, _ in found]) - best)
