@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import pickle
 import sys
+import zipfile
 
 import pytest
 import torch
@@ -164,8 +165,13 @@ def test_torchscript_is_named(tmp_path):
         read_state(tmp_path / "x.pt")
 
 
-def test_an_exported_program_is_named(tmp_path):
+@pytest.mark.parametrize("before_torch_2_7", [False, True])
+def test_an_exported_program_is_named(tmp_path, before_torch_2_7):
     torch.export.save(torch.export.export(nn.ReLU(), (torch.zeros(1),)), tmp_path / "x.pt2")
+    if before_torch_2_7:
+        with zipfile.ZipFile(tmp_path / "x.pt2", "w") as archive:
+            archive.writestr("serialized_exported_program.json", "{}")
+            archive.writestr("version", "8.1")
     with pytest.raises(
         InputError, match=r"got '.*x.pt2', a program by torch.export: save the state_dict\(\) of the model"
     ):

@@ -86,7 +86,7 @@ def _other_archive(path: str) -> tuple[str, str] | None:
         return None
     if any(name.endswith("/constants.pkl") for name in names):
         return f"{path!r}, a TorchScript archive", f"save the state_dict() of torch.jit.load({path!r}) if you trust it"
-    if any(name.endswith("/archive_format") for name in names):
+    if any(name.endswith(("/archive_format", "serialized_exported_program.json")) for name in names):  # torch 2.6
         return f"{path!r}, a program by torch.export", "save the state_dict() of the model that was exported"
     return None
 
