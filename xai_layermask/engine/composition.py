@@ -12,7 +12,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.node import map_arg
 from torch.utils import _pytree as pytree
 
-from .lowering import LOWERINGS, inline, lower
+from .inlining import inline
+from .lowering import LOWERINGS, lower
 from .rules import operators
 
 __all__ = ["decompose"]

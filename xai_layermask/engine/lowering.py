@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -12,9 +10,10 @@ from torch import fx
 from torch.fx.node import map_arg
 from torch.fx.proxy import GraphAppendingTracer
 
+from .inlining import hand_over, inline_nested
 from .ops.pointwise import overloads
 
-__all__ = ["LOWERINGS", "Tracer", "inline", "lower"]
+__all__ = ["LOWERINGS", "Tracer", "lower"]
 
 aten = torch.ops.aten
 #: Each function takes the operator's arguments. For an operator that returns several tensors, it returns None for those
@@ -24,66 +23,14 @@ LOWERINGS: dict[Any, Callable[..., Any]] = {}
 
 def lower(module: fx.GraphModule) -> None:
     """Replace operators by ones with rules, and inline nested graphs; changes the module."""
+    inline_nested(module)
     graph = module.graph
-    while _inline(module, graph):
-        pass
     for node in list(graph.nodes):
         if node.target is aten._assert_tensor_metadata.default:
             # It holds for the traced image only: autocast changes dtypes.
             graph.erase_node(node)
         elif node.op == "call_function" and node.target in LOWERINGS:
             _replace(node, LOWERINGS[node.target])
-
-
-def _inline(module: fx.GraphModule, graph: fx.Graph) -> bool:
-    """Inline the nested graphs that context managers create."""
-    calls = [node for node in graph.nodes if getattr(node.target, "__name__", "") in _NESTED]
-    for call in calls:
-        settings = call.args[: _NESTED[call.target.__name__]]
-        nested, *operands = call.args[len(settings) :]
-        autocast = {"autocast": settings} if len(settings) > 1 else {}
-        inline(module, call, module.get_submodule(nested.target), nested.target, operands, autocast)
-    return bool(calls)
-
-
-def inline(
-    module: fx.GraphModule,
-    call: fx.Node,
-    nested: Any,
-    prefix: str,
-    operands: Sequence[Any],
-    defaults: Mapping[str, Any] = MappingProxyType({}),
-) -> None:
-    """Replace a node by the nodes of a nested graph.
-
-    Args:
-        module: The module that owns the node's graph.
-        call: The node.
-        nested: A module with the nested graph, which returns what the node returns.
-        prefix: Prefix of the names of the nested module's tensors in `module`.
-        operands: Values of the nested graph's placeholders.
-        defaults: Metadata of the nested nodes that have none of their own.
-    """
-    places = [node for node in nested.graph.nodes if node.op == "placeholder"]
-    known: dict[fx.Node, Any] = dict(zip(places, operands, strict=True))
-    with call.graph.inserting_before(call):
-        for node in nested.graph.nodes:
-            if node.op == "get_attr":
-                setattr(module, f"{prefix}_{node.target}", getattr(nested, node.target))
-                known[node] = call.graph.get_attr(f"{prefix}_{node.target}")
-            elif node.op == "call_function":
-                known[node] = call.graph.node_copy(node, known.__getitem__)
-                known[node].meta = {**defaults, **known[node].meta}
-    (results,) = next(node for node in nested.graph.nodes if node.op == "output").args
-    if isinstance(results, fx.Node):
-        call.replace_all_uses_with(known[results])
-        call.graph.erase_node(call)
-    else:
-        _hand_over(call, [known[one] for one in results])
-
-
-#: Higher-order operators that run a nested graph, and the number of settings that precede it.
-_NESTED = {"wrap_with_autocast": 4, "wrap_with_set_grad_enabled": 1}
 
 
 class Tracer(GraphAppendingTracer):
@@ -111,20 +58,7 @@ def _replace(node: fx.Node, function: Callable[..., Any]) -> None:
         node.replace_all_uses_with(result.node)
         node.graph.erase_node(node)
     elif result is not NotImplemented:
-        _hand_over(node, [None if one is None else one.node for one in result])
-
-
-def _hand_over(node: fx.Node, results: list[fx.Node | None]) -> None:
-    """Replace the parts of a node's result, unless one that is used has no replacement."""
-    picks = [user for user in node.users if user.target is operator.getitem]
-    if any(results[pick.args[1]] is None and pick.users for pick in picks):  # type: ignore[index]
-        return
-    for pick in picks:
-        replacement = results[pick.args[1]]  # type: ignore[index]
-        if replacement is not None:
-            pick.replace_all_uses_with(replacement)
-        node.graph.erase_node(pick)
-    node.graph.erase_node(node)
+        hand_over(node, [None if one is None else one.node for one in result])
 
 
 def _lowering(*names: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
