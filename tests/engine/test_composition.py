@@ -68,6 +68,12 @@ def test_a_composition_with_an_unsupported_part_keeps_its_name():
         LayerMask(Function(masses))(x, presence)
 
 
+def test_what_torch_logs_about_a_composition_is_not_shown(capfd):
+    with pytest.raises(UnsupportedOperator, match=r"got aten\.linalg_pinv\.\w+ in the model: it has no rule"):
+        LayerMask(Function(torch.linalg.pinv))(*maps(0))
+    assert capfd.readouterr().err == ""
+
+
 def test_an_own_rule_has_precedence():
     with scoped():
 

@@ -82,7 +82,8 @@ def capture(
             exported.graph.erase_node(node)
         exported = exported.run_decompositions({torch.ops.aten.copy.default: _copy})
     lower(exported.graph_module)
-    decompose(exported.graph_module)
+    with _quiet():
+        decompose(exported.graph_module)
     for node in Aliases(exported.graph.nodes).hidden_writes():
         raise CaptureError(
             f"expected no writes to views of what is read again, got {node.target} in "
