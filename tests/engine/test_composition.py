@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -68,10 +70,18 @@ def test_a_composition_with_an_unsupported_part_keeps_its_name():
         LayerMask(Function(masses))(x, presence)
 
 
-def test_what_torch_logs_about_a_composition_is_not_shown(capfd):
-    with pytest.raises(UnsupportedOperator, match=r"got aten\.linalg_pinv\.\w+ in the model: it has no rule"):
-        LayerMask(Function(torch.linalg.pinv))(*maps(0))
-    assert capfd.readouterr().err == ""
+def test_what_torch_logs_about_a_composition_is_not_shown():
+    records = []
+    handler = logging.Handler()
+    handler.emit = records.append
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    logger.addHandler(handler)
+    try:
+        with pytest.raises(UnsupportedOperator, match=r"got aten\.pinverse\.default in the model: it has no rule"):
+            LayerMask(Function(torch.pinverse))(*maps(0))
+    finally:
+        logger.removeHandler(handler)
+    assert records == []
 
 
 def test_an_own_rule_has_precedence():
