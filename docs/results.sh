@@ -55,6 +55,7 @@ python docs/calibrate.py "$2" . lite0
 evaluate robustness $images --limit 60 $lite --set orders=random --segments patches:16 \
     --maskings black,grey,layer,layer-soft,layer-threshold:0.2,calibrated:calibrated-black.npz,calibrated:calibrated-grey.npz,calibrated:calibrated-layer.npz
 evaluate ablation $images --limit 16 $lite --maskings layer,layer-soft,$thresholds
+evaluate lime $images --limit 31 $lite --segments slic:196 --maskings layer,layer-soft,calibrated:calibrated-layer.npz
 
 xai-layermask report results.db --out results
 xai-layermask report photos.db --out results/photos
