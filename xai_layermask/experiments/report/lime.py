@@ -61,6 +61,7 @@ def _figure(name: str, setup: Setup) -> ReportFigure:
     columns = _columns([setup])[:-2]
     figure, (line,) = panels(1, len(columns), shared=False)
     counts: list[int] = []
+    groups = [segments.replace(":", ":\n") for segments in setup.segments]
     for ax, column in zip(line, columns, strict=True):
         found = {
             masking: joined([
@@ -70,7 +71,7 @@ def _figure(name: str, setup: Setup) -> ReportFigure:
             for masking in maskings
         }
         counts += [int(n) for one in found.values() for n in one.n]
-        bars(setup.segments, {name: drawable(one) for name, one in found.items()}, ax=ax, styles=styles_of(maskings))
+        bars(groups, {name: drawable(one) for name, one in found.items()}, ax=ax, styles=styles_of(maskings))
         ax.set_title(column.measure.head)
     count = count_text(counts)
     add_frame(figure, f"{setup.name}, {count}")
