@@ -147,10 +147,16 @@ def test_every_unsupported_operator_is_named_before_anything_runs():
     [
         (Function(lambda x: torch.fft.rfft2(x).abs()), "aten.fft_rfft2.default", "each frequency"),
         (Function(torch.rand_like), "aten.rand_like.default", "it draws random numbers"),
+        (Function(lambda x: x.clone().exponential_()), "aten.exponential_.default", "it draws random numbers"),
+        (
+            Function(lambda x: F.scaled_dot_product_attention(x, x, x, dropout_p=0.5)),
+            "aten.scaled_dot_product_attention.default",
+            "it drops random weights: pass dropout_p=0",
+        ),
         (Function(lambda x: F.grid_sample(x, x[..., :2])), "aten.grid_sampler.default", "which cells"),
         (Function(lambda x, lstm: lstm(x.flatten(2).mT)[0], nn.LSTM(3, 4)), "aten.lstm.input", "a recurrent output"),
     ],
-    ids=["fourier", "random", "sampled", "recurrent"],
+    ids=["fourier", "random", "drawn in place", "attention with dropout", "sampled", "recurrent"],
 )
 def test_operators_without_a_masked_form_say_why(model, operator, reason):
     found = LayerMask(model).unsupported((1, 3, 8, 8))[0]

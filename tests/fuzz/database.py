@@ -14,25 +14,15 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from xai_layermask import LayerMask
 from xai_layermask.errors import CaptureError, InputError, UnsupportedOperator
 
+from ..by_hand import Function
+
 SHAPE, SAMPLES = (2, 3, 6, 5), 4
-
-
-class Applied(nn.Module):
-    """A model that applies a function."""
-
-    def __init__(self, function: Callable[[Tensor], Any]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Any:
-        """Apply the function."""
-        return self.function(x)
 
 
 def cases() -> Iterator[tuple[str, Callable[[Tensor], Any], Tensor]]:
@@ -81,7 +71,7 @@ def outcome(function: Callable[[Tensor], Any], x: Tensor) -> str:
     generator = torch.Generator().manual_seed(0)
     presence = torch.rand(len(x), 1, *x.shape[2:], generator=generator) < 0.5
     other = 0.1 + 0.8 * torch.rand(x.shape, dtype=x.dtype, generator=generator)
-    masked = LayerMask(Applied(function))
+    masked = LayerMask(Function(function))
     try:
         whole = masked(x, torch.ones_like(presence))
         one, poisoned = masked(x, presence), masked(torch.where(presence, x, other), presence)

@@ -22,7 +22,7 @@ def inline_nested(module: fx.GraphModule) -> None:
 
 
 def _inline_outermost(module: fx.GraphModule) -> bool:
-    """Inline the nested graphs that context managers create."""
+    """Inline the nested graphs of the module's own graph; returns whether there were any."""
     calls = [node for node in module.graph.nodes if getattr(node.target, "__name__", "") in _NESTED]
     for call in calls:
         settings = call.args[: _NESTED[call.target.__name__]]

@@ -76,6 +76,7 @@ def test_repeats_tiles_and_turns():
     for function in (
         lambda x: x.repeat_interleave(2, 2),
         lambda x: x.tile(1, 1, 2, 3),
+        lambda x: x.tile(0),
         lambda x: x.rot90(1, (2, 3)),
         lambda x: x.unfold(2, 4, 2).unfold(3, 3, 1),
         lambda x: x.flatten(2).mT,

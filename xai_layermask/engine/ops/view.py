@@ -81,14 +81,15 @@ class Reshape(MaskedOperator):
         parts = (result,) if isinstance(result, Tensor) else tuple(result)
         found = []
         for part in parts:
+            moved = part.shape[:1] != shape[:1]
             dims = tuple(
                 dim
-                for dim in range(part.shape[:1] != shape[:1], part.dim())
+                for dim in range(moved, part.dim())
                 if part.numel() and bool((part == part.narrow(dim, 0, 1)).all())
             )
             rest = _narrow(part, dims)
             # Rows that come from another dimension stay apart, so nothing is known of them.
-            known = part.shape[:1] == shape[:1] and len(set(rest.flatten().tolist())) < rest.numel()
+            known = not moved and len(set(rest.flatten().tolist())) < rest.numel()
             found.append((dims, rest if known else None))
         return tuple(found)
 
