@@ -1,8 +1,9 @@
 """Which architectures can be masked, and whether the invariants hold for them: `python docs/zoo.py [NAME ...]`.
 
-Every classification architecture of torchvision and at least one model of every module of timm, with random weights,
-small images and, where the constructor allows, fewer blocks. Each one is a line of JSON in `--results`; a run goes on
-where the last one stopped. `--page FILE` writes the page of the documentation from the results.
+Every classification architecture of torchvision, at least one model of every module of timm, and every image classifier
+of transformers, with random weights, small images and, where the constructor allows, fewer blocks. Each one is a line
+of JSON in `--results`; a run goes on where the last one stopped. `--page FILE` writes the page of the documentation
+from the results.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from unittest import mock
 
 import torch
 from torch import Tensor, nn
-from zoo_models import TIMM, TORCHVISION, Case
+from zoo_models import NO_IMAGES, TIMM, TORCHVISION, TRANSFORMERS, Case
 
 from xai_layermask import LayerMask
 from xai_layermask.engine.runtime import first_parameter
+from xai_layermask.models.huggingface import Logits
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -36,16 +38,21 @@ PRECISE = 1e-5
 
 
 def cases() -> Iterator[Case]:
-    """All architectures; every module of timm must be among them."""
+    """All architectures; every module of timm and every image classifier of transformers must be among them."""
     import torchvision
     from timm.models import list_modules
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES as classifiers
 
     names = torchvision.models.list_models(module=torchvision.models)
     yield from (Case("torchvision", "", name, *TORCHVISION.get(name, (64, {}))) for name in names)
     missing = set(list_modules()) - {module for module, *_ in TIMM}
     if missing:
         raise LookupError(f"expected a model of every timm module, got none of {', '.join(sorted(missing))}")
+    missing = set(classifiers) - {kind for kind, *_ in TRANSFORMERS} - set(NO_IMAGES)
+    if missing:
+        raise LookupError(f"expected every image classifier of transformers, got none for {', '.join(sorted(missing))}")
     yield from (Case("timm", *one) for one in TIMM)
+    yield from (Case("transformers", *one) for one in TRANSFORMERS)
 
 
 def build(case: Case) -> nn.Module:
@@ -55,6 +62,11 @@ def build(case: Case) -> nn.Module:
         import torchvision
 
         model = torchvision.models.get_model(case.name, weights=None, **case.options)
+    elif case.library == "transformers":
+        import transformers
+
+        config = transformers.AutoConfig.for_model(case.module, num_labels=10, **case.options)
+        model = Logits(getattr(transformers, case.name)(config))
     else:
         import timm
 
@@ -178,8 +190,9 @@ def _leaves(answer: Any) -> list[Tensor]:
 
 _HEAD = """# Tested architectures
 
-Every classification architecture of torchvision and at least one model of every module of timm, with random weights.
-This page is made by `python docs/zoo.py --page docs/zoo.md`.
+Every classification architecture of torchvision, at least one model of every module of timm, and every image classifier
+of transformers that takes images alone, with random weights. Models of transformers are smaller here than usual. This
+page is made by `python docs/zoo.py --page docs/zoo.md`.
 
 `unsupported` says before anything runs whether a model can be masked. For each one that can, with {batch} images per
 batch of which half of the 16 x 16 patches are absent:
@@ -197,7 +210,7 @@ batch of which half of the 16 x 16 patches are absent:
 
 {summary}
 
-| architecture | timm module | image | masked | all present | pixels | poison | shift | nothing | cost |
+| architecture | module | image | masked | all present | pixels | poison | shift | nothing | cost |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 """
 
@@ -207,10 +220,13 @@ def page(results: list[dict[str, Any]], missing: Sequence[str] = ()) -> str:
     modules = {one["module"] for one in results if one["library"] == "timm"}
     masked = {one["module"] for one in results if one["library"] == "timm" and _is_masked(one)}
     vision = [one for one in results if one["library"] == "torchvision"]
+    classifiers = [one for one in results if one["library"] == "transformers"]
     summary = (
         f"With torch {_version('torch')}, {sum(map(_is_masked, vision))} of the {len(vision)} architectures of "
-        f"torchvision {_version('torchvision')} can be masked, and models of {len(masked)} of the {len(modules)} "
-        f"modules of timm {_version('timm')}."
+        f"torchvision {_version('torchvision')} can be masked, models of {len(masked)} of the {len(modules)} "
+        f"modules of timm {_version('timm')}, and {sum(map(_is_masked, classifiers))} of the {len(classifiers)} "
+        f"classifiers of transformers {_version('transformers')}. Of the latter, these types are left out: "
+        f"{'; '.join(f'`{kind}` {reason}' for kind, reason in NO_IMAGES.items())}."
     )
     if missing:
         summary += f" Not run: {', '.join(missing)}."
@@ -229,7 +245,8 @@ def _version(name: str) -> str:
 
 def _row(one: dict[str, Any]) -> list[str]:
     options = ", ".join(f"{key}={value}" for key, value in one["options"].items()).replace("[", "(").replace("]", ")")
-    name = f"{one['name']}{f' ({options})' if options else ''}"
+    shown = options and one["library"] != "transformers"
+    name = f"{one['name'].replace('ForImageClassification', '')}{f' ({options})' if shown else ''}"
     head = [name, one["module"], str(one["side"])]
     if "error" in one:
         return [*head, one["error"].replace("|", "/").replace("\n", " "), *[""] * 6]

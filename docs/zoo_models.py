@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["TIMM", "TORCHVISION", "Case"]
+__all__ = ["NO_IMAGES", "TIMM", "TORCHVISION", "TRANSFORMERS", "Case"]
 
 
 class Case(NamedTuple):
-    """An architecture, the side of its images, and options of its constructor."""
+    """An architecture, the side of its images, and options of its constructor or configuration."""
 
     library: str
     module: str
@@ -149,3 +149,68 @@ TIMM: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("xception_aligned", "xception41", 96, {}),
     ("xcit", "xcit_nano_12_p16_224", 64, {"img_size": 64, "depth": 2}),
 )
+
+# Weights of the usual scale, 0.02, would let the signal vanish in so narrow layers.
+_WIDTHS: dict[str, Any] = {
+    "hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "initializer_range": 0.1,
+}  # fmt: skip
+_VIT = _WIDTHS | {"intermediate_size": 128, "image_size": 64}
+_TOWER: dict[str, Any] = {"vision_config": _VIT | {"patch_size": 16}, "initializer_range": 0.1}
+_FOUR: dict[str, Any] = {"depths": [1, 1, 1, 1]}
+_SWIN = _FOUR | {"image_size": 64, "patch_size": 2, "window_size": 4}
+
+#: Type, class, side and options of the configuration.
+TRANSFORMERS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
+    ("beit", "BeitForImageClassification", 64, _VIT | {"use_relative_position_bias": True}),
+    ("bit", "BitForImageClassification", 64, _FOUR),
+    ("clip", "CLIPForImageClassification", 64, _TOWER),
+    ("convnext", "ConvNextForImageClassification", 64, _FOUR),
+    ("convnextv2", "ConvNextV2ForImageClassification", 64, _FOUR),
+    ("cvt", "CvtForImageClassification", 64, {"depth": [1, 2, 3]}),
+    ("data2vec-vision", "Data2VecVisionForImageClassification", 64, _VIT),
+    ("deit", "DeiTForImageClassification", 64, _VIT),
+    ("deit", "DeiTForImageClassificationWithTeacher", 64, _VIT),
+    ("dinov2", "Dinov2ForImageClassification", 56, _WIDTHS | {"image_size": 56}),
+    ("dinov2_with_registers", "Dinov2WithRegistersForImageClassification", 64, _WIDTHS | {"image_size": 64}),
+    ("donut-swin", "DonutSwinForImageClassification", 64, _SWIN),
+    ("efficientnet", "EfficientNetForImageClassification", 64, {
+        "width_coefficient": 1.0, "depth_coefficient": 1.0, "hidden_dim": 1280, "initializer_range": 0.2,
+    }),
+    ("focalnet", "FocalNetForImageClassification", 64, _FOUR | {"image_size": 64}),
+    ("hgnet_v2", "HGNetV2ForImageClassification", 64, {}),
+    ("hiera", "HieraForImageClassification", 224, {"depths": [1, 1, 2, 1]}),
+    ("ijepa", "IJepaForImageClassification", 64, _VIT),
+    ("levit", "LevitForImageClassification", 64, {"image_size": 64}),
+    ("levit", "LevitForImageClassificationWithTeacher", 64, {"image_size": 64}),
+    ("metaclip_2", "MetaClip2ForImageClassification", 64, _TOWER),
+    ("mobilenet_v1", "MobileNetV1ForImageClassification", 64, {}),
+    ("mobilenet_v2", "MobileNetV2ForImageClassification", 64, {}),
+    ("mobilevit", "MobileViTForImageClassification", 64, {"initializer_range": 0.2}),
+    ("mobilevitv2", "MobileViTV2ForImageClassification", 64, {"initializer_range": 0.2}),
+    ("perceiver", "PerceiverForImageClassificationLearned", 32, {
+        "image_size": 32, "num_latents": 32, "num_self_attends_per_block": 2, "initializer_range": 0.1,
+    }),
+    ("poolformer", "PoolFormerForImageClassification", 64, _FOUR),
+    ("pp_lcnet", "PPLCNetForImageClassification", 64, {}),
+    ("pvt", "PvtForImageClassification", 64, _FOUR | {"image_size": 64}),
+    ("pvt_v2", "PvtV2ForImageClassification", 64, _FOUR),
+    ("regnet", "RegNetForImageClassification", 64, {"depths": [1, 1, 2, 1]}),
+    ("resnet", "ResNetForImageClassification", 64, _FOUR),
+    ("segformer", "SegformerForImageClassification", 64, _FOUR),
+    ("siglip", "SiglipForImageClassification", 64, _TOWER),
+    ("swiftformer", "SwiftFormerForImageClassification", 64, {"depths": [1, 1, 2, 1]}),
+    ("swin", "SwinForImageClassification", 64, _SWIN),
+    ("swinv2", "Swinv2ForImageClassification", 64, _SWIN),
+    ("textnet", "TextNetForImageClassification", 64, {}),
+    ("vit", "ViTForImageClassification", 64, _VIT),
+    ("vit_msn", "ViTMSNForImageClassification", 64, _VIT),
+)  # fmt: skip
+
+#: Types of transformers' image classifiers that are left out, and why.
+NO_IMAGES = {
+    "dinat": "needs the package natten",
+    "imagegpt": "takes indices of colours",
+    "shieldgemma2": "takes text too",
+    "siglip2": "takes patches that its processor cuts",
+    "timm_wrapper": "is a model of timm",
+}

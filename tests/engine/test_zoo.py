@@ -1,4 +1,4 @@
-"""A dozen architectures with the checks of `docs/zoo.py`, whose table has all of them."""
+"""Some architectures with the checks of `docs/zoo.py`, whose table has all of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ pytest.importorskip("timm")
 pytest.importorskip("torchvision")
 
 import zoo
-from zoo_models import TIMM, Case
+from zoo_models import TIMM, TRANSFORMERS, Case
+
+#: Types of transformers' classifiers.
+KINDS = ("levit", "perceiver", "pp_lcnet", "segformer", "swinv2")
 
 #: Models of timm, and options that make them smaller than in the table.
 SMALL = {
@@ -42,7 +45,20 @@ def test_the_invariants_hold(name):
     if not timm.is_model(name):
         pytest.skip(f"timm {timm.__version__} has no {name}")
     module = {name: module for module, name, *_ in TIMM}[name]
-    found = zoo.check(Case("timm", module, name, 64, SMALL[name]))
+    hold(Case("timm", module, name, 64, SMALL[name]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_invariants_hold_for_transformers(kind):
+    transformers = pytest.importorskip("transformers")
+    found = next(case for case in TRANSFORMERS if case[0] == kind)
+    if not hasattr(transformers, found[1]):
+        pytest.skip(f"transformers {transformers.__version__} has no {found[1]}")
+    hold(Case("transformers", *found))
+
+
+def hold(case):
+    found = zoo.check(case)
     assert found.get("error") is None
     assert found["refused"] == []
     assert found["pixels"] and found["nothing"]
@@ -99,9 +115,12 @@ def test_the_page_names_what_is_refused_and_what_fails():
             {**head, "module": "a", "name": "two", "refused": [["aten.lstm.input", "recurrent", 3]]},
             {**head, "module": "b", "name": "three", "refused": [["aten.lstm.input", "recurrent", 3]]},
             {**head, "module": "c", "name": "four", "error": "RuntimeError: a | b"},
+            {**head, "library": "transformers", "module": "d", "name": "DForImageClassification", "error": "no"},
         ]
     )
     assert "models of 1 of the 3 modules of timm" in text
+    assert "0 of the 1 classifiers of transformers" in text
+    assert "| D | d | 64 | no |" in text
     assert "| one | a | 64 | yes | 1e-06 | yes | 0 | 2e-06 | yes | 1.2 |" in text
     assert "| two | a | 64 | refused: aten.lstm.input: recurrent |" in text
     assert "| four | c | 64 | RuntimeError: a / b |" in text

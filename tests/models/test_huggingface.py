@@ -111,6 +111,11 @@ PROCESSORS = {
     "MobileViT": lambda: transformers.MobileViTImageProcessor(
         size={"shortest_edge": 36}, crop_size={"height": 32, "width": 32}
     ),
+    "EfficientNet": lambda: transformers.EfficientNetImageProcessor(size={"height": 32, "width": 32}, resample=2),
+    "offset EfficientNet": lambda: transformers.EfficientNetImageProcessor(
+        size={"height": 32, "width": 32}, resample=2, rescale_factor=1 / 127.5, rescale_offset=True
+    ),
+    "PP-LCNet": lambda: transformers.PPLCNetImageProcessor(resize_short=36, crop_size=32),
 }  # fmt: skip
 
 
@@ -134,6 +139,30 @@ def test_a_processor_that_does_something_else_is_named(tmp_path):
     message = "expected an image processor that resizes, crops at the centre and normalises .*, got DetrImageProcessor"
     with pytest.raises(InputError, match=message):
         load(f"hf:{tmp_path}")
+
+
+def test_logits_under_another_name_and_a_configuration_without_labels(tmp_path):
+    """PP-LCNet returns its logits as the last hidden state, and PVT's configuration has no labels at all."""
+    if not hasattr(transformers, "PPLCNetForImageClassification"):
+        pytest.skip("this version of transformers has no PP-LCNet")
+    torch.manual_seed(0)
+    (tmp_path / "lcnet").mkdir()
+    config = transformers.PPLCNetConfig(id2label={0: "cat", 1: "dog"})
+    reference = transformers.PPLCNetForImageClassification(config).eval()
+    reference.save_pretrained(tmp_path / "lcnet")
+    transformers.PPLCNetImageProcessor().save_pretrained(tmp_path / "lcnet")
+    classifier = load(f"hf:{tmp_path / 'lcnet'}")
+    image = torch.randn(2, 3, 64, 64)
+    with torch.no_grad():
+        assert torch.equal(classifier.model(image), reference(image).last_hidden_state)
+    assert classifier.labels == ("cat", "dog")
+
+    config = transformers.PvtConfig(hidden_sizes=[8, 8, 8, 16], num_attention_heads=[1, 1, 1, 1], depths=[1, 1, 1, 1])
+    transformers.PvtForImageClassification(config).save_pretrained(tmp_path)
+    transformers.PvtImageProcessor().save_pretrained(tmp_path)
+    settings = json.loads((tmp_path / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(settings | {"id2label": None}))
+    assert load(f"hf:{tmp_path}").labels == ()
 
 
 def test_a_head_without_weights_is_not_left_random(tmp_path):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor, nn
 
 from ..errors import InputError, reason
-from ..images import Preprocess, sample_photograph
+from ..images import Preprocess, Size, Transform, sample_photograph
 from .packages import import_package
 
 __all__ = ["Logits", "huggingface_classifier"]
@@ -26,7 +28,7 @@ class Logits(nn.Module):
     """A classifier of transformers as a function from images to logits.
 
     Args:
-        model: The classifier, which returns an object with `logits`.
+        model: The classifier, which returns an output of transformers.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -35,7 +37,9 @@ class Logits(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """From `(N, C, H, W)` to `(N, classes)`."""
-        logits: Tensor = self.model(pixel_values=image).logits
+        output = self.model(pixel_values=image)
+        # PP-LCNet's classifier returns its logits as the last hidden state.
+        logits: Tensor = output.logits if "logits" in output else output.last_hidden_state
         return logits
 
 
@@ -74,10 +78,13 @@ def huggingface_classifier(name: str, pretrained: bool) -> tuple[nn.Module, Prep
             f"weights of an image classifier for model 'hf:{name}'", f"none for {missing[0]!r}",
             "choose a model that was trained to classify",
         )  # fmt: skip
-    labels = tuple(str(config.id2label[index]) for index in range(len(config.id2label)))
-    if all(re.fullmatch(r"LABEL_\d+", label) for label in labels):
-        labels = ()
-    return Logits(model), _preprocess(processor, name), labels
+    return Logits(model), _preprocess(processor, name), _labels(config.id2label or {})
+
+
+def _labels(names: Mapping[int, str]) -> tuple[str, ...]:
+    """The names of the classes in order, numbers where there is none; nothing if all are only numbered."""
+    labels = tuple(str(names.get(index, index)) for index in range(max(names, default=-1) + 1))
+    return () if all(re.fullmatch(r"(LABEL_)?\d+", label) for label in labels) else labels
 
 
 @contextmanager
@@ -99,40 +106,63 @@ def _preprocess(processor: Any, name: str) -> Preprocess:
     """The `Preprocess` that does what an image processor does to a photograph."""
     picture = sample_photograph()
     wanted = processor(picture, return_tensors="pt")["pixel_values"]
-    for preprocess in _candidates(processor.to_dict()):
-        found = preprocess(picture).tensor
-        if found.shape == wanted.shape and float((found - wanted).abs().mean()) < _TOLERANCE:
-            return preprocess
+    settings = processor.to_dict()
+    interpolation = _INTERPOLATIONS[min(int(settings.get("resample") or 0), 3)]
+    for colours in _colours(processor, settings):
+        for resize, crop in _sizes(settings):
+            preprocess = Preprocess(resize, crop, interpolation=interpolation, **colours)
+            found = preprocess(picture).tensor
+            if found.shape == wanted.shape and float((found - wanted).abs().mean()) < _TOLERANCE:
+                return preprocess
     raise InputError.expected(
         f"an image processor that resizes, crops at the centre and normalises for model 'hf:{name}'",
         type(processor).__name__, "return a Classifier with a Preprocess of your own from package.module:factory",
     )  # fmt: skip
 
 
-def _candidates(config: Mapping[str, Any]) -> Iterator[Preprocess]:
-    """What the settings of an image processor may mean; which one it is depends on its class."""
+def _colours(processor: Any, settings: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Mean, deviation and order of channels as the settings have them, then as they are measured."""
     colours: dict[str, Any] = {
         "mean": (0.0, 0.0, 0.0),
         "std": (1.0, 1.0, 1.0),
-        "scale": 255 * config.get("rescale_factor", 1 / 255) if config.get("do_rescale") else 255.0,
-        "channels": "BGR" if config.get("do_flip_channel_order") else "RGB",
-        "interpolation": _INTERPOLATIONS[min(int(config.get("resample") or 0), 3)],
+        "scale": 255 * settings.get("rescale_factor", 1 / 255) if settings.get("do_rescale") else 255.0,
+        "channels": "BGR" if settings.get("do_flip_channel_order") else "RGB",
     }
-    if config.get("do_normalize"):
-        colours |= {"mean": config["image_mean"], "std": config["image_std"]}
-    size, crop = _sides(config.get("size")), _sides(config.get("crop_size"))
-    if not config.get("do_center_crop"):
+    if settings.get("do_normalize"):
+        colours |= {"mean": settings["image_mean"], "std": settings["image_std"]}
+    yield colours
+    with suppress(InputError):
+        yield _measured_colours(processor)
+
+
+def _measured_colours(processor: Any) -> dict[str, Any]:
+    """What a processor does to flat colours: EfficientNet's divides twice, and PP-LCNet's reverses the channels."""
+    colour = Transform(lambda picture: processor(picture, return_tensors="pt")).color
+    black = colour((0, 0, 0)).flatten()
+    slopes = torch.stack([colour(tuple(255 * row)).flatten() - black for row in np.eye(3)], dim=1)
+    channels = "RGB" if slopes.diagonal().abs().min() > slopes.flip(1).diagonal().abs().min() else "BGR"
+    slope = slopes.sum(1)
+    mean, std = ([round(number, 5) for number in numbers.tolist()] for numbers in (-black / slope, 1 / slope))
+    return {"mean": mean, "std": std, "channels": channels}
+
+
+def _sizes(settings: Mapping[str, Any]) -> Iterator[tuple[Size | None, Size | None]]:
+    """What the settings of sizes may mean, as `resize` and `crop`; which one it is depends on the class."""
+    size, crop = _sides(settings.get("size")), _sides(settings.get("crop_size"))
+    if not settings.get("do_center_crop"):
         crop = None
-    if not config.get("do_resize"):
+    if not settings.get("do_resize"):
         size = None
-    yield Preprocess(size, crop, **colours)
+    yield size, crop
     if isinstance(size, int):
-        fraction = config.get("crop_pct") or 224 / 256
-        yield Preprocess(int(size / fraction), crop or size, **colours)  # ConvNeXt, PoolFormer; LeViT
-        yield Preprocess((size, size), (size, size), **colours)  # large ConvNeXt
+        fraction = settings.get("crop_pct") or 224 / 256
+        yield int(size / fraction), crop or size  # ConvNeXt, PoolFormer; LeViT
+        yield (size, size), (size, size)  # large ConvNeXt
+    elif "resize_short" in settings:
+        yield settings["resize_short"], crop  # PP-LCNet
 
 
-def _sides(size: Mapping[str, int] | None) -> int | tuple[int, int] | None:
+def _sides(size: Mapping[str, int] | None) -> Size | None:
     if not size or not {"shortest_edge", "height"} & set(size):
         return None
     return size["shortest_edge"] if "shortest_edge" in size else (size["height"], size["width"])
