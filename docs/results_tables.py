@@ -26,6 +26,13 @@ MASKINGS = {
     "layer-until:relu": "layer masking up to `relu`", "layer-until:layer2": "layer masking up to `layer2`",
     "layer-unscaled": "layer masking, not rescaled", "layer": "layer masking",
 }  # fmt: skip
+#: The parts of the names of figures.
+SHORT = {
+    "torchvision:resnet50": "resnet50", "torchvision:squeezenet1_1": "squeezenet", "lite0": "lite0",
+    "deit:deit_tiny": "deit",
+}  # fmt: skip
+#: The order of the page.
+MODEL_PLACES, MASKING_PLACES = ({name: place for place, name in enumerate(names)} for names in (MODELS, MASKINGS))
 ORDERS = {"random": "random", "most salient first": "most salient", "least salient first": "least salient"}
 MINUS = "\N{MINUS SIGN}"
 Row = dict[str, str]
@@ -38,14 +45,13 @@ def read(report: Path, name: str) -> list[Row]:
         return []
     with path.open(encoding="utf-8", newline="") as file:
         found = list(csv.DictReader(file))
-    models, maskings = list(MODELS), list(MASKINGS)
     rows = [row for row in found if row.get("masking", "layer") in MASKINGS and row["model"] in MODELS]
-    return sorted(rows, key=lambda row: (models.index(row["model"]), maskings.index(row.get("masking", "layer"))))
+    return sorted(rows, key=lambda row: (MODEL_PLACES[row["model"]], MASKING_PLACES[row.get("masking", "layer")]))
 
 
 def place(row: Row) -> tuple[int, str]:
     """Where a row of LIME comes: by model, then by segmentation."""
-    return list(MODELS).index(row["model"]), row["segments"]
+    return MODEL_PLACES[row["model"]], row["segments"]
 
 
 def beside_paper(rows: Sequence[Row]) -> list[Row]:
@@ -108,7 +114,7 @@ def write(name: str, rows: Sequence[Row], names: dict[str, str] | None = None) -
 def of_layer(rows: Iterable[Row]) -> list[Row]:
     """The differences of layer masking to others, which become the columns."""
     found = [row for row in rows if row["masking"] == "layer" and row["minus"] in MASKINGS]
-    return sorted(found, key=lambda row: (list(MODELS).index(row["model"]), list(MASKINGS).index(row["minus"])))
+    return sorted(found, key=lambda row: (MODEL_PLACES[row["model"]], MASKING_PLACES[row["minus"]]))
 
 
 def main(images: str, photos: str) -> None:
@@ -165,15 +171,13 @@ def main(images: str, photos: str) -> None:
 
 def figures(report: Path) -> None:
     """Copy the figures of each model; the number in a figure's name is the model's place in the order of names."""
-    short = {"deit:deit_tiny": "deit", "lite0": "lite0", "torchvision:resnet50": "resnet50",
-             "torchvision:squeezenet1_1": "squeezenet"}  # fmt: skip
     for protocol in ("robustness", "lime", "mask-shape", "collapse", "linearity"):
         present = sorted({row["model"] for row in read(report, protocol)})
         for number, model in enumerate(present, 1):
             for path in (report / "figures").glob(f"{protocol}-{number}*.svg"):
                 part = path.stem.removeprefix(f"{protocol}-{number}").replace("-patches-16", "")
                 part = part.replace("slic-196", "slic")
-                target = DOCS / "images" / "results" / f"{protocol}-{short[model]}{part}.svg"
+                target = DOCS / "images" / "results" / f"{protocol}-{SHORT[model]}{part}.svg"
                 if target.exists():
                     shutil.copy(path, target)
 

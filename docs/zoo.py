@@ -15,6 +15,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -104,7 +105,7 @@ def check(case: Case) -> dict[str, Any]:
         found["parameters"] = sum(parameter.numel() for parameter in model.parameters())
         exports: list[Any] = []
         x = torch.randn(BATCH, 3, case.side, case.side).to(first_parameter(model).dtype)
-        with mock.patch.object(torch.export, "export", _remembering(exports)), torch.no_grad():
+        with _exporting(exports), torch.no_grad():
             refusals = Counter((one[0], one.reason) for one in masked.unsupported(x.shape))
             found["refused"] = [[operator, reason, count] for (operator, reason), count in refusals.items()]
             if not refusals:
@@ -120,7 +121,7 @@ def _in_double(model: nn.Module, x: Tensor) -> dict[str, float]:
     """What rounding hides in float32: deep networks with random weights amplify it."""
     exports: list[Any] = []
     masked, moved, x = LayerMask(model.double()), LayerMask(model), x.double()
-    with mock.patch.object(torch.export, "export", _remembering(exports)), torch.no_grad():
+    with _exporting(exports), torch.no_grad():
         presence = half(x)
         answer, shifted_answer = masked(x, presence), moved(x + SHIFT, presence)
         present = _difference(masked(x, torch.ones_like(presence)), masked.model(x))
@@ -134,8 +135,9 @@ def half(x: Tensor) -> Tensor:
     return patches.repeat_interleave(16, 2).repeat_interleave(16, 3)[:, :, : x.shape[2], : x.shape[3]]
 
 
-def _remembering(exports: list[Any]) -> Any:
-    """`torch.export.export` that keeps a copy of what it made; the second time it adds a constant to the image."""
+@contextmanager
+def _exporting(exports: list[Any]) -> Iterator[None]:
+    """Keep a copy of the first exported program; the second time, it is served with a constant added to the image."""
     export = torch.export.export
 
     def once(*args: Any, **kwargs: Any) -> Any:
@@ -145,7 +147,8 @@ def _remembering(exports: list[Any]) -> Any:
             return exported
         return shifted(exports[0], -SHIFT)
 
-    return once
+    with mock.patch.object(torch.export, "export", once), mock.patch("xai_layermask.engine.capture.verify"):
+        yield
 
 
 def _invariants(masked: LayerMask, moved: LayerMask, x: Tensor) -> dict[str, Any]:

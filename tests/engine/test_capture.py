@@ -16,6 +16,7 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from xai_layermask import LayerMask
 from xai_layermask.engine.capture import capture, evaluating
 from xai_layermask.engine.graph import same, tensors
+from xai_layermask.engine.verification import difference
 from xai_layermask.errors import CaptureError
 from xai_layermask.trace import trace
 
@@ -255,6 +256,70 @@ def test_a_hook_that_changes_the_output_is_part_of_the_model(in_place):
 
     model[-1].register_forward_hook(doubled)
     torch.testing.assert_close(LayerMask(model)(x, HALF), 2 * LayerMask(network())(x, HALF))
+
+
+class Extractor(nn.Module):
+    """Returns what a hook keeps, as feature extractors do."""
+
+    def __init__(self, strict):
+        super().__init__()
+        self.net, self.kept, self.strict = network(), [], strict
+        self.net[1].register_forward_hook(self.keep)
+
+    def keep(self, module, inputs, output):
+        self.kept.append(output)
+
+    def forward(self, x):
+        self.kept.clear()
+        logits = self.net(x)
+        return (self.kept[0], logits) if self.strict else (*self.kept, logits)
+
+
+@not_in_torch_2_6
+@pytest.mark.parametrize("strict", [False, True])
+def test_a_hook_that_keeps_what_the_model_returns_is_part_of_it(strict):
+    model, seen = Extractor(strict).eval(), []
+    reference = model(image())
+    assert len(reference) == 2
+    model.net[0].register_forward_hook(lambda module, inputs, output: seen.append(output))
+    masked = LayerMask(model)
+    everything = masked(image(), torch.ones_like(HALF))
+    assert difference(everything, reference) < 1e-5
+    x = image()
+    kept, logits = masked(x, HALF)
+    assert torch.equal(logits, LayerMask(network())(x, HALF))
+    assert kept.shape == reference[0].shape
+
+
+class Asking(nn.Module):
+    """Computes something else where it is captured."""
+
+    def __init__(self, other):
+        super().__init__()
+        self.net, self.other = network(), other
+
+    def forward(self, x):
+        return self.other(self.net(x)) if torch.compiler.is_compiling() else self.net(x)
+
+
+@pytest.mark.parametrize(
+    ("other", "found"),
+    [
+        (lambda logits: 1.5 * logits, r"outputs that differ by 0\.5 of the largest"),
+        (lambda logits: (logits, logits), "outputs of another kind"),
+        (lambda logits: logits[:, :2], "outputs of another kind"),
+    ],
+)
+def test_a_graph_that_computes_something_else_is_refused(other, found):
+    refused(Asking(other), f"expected a model whose graph computes the same, got {found}: compute all outputs in")
+    x = image()
+    torch.testing.assert_close(LayerMask(Asking(lambda logits: 1 * logits))(x, HALF), LayerMask(network())(x, HALF))
+
+
+def test_a_model_that_squeezes_a_batch_of_one_is_compared_with_two():
+    model, x = nn.Sequential(network(), Function(torch.squeeze)), image()
+    assert x.shape[0] > 1
+    assert torch.equal(LayerMask(model)(x, HALF), LayerMask(network())(x, HALF))
 
 
 def test_a_hook_that_comes_and_goes_is_noticed():

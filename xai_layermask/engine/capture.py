@@ -26,6 +26,7 @@ from .graph import Graph, Shape, module_path, tensors
 from .hooks import leave_out_observers, refuse_foreign
 from .lowering import lower
 from .tail import Head, Tail, TailedGraph, candidates
+from .verification import difference, verify
 
 __all__ = ["capture", "evaluating"]
 
@@ -53,7 +54,8 @@ def capture(
         The graph.
 
     Raises:
-        CaptureError: If the model cannot be copied or captured; the message names the line of the model and the remedy.
+        CaptureError: If the model cannot be copied or captured, or the graph does not compute what the model does on
+            noise; the message names the line of the model and the remedy.
     """
     refuse_foreign(model)
     twin = evaluating(model)
@@ -62,11 +64,12 @@ def capture(
     constants = Constants(model)
     constants.attach(twin)
     batch = torch.export.Dim("batch", min=1, max=_BATCH)
+    batches: tuple[int, ...] = (1, 2)
     try:
         exported = _export(twin, example(max(shape[0], 2)), ({0: batch}, *additional.sizes(batch)))
     except Exception as failure:
         try:
-            exported = _export(twin, example(shape[0]), None)
+            exported, batches = _export(twin, example(shape[0]), None), (shape[0],)
         except Exception:
             if _decides(failure) and not additional.inputs and not isinstance(model, Head):
                 split = _split(model, shape, dtype, device)
@@ -75,6 +78,8 @@ def capture(
             raise CaptureError(_sentence(failure, model, example(shape[0]))) from failure
     memory = Aliases(exported.graph.nodes)
     _refuse_changed_state(exported, memory)
+    if device.type != "meta":
+        verify(exported, twin, example, batches)
     if memory.hidden_writes():
         # In functional form, every write returns a new value, which has its own presence.
         for node in filter(is_idle_dropout, list(exported.graph.nodes)):
@@ -114,8 +119,8 @@ def _split(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.dev
         tail = Tail(model, path, tuple(image.shape), copied)
         try:
             with torch.no_grad():
-                same_answer = _equal(tail(Head(copied(model), path)(image)), copied(model)(image))
-            graph = capture(Head(model, path), shape, dtype, device) if same_answer else None
+                apart = difference(tail(Head(copied(model), path)(image)), copied(model)(image))
+            graph = None if apart else capture(Head(model, path), shape, dtype, device)
         except Exception:  # the model's own, or one of torch for a tensor without values
             continue
         if not isinstance(graph, TailedGraph):
@@ -127,13 +132,6 @@ def _split(model: nn.Module, shape: Shape, dtype: torch.dtype, device: torch.dev
         graph.tail = tail
         return graph
     return None
-
-
-def _equal(one: Any, other: Any) -> bool:
-    (ours, form), (theirs, other_form) = torch.utils._pytree.tree_flatten(one), torch.utils._pytree.tree_flatten(other)
-    return form == other_form and all(
-        torch.equal(a, b) if isinstance(a, Tensor) else bool(a == b) for a, b in zip(ours, theirs, strict=True)
-    )
 
 
 def _refuse_changed_state(exported: torch.export.ExportedProgram, memory: Aliases) -> None:

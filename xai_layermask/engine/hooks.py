@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import CaptureError
+from .verification import difference
 
 __all__ = ["forward_hooks", "leave_out_observers", "refuse_foreign"]
 
@@ -45,7 +46,10 @@ def _home(hook: Any) -> str:
 
 
 def leave_out_observers(twin: nn.Module, example: tuple[Any, ...]) -> None:
-    """Remove the hooks of a copy that change nothing in one run on real values."""
+    """Remove the hooks of a copy that change nothing in one run on real values.
+
+    Hooks that keep what the model returns, such as those of a feature extractor, stay: without them the output differs.
+    """
     changes: dict[tuple[int, int], bool] = {}
     places: list[tuple[dict[int, Any], int, Any]] = []
     for module in twin.modules():
@@ -58,14 +62,30 @@ def leave_out_observers(twin: nn.Module, example: tuple[Any, ...]) -> None:
         return
     try:
         with torch.no_grad():
-            twin(*example)
-    except Exception:
-        changes = dict.fromkeys(((id(hooks), key) for hooks, key, _ in places), True)  # export reports it
+            output = twin(*example)
+    except Exception:  # export reports it
+        _keep(places)
+        return
     for hooks, key, hook in places:
         if changes.get((id(hooks), key)):
             hooks[key] = hook
         else:
             del hooks[key]
+    if not _returns(twin, example, output):
+        _keep(places)
+
+
+def _returns(twin: nn.Module, example: tuple[Any, ...], output: Any) -> bool:
+    try:
+        with torch.no_grad():
+            return difference(twin(*example), output) == 0
+    except Exception:  # it misses what a hook kept
+        return False
+
+
+def _keep(places: Iterable[tuple[dict[int, Any], int, Any]]) -> None:
+    for hooks, key, hook in places:
+        hooks[key] = hook
 
 
 def _watched(hook: Callable[..., Any], changes: dict[tuple[int, int], bool], place: tuple[int, int]) -> Any:
