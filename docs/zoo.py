@@ -1,9 +1,9 @@
 """Which architectures can be masked, and whether the invariants hold for them: `python docs/zoo.py [NAME ...]`.
 
 Every classification architecture of torchvision, at least one model of every module of timm, and every image classifier
-of transformers, with random weights, small images and, where the constructor allows, fewer blocks. Each one is a line
-of JSON in `--results`; a run goes on where the last one stopped. `--page FILE` writes the page of the documentation
-from the results.
+of transformers, and a few models with other outputs, with random weights, small images and, where the constructor
+allows, fewer blocks. Each one is a line of JSON in `--results`; a run goes on where the last one stopped. `--page FILE`
+writes the page of the documentation from the results.
 """
 
 from __future__ import annotations
@@ -22,11 +22,12 @@ from unittest import mock
 
 import torch
 from torch import Tensor, nn
-from zoo_models import NO_IMAGES, TIMM, TORCHVISION, TRANSFORMERS, Case
+from torch.utils._pytree import tree_leaves
+from zoo_models import NO_IMAGES, OTHERS, TIMM, TORCHVISION, TRANSFORMERS, Case
 
 from xai_layermask import LayerMask
 from xai_layermask.engine.runtime import first_parameter
-from xai_layermask.models.huggingface import Logits
+from xai_layermask.engine.verification import difference
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
@@ -34,6 +35,8 @@ from fuzz.checks import copied, shifted
 from fuzz.poison import poisoned
 
 BATCH, SHIFT, ROUNDS = 2, 5.0, 3
+#: Options that the page does not show.
+_UNSEEN = {"img_size", "init_weights", "weights_backbone"}
 #: What float32 rounds to in shallow networks; differences above it are computed again in float64.
 PRECISE = 1e-5
 
@@ -54,6 +57,7 @@ def cases() -> Iterator[Case]:
         raise LookupError(f"expected every image classifier of transformers, got none for {', '.join(sorted(missing))}")
     yield from (Case("timm", *one) for one in TIMM)
     yield from (Case("transformers", *one) for one in TRANSFORMERS)
+    yield from (Case(*one) for one in OTHERS)
 
 
 def build(case: Case) -> nn.Module:
@@ -67,7 +71,7 @@ def build(case: Case) -> nn.Module:
         import transformers
 
         config = transformers.AutoConfig.for_model(case.module, num_labels=10, **case.options)
-        model = Logits(getattr(transformers, case.name)(config))
+        model = getattr(transformers, case.name)(config)
     else:
         import timm
 
@@ -98,7 +102,7 @@ def check(case: Case) -> dict[str, Any]:
     """Everything that is known about an architecture after a few runs."""
     found: dict[str, Any] = {"library": case.library, "module": case.module, "name": case.name, "side": case.side}
     found["batch"] = BATCH
-    found["options"] = {key: value for key, value in case.options.items() if key not in ("img_size", "init_weights")}
+    found["options"] = {key: value for key, value in case.options.items() if key not in _UNSEEN}
     try:
         model = build(case)
         masked, moved = LayerMask(model), LayerMask(model)
@@ -124,8 +128,8 @@ def _in_double(model: nn.Module, x: Tensor) -> dict[str, float]:
     with _exporting(exports), torch.no_grad():
         presence = half(x)
         answer, shifted_answer = masked(x, presence), moved(x + SHIFT, presence)
-        present = _difference(masked(x, torch.ones_like(presence)), masked.model(x))
-    return {"present": present, "shift": _difference(shifted_answer, answer)}
+        present = difference(masked(x, torch.ones_like(presence)), masked.model(x))
+    return {"present": present, "shift": difference(shifted_answer, answer)}
 
 
 def half(x: Tensor) -> Tensor:
@@ -155,15 +159,15 @@ def _invariants(masked: LayerMask, moved: LayerMask, x: Tensor) -> dict[str, Any
     presence = half(x)
     everything = torch.ones_like(presence)
     whole, answer = masked.model(x), masked(x, presence)
-    found: dict[str, Any] = {"moves": _difference(answer, whole)}
-    found["present"] = _difference(masked(x, everything), whole)
+    found: dict[str, Any] = {"moves": difference(answer, whole)}
+    found["present"] = difference(masked(x, everything), whole)
     hidden = torch.where(presence, x, torch.nan)
-    found["pixels"] = torch.equal(masked(hidden, presence), answer)
-    found["nothing"] = bool(masked(x, ~everything).isfinite().all())
+    found["pixels"] = difference(masked(hidden, presence), answer) == 0
+    found["nothing"] = all(leaf.isfinite().all() for leaf in tree_leaves(masked(x, ~everything)))
     # Copies of values round differently where memory is aligned differently, so 0 is written first for comparison.
     zeroed, *others = (poisoned_answer(masked, x, presence, number) for number in (0.0, float("nan"), 1e4))
-    found["poison"] = [_difference(other, zeroed) for other in others]
-    found["shift"] = _difference(moved(x + SHIFT, presence), answer)
+    found["poison"] = [difference(other, zeroed) for other in others]
+    found["shift"] = difference(moved(x + SHIFT, presence), answer)
     times: dict[str, list[float]] = {"plain": [], "masked": []}
     for _ in range(ROUNDS):
         for name, run in (("plain", lambda: masked.model(x)), ("masked", lambda: masked(x, presence))):
@@ -179,29 +183,20 @@ def poisoned_answer(masked: LayerMask, x: Tensor, presence: Tensor, number: floa
         return masked(x, presence)
 
 
-def _difference(a: Any, b: Any) -> float:
-    """The largest difference of two answers over the largest entry of the second; nan where one is not finite."""
-    a, b = (torch.cat([leaf.flatten().double() for leaf in _leaves(one)]) for one in (a, b))
-    return ((a - b).abs().max() / b.abs().max()).item()
-
-
-def _leaves(answer: Any) -> list[Tensor]:
-    return [leaf for leaf in torch.utils._pytree.tree_leaves(answer) if isinstance(leaf, Tensor)]
-
-
 # --- the page ---
 
 _HEAD = """# Tested architectures
 
 Every classification architecture of torchvision, at least one model of every module of timm, and every image classifier
-of transformers that takes images alone, with random weights. Models of transformers are smaller here than usual. This
-page is made by `python docs/zoo.py --page docs/zoo.md`.
+of transformers that takes images alone, with random weights; then backbones and models for segmentation, depth,
+detection and super-resolution. Models of transformers are smaller here than usual. This page is made by
+`python docs/zoo.py --page docs/zoo.md`.
 
 `unsupported` says before anything runs whether a model can be masked. For each one that can, with {batch} images per
 batch of which half of the 16 x 16 patches are absent:
 
 - **all present**: the largest difference between the masked output with everything present and the model's own, over
-  the largest logit.
+  the largest entry of the output.
 - **pixels**: NaN at absent pixels changes no bit of the output.
 - **poison**: the largest change of the output if NaN or 10,000 instead of 0 is written at every absent cell
   after every operator.
@@ -222,13 +217,15 @@ def page(results: list[dict[str, Any]], missing: Sequence[str] = ()) -> str:
     """The page of the documentation, from results and the names of architectures without one."""
     modules = {one["module"] for one in results if one["library"] == "timm"}
     masked = {one["module"] for one in results if one["library"] == "timm" and _is_masked(one)}
-    vision = [one for one in results if one["library"] == "torchvision"]
-    classifiers = [one for one in results if one["library"] == "transformers"]
+    others = [one for one in results if one["name"] in {name for _, _, name, *_ in OTHERS}]
+    vision = [one for one in results if one["library"] == "torchvision" and one not in others]
+    classifiers = [one for one in results if one["library"] == "transformers" and one not in others]
     summary = (
         f"With torch {_version('torch')}, {sum(map(_is_masked, vision))} of the {len(vision)} architectures of "
         f"torchvision {_version('torchvision')} can be masked, models of {len(masked)} of the {len(modules)} "
-        f"modules of timm {_version('timm')}, and {sum(map(_is_masked, classifiers))} of the {len(classifiers)} "
-        f"classifiers of transformers {_version('transformers')}. Of the latter, these types are left out: "
+        f"modules of timm {_version('timm')}, {sum(map(_is_masked, classifiers))} of the {len(classifiers)} "
+        f"classifiers of transformers {_version('transformers')}, and {sum(map(_is_masked, others))} of the "
+        f"{len(others)} other models. Of the classifiers of transformers, these types are left out: "
         f"{'; '.join(f'`{kind}` {reason}' for kind, reason in NO_IMAGES.items())}."
     )
     if missing:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["NO_IMAGES", "TIMM", "TORCHVISION", "TRANSFORMERS", "Case"]
+__all__ = ["NO_IMAGES", "OTHERS", "TIMM", "TORCHVISION", "TRANSFORMERS", "Case"]
 
 
 class Case(NamedTuple):
@@ -204,6 +204,30 @@ TRANSFORMERS: tuple[tuple[str, str, int, dict[str, Any]], ...] = (
     ("textnet", "TextNetForImageClassification", 64, {}),
     ("vit", "ViTForImageClassification", 64, _VIT),
     ("vit_msn", "ViTMSNForImageClassification", 64, _VIT),
+)  # fmt: skip
+
+_STAGES = _VIT | {"num_hidden_layers": 4, "out_indices": [1, 2, 3, 4]}
+
+#: Models that are no classifiers: library, type, name, side and options.
+OTHERS: tuple[tuple[str, str, str, int, dict[str, Any]], ...] = (
+    ("torchvision", "segmentation", "deeplabv3_mobilenet_v3_large", 64, {"weights_backbone": None}),
+    ("torchvision", "segmentation", "fcn_resnet50", 64, {"weights_backbone": None}),
+    ("torchvision", "segmentation", "lraspp_mobilenet_v3_large", 64, {"weights_backbone": None}),
+    ("transformers", "beit", "BeitBackbone", 64, _STAGES),
+    ("transformers", "dinov2", "Dinov2Backbone", 56, _WIDTHS | {"image_size": 56, "out_indices": [1, 2]}),
+    ("transformers", "dinov3_convnext", "DINOv3ConvNextBackbone", 64, _FOUR),
+    ("transformers", "dinov3_vit", "DINOv3ViTBackbone", 64, _VIT),
+    ("transformers", "resnet", "ResNetBackbone", 64, _FOUR | {"out_indices": [2, 3, 4]}),
+    ("transformers", "swin", "SwinBackbone", 64, _SWIN),
+    ("transformers", "beit", "BeitForSemanticSegmentation", 64, _STAGES),
+    ("transformers", "segformer", "SegformerForSemanticSegmentation", 64, _FOUR),
+    ("transformers", "upernet", "UperNetForSemanticSegmentation", 64, {}),
+    ("transformers", "depth_anything", "DepthAnythingForDepthEstimation", 56, {}),
+    ("transformers", "glpn", "GLPNForDepthEstimation", 64, _FOUR),
+    ("transformers", "yolos", "YolosForObjectDetection", 64, _VIT | {"image_size": [64, 64]}),
+    ("transformers", "swin2sr", "Swin2SRForImageSuperResolution", 64, {
+        "image_size": 64, "depths": [1, 1], "num_heads": [2, 2], "embed_dim": 16, "window_size": 4,
+    }),
 )  # fmt: skip
 
 #: Types of transformers' image classifiers that are left out, and why.

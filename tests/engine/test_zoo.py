@@ -17,7 +17,7 @@ pytest.importorskip("timm")
 pytest.importorskip("torchvision")
 
 import zoo
-from zoo_models import TIMM, TRANSFORMERS, Case
+from zoo_models import OTHERS, TIMM, TRANSFORMERS, Case
 
 #: Types of transformers' classifiers.
 KINDS = ("levit", "perceiver", "pp_lcnet", "segformer", "swinv2")
@@ -55,6 +55,14 @@ def test_the_invariants_hold_for_transformers(kind):
     if not hasattr(transformers, found[1]):
         pytest.skip(f"transformers {transformers.__version__} has no {found[1]}")
     hold(Case("transformers", *found))
+
+
+@pytest.mark.parametrize("name", ["lraspp_mobilenet_v3_large", "DINOv3ViTBackbone", "YolosForObjectDetection"])
+def test_the_invariants_hold_for_other_outputs(name):
+    case = Case(*next(one for one in OTHERS if one[2] == name))
+    if not hasattr(pytest.importorskip(case.library), name) and case.library == "transformers":
+        pytest.skip(f"this version of transformers has no {name}")
+    hold(case)
 
 
 def hold(case):
@@ -120,6 +128,7 @@ def test_the_page_names_what_is_refused_and_what_fails():
     )
     assert "models of 1 of the 3 modules of timm" in text
     assert "0 of the 1 classifiers of transformers" in text
+    assert "0 of the 0 other models" in text
     assert "| D | d | 64 | no |" in text
     assert "| one | a | 64 | yes | 1e-06 | yes | 0 | 2e-06 | yes | 1.2 |" in text
     assert "| two | a | 64 | refused: aten.lstm.input: recurrent |" in text
