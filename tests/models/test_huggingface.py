@@ -165,6 +165,15 @@ def test_logits_under_another_name_and_a_configuration_without_labels(tmp_path):
     assert load(f"hf:{tmp_path}").labels == ()
 
 
+def test_a_processor_that_makes_no_image_is_named(tmp_path):
+    config = transformers.ImageGPTConfig(n_embd=16, n_layer=1, n_head=2, n_positions=16, num_labels=2)
+    transformers.ImageGPTForImageClassification(config).save_pretrained(tmp_path)
+    processor = transformers.ImageGPTImageProcessor(clusters=np.eye(3) - 0.5, size={"height": 4, "width": 4})
+    processor.save_pretrained(tmp_path)
+    with pytest.raises(InputError, match=r"expected an image processor that resizes, .*, got ImageGPTImageProcessor"):
+        load(f"hf:{tmp_path}")
+
+
 def test_a_head_without_weights_is_not_left_random(tmp_path):
     model = vit(tmp_path)
     model.vit.save_pretrained(tmp_path)

@@ -105,7 +105,7 @@ def _quiet(transformers: Any) -> Iterator[None]:
 def _preprocess(processor: Any, name: str) -> Preprocess:
     """The `Preprocess` that does what an image processor does to a photograph."""
     picture = sample_photograph()
-    wanted = processor(picture, return_tensors="pt")["pixel_values"]
+    wanted = processor(picture, return_tensors="pt").get("pixel_values", torch.empty(0))  # ImageGPT's has none
     settings = processor.to_dict()
     interpolation = _INTERPOLATIONS[min(int(settings.get("resample") or 0), 3)]
     for colours in _colours(processor, settings):
@@ -132,7 +132,9 @@ def _colours(processor: Any, settings: Mapping[str, Any]) -> Iterator[dict[str, 
         colours |= {"mean": settings["image_mean"], "std": settings["image_std"]}
     yield colours
     with suppress(InputError):
-        yield _measured_colours(processor)
+        measured = _measured_colours(processor)
+        if min(measured["std"]) > 0:
+            yield measured
 
 
 def _measured_colours(processor: Any) -> dict[str, Any]:
