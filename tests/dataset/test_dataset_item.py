@@ -203,3 +203,27 @@ def test_squares_of_different_sizes_are_refused(tmp_path):
         Image.new("L", (side, side)).save(tmp_path / f"{name}.png")
     with pytest.raises(InputError, match=r"expected masks of one size beside 'a.png', got 2 sizes"):
         Squares((tmp_path / "a.png", tmp_path / "b.png")).read(8, 8)
+
+
+def test_a_mask_of_16_bits_from_white_to_black(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    stored = np.full((2, 3), 65535, np.uint16)
+    stored[0] = 0
+    path = tmp_path / "mask.tif"
+    tifffile.imwrite(path, stored, photometric="miniswhite")
+    for kind in ("binary", "soft"):
+        assert Painted(path, kind).read(2, 3).tolist() == [[1, 1, 1], [0, 0, 0]]
+
+
+@pytest.mark.parametrize("white", [100, 65535])
+def test_a_soft_mask_of_16_bits_of_the_other_byte_order(tmp_path, white):
+    stored = np.array([[0, white], [0, 0]], np.uint16)
+    found = []
+    for order in "<>":
+        path = tmp_path / f"{ord(order)}.tif"
+        pytest.importorskip("tifffile").imwrite(path, stored, byteorder=order)
+        try:
+            found.append(Painted(path, "soft").read(2, 2).tolist())
+        except InputError as error:
+            found.append(str(error).partition(", got ")[2])
+    assert found[0] == found[1]

@@ -214,3 +214,12 @@ def test_timm_configurations_that_cannot_be_followed_are_named(change, message):
     assert Preprocess.from_timm(config).resize == 248
     with pytest.raises(InputError, match=message):
         Preprocess.from_timm(config | change)
+
+
+def test_a_raster_whose_values_need_more_bits_is_refused():
+    raster, values = Preprocess(None, None, mean=0, std=1, channels=3, bits=12), np.full((4, 4, 3), 4095, np.uint16)
+    assert raster.prepare(values).tensor.max() == 1
+    values[0] = 65535
+    assert raster.prepare(values, np.arange(4)[:, None].repeat(4, 1) > 0).tensor.max() == 1
+    with pytest.raises(InputError, match="expected values below 4096 in image for bits=12, got 65535"):
+        raster.prepare(values)

@@ -370,7 +370,7 @@ def test_a_tiff_that_claims_a_huge_size_is_refused(tmp_path, monkeypatch):
     tifffile.imwrite(path, np.zeros((40, 40, 5), np.uint8), compression="zlib")
     raster = Preprocess(None, None, mean=0, std=1, channels=5)
     assert raster(path).tensor.shape == (1, 5, 40, 40)
-    monkeypatch.setattr("xai_layermask.images.raster._LARGEST", 1000)
+    monkeypatch.setattr("xai_layermask.images.tiff._LARGEST", 1000)
     with pytest.raises(InputError):
         raster(path)
 
@@ -432,3 +432,73 @@ def test_without_torchvision_a_16_bit_png_is_read_by_its_upper_bits(tmp_path, mo
     depth = Depth()
     np.testing.assert_array_equal(read_picture(tmp_path / "x.png", depth), pixels >> 8)
     assert depth.note == "8 of 16 bits read: install torchvision for all"
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_tiff_of_16_bit_colours_is_turned(tmp_path, orientation, planar):
+    tifffile = pytest.importorskip("tifffile")
+    colours = np.random.default_rng(0).integers(0, 1 << 16, (4, 6, 3)).astype(np.uint16)
+    path, tag = tmp_path / "turned.tif", (274, "H", 1, orientation, True)
+    stored = colours if planar == "contig" else colours.transpose(2, 0, 1)
+    tifffile.imwrite(path, stored, photometric="rgb", planarconfig=planar, extratags=[tag])
+    eight = Image.fromarray((colours >> 8).astype(np.uint8))
+    eight.getexif()[274] = orientation
+    expected = np.asarray(ImageOps.exif_transpose(eight))
+    for found in (read_image(path), Preprocess(None, None).prepare(path).picture):
+        assert found.shape == expected.shape
+        np.testing.assert_allclose(found.astype(int), expected, atol=1)
+
+
+def test_four_inks_of_16_bits_are_no_colours_with_alpha(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    inks = np.zeros((4, 6, 4), np.uint16)
+    inks[..., 0] = 65535  # cyan
+    path = tmp_path / "cyan.tif"
+    tifffile.imwrite(path, inks, photometric="separated", extratags=[(332, "H", 1, 1, True)])
+    assert Preprocess(None, None).prepare(path).picture[0, 0].tolist() == [0, 255, 255]
+    assert read_image(path)[0, 0].tolist() == [0, 255, 255]
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_scale_from_white_to_black(tmp_path, bits):
+    tifffile = pytest.importorskip("tifffile")
+    greys = np.full((4, 6), 2**bits - 1, f"uint{bits}")
+    greys[0] = 0
+    path = tmp_path / "white.tif"
+    tifffile.imwrite(path, greys, photometric="miniswhite")
+    for picture in (read_image(path), Preprocess(None, None).prepare(path).picture):
+        assert picture[:2, 0, 0].tolist() == [255, 0]
+
+
+def test_numbers_of_either_byte_order(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    greys = np.random.default_rng(0).integers(0, 1 << 16, (4, 6)).astype(np.uint16)
+    path = tmp_path / "big.tif"
+    tifffile.imwrite(path, greys, byteorder=">")
+    for img in (path, greys.astype(">u2")):
+        np.testing.assert_array_equal(read_image(img), read_image(greys))
+        np.testing.assert_array_equal(Preprocess(None, None).prepare(img).picture, read_image(greys))
+
+
+def test_alpha_may_have_more_bits_than_colours(tmp_path):
+    tifffile = pytest.importorskip("tifffile")
+    layers = np.full((4, 6, 4), 4095, np.uint16)
+    layers[0, 0, :3] = 0
+    opaque = layers.copy()
+    opaque[..., 3] = 65535
+    path = tmp_path / "alpha.tif"
+    tifffile.imwrite(path, opaque, photometric="rgb", extrasamples=["unassalpha"])
+    assert read_image(layers)[0, :2, 0].tolist() == [0, 255]
+    assert read_image(opaque)[0, :2, 0].tolist() == [0, 255]
+    for picture in (read_image(path), Preprocess(None, None).prepare(path).picture):
+        assert picture[0, :2, 0].tolist() == [0, 255]
+
+
+def test_a_narrow_tensor_keeps_its_shape_where_pixels_are_missing():
+    tensor = torch.rand(3, 8, 4)
+    whole = Preprocess(None, None).prepare(tensor).picture
+    tensor[:, 0, 0] = torch.nan
+    shown = Preprocess(None, None).prepare(tensor)
+    np.testing.assert_array_equal(shown.picture[1:], whole[1:])
+    assert shown.present.sum() == 31 and not shown.present[0, 0]

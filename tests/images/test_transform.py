@@ -117,3 +117,13 @@ def test_missing_pixels():
 def test_what_is_no_callable():
     with pytest.raises(InputError, match="expected a Preprocess or a callable for preprocess, got int"):
         as_preprocess(3)
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "resize", "crop"), [(32, 32, None, 30), (20, 28, 256, 224), (12, 16, 64, 56)]
+)
+def test_the_crop_of_a_small_picture_is_told(height, width, resize, crop):
+    own = Preprocess(resize, crop)
+    picture = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+    found = Transform(lambda image: own(image).tensor[0]).prepare(picture)
+    np.testing.assert_allclose(found.frame.box, own.prepare(picture).frame.box, atol=0.06)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ..catalog import MASKS
 from ..errors import InputError, choose
-from ..images import decode_image, loses_bits, open_picture, read_file, upright
+from ..images import decode_image, loses_bits, open_picture, read_file, upright, upright_numbers
 
 __all__ = ["Painted", "ReadFile", "Squares"]
 
@@ -105,12 +105,14 @@ def _values(content: bytes, name: str) -> npt.NDArray[Any]:
     with open_picture(content, name) as image:
         if loses_bits(image):  # a class such as 20 would become 0
             raise _refused(name, "one of 16-bit colours")
+        if image.mode == "F" or image.mode.startswith("I"):
+            return upright_numbers(image)
         image = upright(image)
         if image.has_transparency_data and np.asarray(image.convert("RGBA"))[..., 3].min() < 255:
             raise _refused(name, "one that is transparent in places")
         if image.mode == "1":
             image = image.convert("L")
-        return np.asarray(image if image.mode == "L" or image.mode.startswith(("I", "F")) else image.convert("RGB"))
+        return np.asarray(image if image.mode == "L" else image.convert("RGB"))
 
 
 def _binary(values: npt.NDArray[Any], name: str) -> Floats:
@@ -129,7 +131,7 @@ def _soft(values: npt.NDArray[Any], name: str) -> Floats:
     if _is_coloured(values):
         raise _refused(name, "one that is coloured")
     white = 1.0 if values.dtype.kind == "f" else 65535.0 if values.dtype.itemsize > 1 and values.max() > 255 else 255.0
-    if values.dtype == np.uint16:
+    if values.dtype.kind == "u" and values.dtype.itemsize == 2:  # of either byte order
         white = 65535.0
     greys: Floats = values.reshape(*values.shape[:2], -1).mean(axis=2, dtype=np.float64) / white
     if not ((greys >= 0) & (greys <= 1)).all():  # the negated form also catches NaN

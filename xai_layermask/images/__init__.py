@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .changes import change_preprocess
 from .channels import wrong_channels
-from .decode import FORMATS, loses_bits, open_picture, upright
+from .decode import FORMATS, loses_bits, open_picture, upright, upright_numbers
 from .depth import Depth
 from .frame import Frame
 from .prepare import Prepared, Shown
@@ -37,5 +37,6 @@ __all__ = [
     "sample_name",
     "sample_photograph",
     "upright",
+    "upright_numbers",
     "wrong_channels",
 ]

@@ -6,19 +6,25 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError, reason
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FORMATS", "loses_bits", "open_picture", "upright"]
+__all__ = ["FORMATS", "ORIENTATION", "has_inks", "loses_bits", "open_picture", "upright", "upright_numbers"]
 
 #: Formats that are read, by Pillow's names. Others, such as EPS, which Pillow passes to Ghostscript, are refused.
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
-_ORIENTATION = 0x0112  # the EXIF tag
+#: The tag of EXIF and TIFF.
+ORIENTATION = 0x0112
+# Tags of TIFF: the bits of each sample, and the meaning of samples, in which 0 is a scale from white to black.
+_BITS, _PHOTOMETRIC = 258, 262
 
 
 @contextmanager
@@ -65,8 +71,16 @@ JPEG2000, MPO, PNG, PPM, TGA, TIFF, WEBP for image, got the file 'x.png': conver
 
 def loses_bits(image: Image.Image) -> bool:
     """Whether Pillow reduces the colours of a file that is not loaded yet from 16 bits to 8."""
-    tiles = map(str, getattr(image, "tile", ()))
-    return not image.mode.startswith(("I", "F")) and any(";16" in tile for tile in tiles)
+    if image.mode.startswith(("I", "F")):
+        return False
+    bits = getattr(image, "tag_v2", {}).get(_BITS, 0) if image.format == "TIFF" else 0
+    deep = max(bits) > 8 if isinstance(bits, tuple) else bits > 8
+    return deep or any(";16" in tile for tile in map(str, getattr(image, "tile", ())))
+
+
+def has_inks(image: Image.Image) -> bool:
+    """Whether the four samples of a pixel are inks, and no colours with alpha."""
+    return image.mode == "CMYK"
 
 
 def upright(image: Image.Image) -> Image.Image:
@@ -80,7 +94,16 @@ def upright(image: Image.Image) -> Image.Image:
         6: turn.ROTATE_270, 7: turn.TRANSVERSE, 8: turn.ROTATE_90,
     }  # fmt: skip
     try:
-        method = turns.get(image.getexif().get(_ORIENTATION, 1))
+        method = turns.get(image.getexif().get(ORIENTATION, 1))
     except Exception:  # whatever Pillow raises while it parses EXIF or XMP
         method = None
     return image if method is None else image.transpose(method)
+
+
+def upright_numbers(image: Image.Image) -> npt.NDArray[Any]:
+    """The numbers of an image of more than 8 bits, turned by its EXIF orientation, with 0 for black."""
+    tags = getattr(image, "tag_v2", {})
+    white_is_zero = image.format == "TIFF" and image.mode.startswith("I;16") and tags.get(_PHOTOMETRIC) == 0
+    values = np.asarray(upright(image))
+    # Pillow inverts such greys of 8 bits alone.
+    return np.asarray(65535 - values, np.uint16) if white_is_zero else values

@@ -88,6 +88,9 @@ def _raster(preprocess: Preprocess, img: object, valid: npt.ArrayLike | None) ->
         values = windowed(layers, preprocess.window)
         note = "window of {:g} to {:g}".format(*_ends(preprocess.window))
     elif preprocess.bits is not None:
+        highest = (layers if present is None else layers[present]).max()
+        if highest >= 2**preprocess.bits:
+            raise InputError.expected(f"values below {2**preprocess.bits} in image for bits={preprocess.bits}", highest)
         values = layers / float(2**preprocess.bits - 1)
     frame = Frame.of(layers.shape[0], layers.shape[1], preprocess.resize, preprocess.crop)
     values, present = _framed(preprocess, values.astype(np.float32), present)

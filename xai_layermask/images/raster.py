@@ -13,10 +13,11 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InputError, reason
-from .decode import loses_bits, open_picture, upright
+from .decode import has_inks, loses_bits, open_picture, upright_numbers
 from .deep import deep_png
 from .depth import Depth
 from .read import from_pil, read_file, unusual_tensor
+from .tiff import tiff_numbers
 
 __all__ = ["SUFFIXES", "as_layers", "as_valid", "read_raw", "split_absent"]
 
@@ -24,8 +25,6 @@ Mask = npt.NDArray[np.bool_]
 
 #: Suffixes of files that may hold other numbers than colours.
 SUFFIXES = (".npy", ".tif", ".tiff")
-# Numbers in a file of bands; a small compressed file may claim any size.
-_LARGEST = 1 << 28
 
 
 def read_raw(img: object, bands: bool = False) -> Any:
@@ -76,35 +75,25 @@ def _decoded(path: Path, bands: bool) -> npt.NDArray[Any]:
             deep = deep_png(content) if image.format == "PNG" and loses_bits(image) else None
             if deep is not None and deep.shape[2] == 3:
                 return deep
-            if not (tiff and (loses_bits(image) or (bands and getattr(image, "n_frames", 1) > 1))):
+            deeper = loses_bits(image) and (bands or not has_inks(image))
+            if not (tiff and (deeper or (bands and getattr(image, "n_frames", 1) > 1))):
                 return _from_pil(image, f"the file {str(path)!r}")
     except InputError as error:
         bomb = type(error.__cause__).__name__.startswith("DecompressionBomb")
-        found = _bands_of(content) if tiff and not bomb else None
+        found = tiff_numbers(content, bands) if tiff and not bomb else None
         if found is None:
             raise
         return found
-    found = _bands_of(content)
+    found = tiff_numbers(content, bands)
     if found is None:
         raise InputError.expected("a TIFF of bands that tifffile can read for image", f"the file {str(path)!r}")
     return found
 
 
-def _bands_of(content: bytes) -> npt.NDArray[Any] | None:
-    """The bands of a TIFF that Pillow does not read; None if nothing does."""
-    try:
-        import tifffile  # comes with scikit-image
-
-        with tifffile.TiffFile(io.BytesIO(content)) as file:
-            return np.asarray(file.asarray()) if file.series[0].size <= _LARGEST else None
-    except Exception:  # a decoder may raise anything; the caller reports what Pillow said
-        return None
-
-
 def _from_pil(image: Any, what: str = "the PIL image") -> npt.NDArray[Any]:
     if image.mode == "F" or image.mode.startswith("I"):
         try:
-            values = np.asarray(upright(image))
+            values = upright_numbers(image)
         except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error ...
             raise InputError.expected(
                 "a complete picture for image", f"{what} that cannot be decoded ({reason(error)})",
@@ -165,6 +154,8 @@ def split_absent(img: Any, counts: Sequence[int]) -> tuple[Any, Mask | None]:
     array = img
     if isinstance(img, torch.Tensor) and unusual_tensor(img) is None and img.is_floating_point():
         array = read_raw(img) if bool(img.detach().float().isnan().any()) else img
+        if isinstance(array, np.ndarray) and array.ndim == 3 and array.shape[0] in counts:
+            array = array.transpose(1, 2, 0)  # a narrow picture would look like one with channels last
     if isinstance(array, np.ma.MaskedArray):
         missing, array = np.ma.getmaskarray(array), array.filled(0)
     elif isinstance(array, np.ndarray) and array.dtype.kind == "f":

@@ -11,9 +11,10 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InputError, reason, refuse_masked
-from .decode import loses_bits, open_picture, upright
+from .decode import has_inks, loses_bits, open_picture, upright, upright_numbers
 from .deep import deep_png
 from .depth import Depth
+from .tiff import tiff_numbers
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -140,6 +141,11 @@ def decode_image(content: bytes, name: str, depth: Depth | None = None) -> Pictu
             if deep is not None:
                 return _from_deep(deep, depth)
             depth.note = "8 of 16 bits read: install torchvision for all"
+        if image.format == "TIFF" and loses_bits(image) and not has_inks(image):
+            numbers = tiff_numbers(content, bands=False)
+            if numbers is None:
+                raise InputError.expected("a TIFF of 16 bits that tifffile can read for image", f"the file {name!r}")
+            return _from_array(numbers, depth)
         return from_pil(image, f"the file {name!r}", depth)
 
 
@@ -150,14 +156,13 @@ def from_pil(image: Image.Image, what: str, depth: Depth) -> Picture:
     if 0 in image.size:
         raise InputError.expected("at least one pixel in image", f"{what} of {image.width} x {image.height}")
     try:
-        image = upright(image)
-        deep = image.mode == "F" or image.mode.startswith("I")
-        if not deep:
+        if not (image.mode == "F" or image.mode.startswith("I")):
+            image = upright(image)
             if image.has_transparency_data:
                 transparent = image.convert("RGBA")
                 image = Image.alpha_composite(Image.new("RGBA", transparent.size, "white"), transparent)
             return np.array(image.convert("RGB"))
-        values = np.asarray(image)
+        values = upright_numbers(image)
     except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, zlib.error ...
         raise InputError.expected(
             "a complete picture for image", f"{what} that cannot be decoded ({reason(error)})",
@@ -219,7 +224,12 @@ def _from_array(array: npt.NDArray[Any], depth: Depth) -> Picture:
             "1, 3 or 4 channels in image", f"an array {array.shape}",
             "select red, green and blue, or use Preprocess(channels=C, ...) for a network of C bands"
         )
-    return _opaque(_to_uint8(array, depth))
+    array = array.astype(array.dtype.newbyteorder("="), copy=False)
+    if array.dtype != np.uint16 or array.shape[2] != 4 or not array.size:
+        return _opaque(_to_uint8(array, depth))
+    # Alpha may have more bits than the colours, as where 12 bits of a camera are stored with an opaque alpha of 65535.
+    alpha = _to_uint8(array, Depth())[..., 3:]
+    return _opaque(np.concatenate([_to_uint8(array[..., :3], depth), alpha], axis=2))
 
 
 def _from_deep(array: npt.NDArray[np.uint16], depth: Depth) -> Picture:

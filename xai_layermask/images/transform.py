@@ -238,7 +238,7 @@ class _Unclear(Exception):
 def _snapped(place: float, size: int) -> float:
     """A place that is a whole pixel, or the border, up to the accuracy of a ramp of 8 bits; inside the photograph."""
     for border in (0, size):
-        if abs(place - border) < max(1.5, 0.004 * size):
+        if abs(place - border) < max(0.1, 0.004 * size):
             return float(border)
     whole = round(place)
     return float(min(max(whole if abs(place - whole) < max(0.1, 0.001 * size) else place, 0), size))
