@@ -169,6 +169,18 @@ def test_names_may_be_as_long_as_the_disk_allows_and_longer_ones_are_left_out(fo
         foldered.run(folder, out, strict=True)
 
 
+def test_names_that_are_not_utf_8_are_left_out_and_named(folder, out):
+    name = os.fsdecode(b"\xff.png")
+    try:
+        (folder / name).write_bytes((folder / "a.png").read_bytes())
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes UTF-8 only")
+    summary = foldered.run(folder, out)
+    assert summary.written == 3
+    assert summary.problems[name] == r"expected a name in UTF-8, got '\udcff.png': rename the file"
+    assert r"\udcff.png" in (out / "index.html").read_text("utf-8")
+
+
 @pytest.mark.parametrize(("number", "ends"), [(errno.EACCES, False), (errno.ENOSPC, True)])
 def test_a_picture_that_cannot_be_written_is_left_out_but_a_full_disk_ends_the_run(
     folder, out, number, ends, monkeypatch

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from html.parser import HTMLParser
 
@@ -70,6 +71,12 @@ def test_pages_show_everything_and_every_link_leads_to_a_file(tmp_path):
     assert "Robust &lt;ness&gt;" in html
     assert (root / "tables" / "long-1.csv").read_text() == "b\ny\n"
     assert (root / "tables" / "short.md").read_text() == "A & B.\n\n| a |\n| --- |\n| x |\n"
+
+
+def test_the_name_of_a_store_that_is_not_utf_8_is_shown(tmp_path):
+    page, html, *_ = write(tmp_path, "Title", ["From " + os.fsdecode(b"\xff.db.")], [])
+    assert r"From \udcff.db." in page.read_text("utf-8")
+    assert r"From \udcff.db." in html.read_text("utf-8")
 
 
 def test_an_earlier_report_is_overwritten_and_other_files_stay(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -45,6 +46,7 @@ def test_the_tensor_is_selected():
     answer = {"a": 2 * LOGITS, "b": LOGITS}
     assert Output(select="b").tensor(answer, 2) is LOGITS
     assert Output(select=1).tensor((0, LOGITS), 2) is LOGITS
+    assert type(Output(select=np.int64(1)).part_name((0, LOGITS))) is int  # settings are stored as JSON
     assert Output(select="logits").tensor(Answer(LOGITS), 2) is LOGITS
     assert Output(select=lambda answer: answer["b"]).tensor(answer, 2) is LOGITS
 

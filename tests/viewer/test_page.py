@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html as html_module
 import json
+import os
 import re
 import shlex
 
@@ -22,6 +23,7 @@ from xai_layermask import LayerMaskExplainer, Output, Preprocess
 from xai_layermask.cli.parser import parse
 from xai_layermask.errors import InputError
 from xai_layermask.metrics import Ablation, Curve, Removal
+from xai_layermask.models import class_index
 from xai_layermask.plots.palette import STOPS
 from xai_layermask.viewer import Entry, embed, index, page, render, still
 from xai_layermask.viewer.encoding import encode_map
@@ -136,6 +138,20 @@ def test_the_command_is_understood_and_complete():
     assert args.target == ["281", "7"]
     assert args.output == made.output
     assert page(one, source="a b's.png").count("Copy") > 0
+
+
+def test_the_command_means_classes_whose_names_are_numbers():
+    names = ("1", "2", "3")
+    one = explanation(targets=(1, 0), labels=("2", "1"))
+    args = parse(shlex.split(data_of(page(one, source="a.png"))["command"])[1:])
+    assert [class_index(names, target) for target in args.target] == [1, 0]
+
+
+def test_names_that_are_not_utf_8_are_stored():
+    name = os.fsdecode(b"\xff.png")
+    html = page(explanation(), source=name, title=name)
+    assert data_of(html.encode().decode())["source"] == name
+    assert r"\udcff.png" in index([Entry("", name)], title=name).encode().decode()
 
 
 @pytest.mark.parametrize(

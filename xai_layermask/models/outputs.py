@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any
 
 from torch import Tensor, nn
@@ -62,6 +63,8 @@ class Output:
     def __post_init__(self) -> None:
         choose(self.scale, OUTPUTS, "output")
         choose(self.given, GIVEN, "given")
+        if isinstance(self.select, Integral):
+            object.__setattr__(self, "select", int(self.select))  # as JSON can hold it, also from numpy
 
     def for_model(self, model: nn.Module) -> Output:
         """This output; if it is "auto", what the configuration of a model of transformers says (`problem_type`)."""

@@ -98,8 +98,9 @@ def _command(explanation: Viewable, source: str | None) -> str:
     path = source or "IMAGE"
     words = ["xai-layermask", "explain", f"./{path}" if path.startswith("-") else path, "--model", made.model]
     words += ["--masking", made.masking]
-    for target in explanation.targets:
-        words += ["--target", str(target)]
+    for target, label in zip(explanation.targets, explanation.labels, strict=True):
+        # Digits are an index unless a class has that name, so a class whose name is a number is meant by its name.
+        words += ["--target", label if label.isdecimal() else str(target)]
     words += ["--segments", made.segments, "--method", made.method]
     if not (made.method in METHODS and METHODS[made.method].fixed):
         words += ["--samples", str(made.n_samples)]

@@ -24,11 +24,13 @@ _ESCAPES = {ord(letter): f"\\u{ord(letter):04x}" for letter in "<>&\u2028\u2029"
 def render(template: str, **values: Any) -> str:
     """Fill a template; values are escaped.
 
+    The text can be stored in UTF-8: lone surrogates, as in names of files that are not UTF-8, become their numbers.
+
     Example:
         >>> render("page.html", title="a < b").splitlines()[1]
         '<html lang="en"><head><meta charset="utf-8"><title>a &lt; b</title>'
     """
-    return _environment().get_template(template).render(values)
+    return _environment().get_template(template).render(values).encode("utf-8", "backslashreplace").decode()
 
 
 def json_block(value: Any) -> Markup:

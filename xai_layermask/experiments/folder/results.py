@@ -96,8 +96,12 @@ class ResultFolder:
         """Check the names of the files of a picture, before it is explained.
 
         Raises:
-            NotWritten: If a file cannot have such a name.
+            NotWritten: If a file cannot have such a name, or the store and the pages cannot hold it.
         """
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise NotWritten.expected("a name in UTF-8", repr(name), "rename the file") from error
         for place in self.files(name):
             try:
                 os.lstat(place)

@@ -39,7 +39,8 @@ def write(
         for folder in (out, out / "tables", out / "figures"):
             folder.mkdir(parents=True, exist_ok=True)
         files = [out / "index.md", out / "index.html"]
-        files[0].write_text(_markdown(title, facts, sections), encoding="utf-8")
+        # The name of the store may not be UTF-8.
+        files[0].write_text(_markdown(title, facts, sections), encoding="utf-8", errors="backslashreplace")
         page = render("report.html", title=title, facts=facts, sections=sections, file_name=file_name)
         files[1].write_text(page, encoding="utf-8")
         for section in sections:
