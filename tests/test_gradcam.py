@@ -154,3 +154,7 @@ def test_bad_arguments_are_one_sentence(net, images):
         with pytest.raises(InputError, match=r"^expected a masking for model, got Sequential: pass LayerMask"):
             metric(images, cams(), TARGETS, net)
     assert ROADCombined().percentiles == list(LayerMaskROADCombined().percentiles)
+
+
+def test_pixels_outside_the_crop_weigh_nothing():
+    np.testing.assert_array_equal(as_cam([[np.nan, 1.0, -1.0], [np.nan, 2.0, 0.0]]), [[0, 0.5, 0], [0, 1, 0]])

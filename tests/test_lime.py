@@ -326,3 +326,9 @@ def test_explains_what_the_model_returns(picture, last, output, scale):
         )
     with pytest.raises(InputError, match="expected no preprocess and no output for a function of pictures"):
         LayerMaskImageExplainer(output="value").explain_instance(picture, known, **options)
+
+
+def test_masked_elements_of_a_picture_are_refused():
+    picture = np.ma.masked_equal(np.zeros((8, 8, 3), np.uint8), 0)
+    with pytest.raises(InputError, match="expected an array without masked elements for image, got 192 masked ones"):
+        as_rgba(picture)

@@ -256,3 +256,10 @@ def test_bad_choices_are_named(coalitions, message):
 
 def test_no_choice_is_no_presence():
     assert presence_of(np.array([[0, 0, 1]]), np.ones((0, 2), bool)).shape == (0, 1, 1, 3)
+
+
+def test_coalitions_may_be_a_view():
+    rows = np.random.default_rng(0).random((3, 4)) < 0.5
+    rows.setflags(write=False)
+    segments = np.arange(4).reshape(2, 2)
+    assert torch.equal(presence_of(segments, rows[::-1]), presence_of(segments, rows.tolist()).flip(0))

@@ -166,3 +166,9 @@ def test_bad_arguments_are_one_sentence(masked, image):
         game.paint(SegmentGame(masked, image, QUARTERS // 2, target=0).exact_values("SV", order=1))
     with pytest.raises(InputError, match=r"^expected uint8 \(12, 12, 3\) for picture, got \(6, 6, 3\)"):
         game.cutouts(np.zeros((6, 6, 3), np.uint8))
+
+
+def test_a_function_is_warned_of_only_where_coalitions_differ(masked, image, recwarn):
+    game = SegmentGame(lambda carrier: masked(carrier), image, QUARTERS, 1)
+    assert game.grand_coalition_value != 0
+    assert not [one for one in recwarn if "same for every coalition" in str(one.message)]

@@ -264,7 +264,8 @@ def as_cam(heatmap: npt.ArrayLike) -> Floats:
         >>> as_cam([[-1.0, 0.5, 2.0]])
         array([[0.  , 0.25, 1.  ]], dtype=float32)
     """
-    scores = np.maximum(np.asarray(heatmap, np.float32), 0)
+    given = np.asarray(heatmap, np.float32)
+    scores = np.where(given > 0, given, np.float32(0))  # NaN marks pixels of the photograph that the model does not see
     largest = scores.max((-2, -1), keepdims=True)
     cam: Floats = np.divide(scores, largest, out=np.zeros_like(scores), where=largest > 0)
     return cam

@@ -284,7 +284,7 @@ def presence_of(segments: Segments, coalitions: npt.ArrayLike | torch.Tensor) ->
     """
     ids = torch.from_numpy(np.array(segments))  # a copy: the segments of an explanation are read-only
     count = int(ids.max()) + 1
-    kept = torch.as_tensor(coalitions)
+    kept = coalitions if isinstance(coalitions, torch.Tensor) else torch.from_numpy(np.array(coalitions))
     if kept.dim() != 2 or kept.shape[1] != count:
         raise InputError.expected(f"the shape (M, {count}) for coalitions", tuple(kept.shape))
     if kept.dtype != torch.bool and not bool(((kept == 0) | (kept == 1)).all()):

@@ -631,3 +631,12 @@ def test_presence_and_gradients_are_not_warned_of(masked, images):
         FeatureAblation(masked).attribute(with_presence(images[:1]), target=1, feature_mask=MASK)
         Saliency(masked).attribute(images[:1].clone().requires_grad_(), target=1)
         masked(images)
+
+
+@pytest.mark.parametrize("kind", [LayerMaskLime, LayerMaskKernelShap])
+def test_a_function_that_returns_nan_is_told(kind, images):
+    def broken(carrier):
+        return torch.where(carrier[:, 3].mean((1, 2))[:, None] < 0.5, torch.nan, carrier[:, :3].mean((2, 3)))
+
+    with pytest.raises(InputError, match="expected finite numbers from the model, got NaN or infinity"):
+        kind(broken).attribute(images[:1], target=1, feature_mask=MASK, n_samples=16)

@@ -160,3 +160,10 @@ def test_wrong_arguments_are_told():
     single = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(3, 1))
     with pytest.raises(InputError, match=r"expected logits \(N, K\) of at least 2 classes from the model, got "):
         Calibrated(black(single), pictures(2, 0))
+
+
+@pytest.mark.parametrize("last", [nn.Softmax(1), nn.Sigmoid()])
+def test_probabilities_are_no_logits(last):
+    message = "expected logits from the model, got probabilities: calibrate the model without its last softmax"
+    with pytest.raises(InputError, match=message):
+        Calibrated(black(nn.Sequential(Bright(), last)), pictures(2, 0))

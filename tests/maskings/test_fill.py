@@ -157,3 +157,21 @@ def test_a_fill_made_of_absent_pixels_needs_them(colour):
     x = torch.where(presence, x, float("nan"))
     with pytest.raises(InputError, match="expected a finite image, since this fill is computed from absent pixels too"):
         Fill(Shows(), colour)(x, presence)
+
+
+def test_a_blur_of_large_numbers_fits_into_half_precision():
+    image = (torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 255).half()
+    presence = torch.zeros(1, 1, 64, 64, dtype=torch.bool)
+    presence[..., :32] = True
+    fill = Fill(nn.Identity(), "blur")
+    exact = fill.picture(image.float(), presence)
+    torch.testing.assert_close(fill.picture(image, presence).float(), exact, atol=1, rtol=0)
+
+
+def test_any_callable_is_a_preprocessing():
+    def halves(picture):
+        return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1) / 127.5 - 1
+
+    image, presence = torch.rand(1, 3, 8, 8), torch.zeros(1, 1, 8, 8)
+    expected = Fill(nn.Identity(), "red", Preprocess(mean=0.5 * np.ones(3), std=0.5 * np.ones(3)))(image, presence)
+    torch.testing.assert_close(Fill(nn.Identity(), "red", halves)(image, presence), expected, atol=1e-5, rtol=0)

@@ -172,3 +172,17 @@ def test_the_first_batch_decides_what_a_single_number_is():
     with pytest.raises(InputError, match=r"^expected output='value' or output='sigmoid' for a model with one output"):
         LayerMask(Shifted()).predict_proba(bright)
     assert LayerMask(Shifted()).predict_proba(bright, output="value")[0, 0] > 50
+
+
+def test_a_callable_prepares_pictures():
+    picture = np.random.default_rng(0).integers(0, 256, (1, 16, 16, 3), np.uint8)
+    plain, masked = Preprocess(16, 16, (0, 0, 0), (1, 1, 1)), LayerMask(net())
+    found = masked.predict_proba(picture, preprocess=lambda image: plain(image).tensor[0])
+    np.testing.assert_allclose(found, masked.predict_proba(picture, preprocess=plain), atol=1e-5)
+
+
+@pytest.mark.parametrize("batch", [lambda one: one[None], lambda one: [one]])
+def test_masked_elements_are_not_shown(batch):
+    picture = np.ma.masked_greater(np.arange(192, dtype=np.uint8).reshape(8, 8, 3), 100)
+    with pytest.raises(InputError, match="expected an array without masked elements for images, got 91 masked ones"):
+        LayerMask(net()).predict_proba(batch(picture))

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from xai_layermask.errors import InputError
-from xai_layermask.metrics import topk_ablation
+from xai_layermask.maskings import Fill
+from xai_layermask.metrics import removal, topk_ablation
 
 STRIPES = np.repeat(np.arange(4)[None], 2, axis=0)  # (2, 4): four columns
 
@@ -170,3 +171,21 @@ class Wrong:
 def test_malformed_input(changed, message):
     with pytest.raises(InputError, match=message):
         call(**changed)
+
+
+def test_one_output_has_no_other_class():
+    model = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 1))
+    arguments = Fill(model, "black"), picture(9, 5, 7, 1), [0.9, 0.1, 0.8, 0.0], STRIPES
+    with pytest.raises(InputError, match="expected a model of at least two classes, got one output"):
+        topk_ablation(*arguments, k=2)
+    found = removal(*arguments, target=0)
+    assert found.ablation is None and found.deletion.target == 0
+
+
+def test_a_model_that_returns_nan_predicts_no_class():
+    def masking(image, presence):
+        return torch.where(presence.all(), 1.0, torch.nan) * torch.tensor([[1.0, 2.0]]).expand(len(presence), -1)
+
+    masking.name = "mine"
+    with pytest.raises(InputError, match="expected probabilities from masking, got NaN"):
+        topk_ablation(masking, picture(9, 5, 7, 1), [0.9, 0.1, 0.8, 0.0], STRIPES, k=2)

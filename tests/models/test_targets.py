@@ -111,3 +111,9 @@ def test_targets_that_do_not_fit(target, message):
 def test_targets_that_do_not_fit_a_map(target, message):
     with pytest.raises(InputError, match=message):
         as_targets(target, MAP + torch.tensor([9.0, 0.0]).view(1, 2, 1, 1))
+
+
+def test_no_two_targets_have_one_label():
+    whole = torch.tensor([[3.0, 2.0, 1.0, 0.0]])
+    found = as_targets([0, 1, 2, 3], whole, ("crane", "crane", "crane 2", "crane"))
+    assert [target.label for target in found] == ["crane", "crane 3", "crane 2", "crane 4"]

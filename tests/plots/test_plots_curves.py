@@ -113,3 +113,8 @@ def test_style_sheets_are_obeyed():
 def test_mistakes(arguments, message):
     with pytest.raises(InputError, match=message):
         curve(*arguments)
+
+
+def test_masked_elements_of_a_curve_are_refused():
+    with pytest.raises(InputError, match="expected an array without masked elements for values, got 1 masked ones"):
+        curve([0, 1], np.ma.masked_equal([[0.5, 9.0]], 9.0))

@@ -9,7 +9,7 @@ import pytest
 
 from xai_layermask.metrics import auc, class_entropy
 from xai_layermask.stats import intervals
-from xai_layermask.stats.derived import Area, Difference
+from xai_layermask.stats.derived import Area, Average, Difference
 from xai_layermask.stats.intervals import Interval, estimate, joined, paired
 from xai_layermask.stats.statistic import Entropy, Mean, Pairs
 
@@ -146,3 +146,14 @@ def test_pairing_finds_what_both_have_and_says_what_only_one_has():
 def test_nothing_in_common():
     found = paired(["a"], ["b"])
     assert (found.first, found.second, found.only_first, found.only_second) == ((), (), 1, 1)
+
+
+def test_two_pictures_have_one_pair_and_no_interval():
+    table = np.array([[1.0, 0.5, NAN], [0.5, 1.0, NAN], [NAN, NAN, NAN]])
+    two, three = Pairs([table]), Pairs([[[1, 0.1, 0.2], [0.1, 1, 0.4], [0.2, 0.4, 1]]])
+    for statistic in (two, Difference(two, three), Area(Pairs([table, table]), [0, 1]), Average([three, two])):
+        found = estimate(statistic)[0]
+        assert math.isfinite(found.value) and found.n == 2
+        assert math.isnan(found.low) and math.isnan(found.high)
+    found = estimate(three)[0]
+    assert found.low < found.value < found.high

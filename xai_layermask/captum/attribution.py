@@ -17,7 +17,7 @@ from ..engine.batching import batched_predict
 from ..errors import InputError, check_integer
 from ..explain import METHODS, Coalitions, Samples
 from ..maskings import LayerMask, Masking, as_image, as_presence, split_presence, with_presence
-from ..models import Output, Scale
+from ..models import Output, Scale, check_finite
 from ..progress import progress_bar
 from ..segments import Segments, presence_of
 from .inputs import OneTarget, Target, as_extras, as_segments, as_targets, refuse_baselines, select_target
@@ -58,8 +58,8 @@ class Game:
 
     def values(self, coalitions: Coalitions) -> Tensor:
         """The explained output for coalitions `(M, K)`: `(M,)`."""
-        found = batched_predict(self._values, coalitions, self.batch_size, self.advance)[0]
-        if not isinstance(self.forward, Masking) and bool((found == found[0]).all()):
+        found = check_finite(batched_predict(self._values, coalitions, self.batch_size, self.advance)[0])
+        if not isinstance(self.forward, Masking) and len(found) > 1 and bool((found == found[0]).all()):
             warnings.warn(
                 "the output is the same for every coalition of segments: use the presence, the last channel of its "
                 "images, as LayerMask does",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import InputError
+from ..errors import InputError, refuse_masked
 from ..images import Preprocess
 from ..maskings import as_pictures
 from ..segments import Segments, segment
@@ -78,6 +78,7 @@ def shown_raster(image: Any, preprocess: Preprocess) -> tuple[Picture, npt.NDArr
 
 def split_alpha(picture: Picture) -> tuple[Picture, npt.NDArray[np.bool_]]:
     """Colours `(H, W, 3)` in their own type, and presence `(H, W)`."""
+    refuse_masked(picture, "image")
     array = np.asarray(picture)
     if array.ndim == 2:
         array = np.repeat(array[..., None], 3, axis=2)

@@ -16,7 +16,7 @@ from ..engine.failures import worded_failures
 from ..engine.graph import modules, same, tensors
 from ..engine.series import holds_in_series
 from ..errors import InputError
-from ..images import Preprocess, Transform
+from ..images import Preprocess, Transform, as_preprocess
 from ..models import Ending, Output, Scale, as_output
 from .bound import Bound, as_extras
 from .callers import warn_of_filling
@@ -176,7 +176,7 @@ class Masking(nn.Module):
             >>> masked.predict_proba(np.zeros((2, 8, 8, 4), np.uint8)).sum(axis=1).round(4)
             array([1., 1.], dtype=float32)
         """
-        chosen = preprocess or self.preprocess or Preprocess()
+        chosen = as_preprocess(preprocess or self.preprocess or Preprocess())
         extras = as_extras(additional_forward_args)
         return predict_proba(self, images, presence, chosen, extras, as_output(output).for_model(self.model))
 

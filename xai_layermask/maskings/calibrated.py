@@ -18,7 +18,9 @@ from ..catalog import parse_masking
 from ..engine.additional import NONE, Additional
 from ..errors import InputError, check_integer, check_number, reason
 from ..images import Preprocess, Transform
+from ..models import Output
 from ..models.digest import digest_model
+from ..models.scale import sums_to_one
 from .base import Masking
 from .fill import Fill
 from .presence import as_image
@@ -72,6 +74,12 @@ class Calibrated(Masking):
         for value, what in ((draws, "draws"), (patch, "patch"), (steps, "steps"), (batch_size, "batch_size")):
             check_integer(value, what, least=1)
         check_number(penalty, "penalty", least=0)
+        with torch.no_grad():
+            answer = _logits(masking(as_image(images)[:1]))
+        if sums_to_one(answer) or masking.ends_in_probabilities(images[:1], Output()):
+            raise InputError.expected(
+                "logits from the model", "probabilities", "calibrate the model without its last softmax or sigmoid"
+            )
         whole, masked = _answers(masking, as_image(images), draws, patch, batch_size, seed)
         self.matrix, self.shift = _fitted(whole, masked, full, penalty, steps)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ..engine.additional import NONE, Additional
 from ..engine.dense import neighbor_padding
 from ..errors import InputError, choose
-from ..images import Preprocess, Transform
+from ..images import Preprocess, Transform, as_preprocess
 from .base import Masking
 from .channels import fill_each_channel
 from .imputers import inpaint, road
@@ -72,7 +72,7 @@ class Fill(Masking):
             name = f"({','.join(np.format_float_positional(value, trim='-') for value in rgb)})"
         super().__init__(model, name)
         self.rgb = rgb
-        self.preprocess = Preprocess() if preprocess is None else preprocess
+        self.preprocess = Preprocess() if preprocess is None else as_preprocess(preprocess)
         self.sees_absent = name in ("mean", "blur")
 
     def _masked(self, image: Tensor, presence: Tensor | None, additional: Additional = NONE) -> Any:
@@ -133,6 +133,7 @@ def _blurred(image: Tensor) -> Tensor:
     reach = int(3 * _BLUR)
     steps = torch.arange(-reach, reach + 1, dtype=torch.float32, device=image.device)
     kernel = torch.exp(-0.5 * (steps / _BLUR) ** 2)
+    kernel = kernel / kernel.sum()  # sums of colours up to 255 would overflow float16
     channels = image.shape[1]
     weights = kernel.to(image.dtype).expand(channels, 1, -1)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..engine.batching import batched_predict
 from ..engine.runtime import first_parameter
-from ..errors import InputError
+from ..errors import InputError, refuse_masked
 from ..images import Picture, Preprocess, Transform, wrong_channels
 from ..models import Output, Scale
 from .presence import as_presence
@@ -126,6 +126,8 @@ def as_pictures(images: npt.ArrayLike | Tensor) -> tuple[Picture, Tensor]:
         >>> pictures.shape, pictures.max().item(), presence.all().item()
         ((1, 2, 2, 3), 51, True)
     """
+    for one in images if isinstance(images, list | tuple) else [images]:
+        refuse_masked(one, "images")
     if isinstance(images, Tensor):
         images = images.detach().cpu()
         images = images.float() if images.dtype == torch.bfloat16 else images  # numpy has no bfloat16

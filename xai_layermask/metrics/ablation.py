@@ -16,7 +16,7 @@ from ..segments import presence_of
 from .ablator import Ablator, as_ablator, as_picture, probabilities
 from .inputs import Array, as_classes, ranking, scored_segments
 
-__all__ = ["Ablation", "topk_ablation"]
+__all__ = ["Ablation", "ablation", "topk_ablation"]
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def topk_ablation(
         The result, with the `accuracy` over all pictures and `unchanged` for each.
 
     Raises:
-        InputError: If an argument is invalid, or two do not fit each other.
+        InputError: If an argument is invalid, two do not fit each other, or the model has a single output.
 
     Example:
         >>> class Halves:  # class 0 if the left half is brighter, class 1 if the right half is
@@ -103,6 +103,22 @@ def topk_ablation(
         >>> topk_ablation(Halves(), image, [0.9, 0.2, 0.1, 0.0], columns, k=1)
         Ablation(masking='zero', k=1, targets=(0,), predictions=(1,))
     """
+    found = ablation(masking, image, scores, segments, k, targets, batch_size)
+    if found is None:
+        raise InputError.expected("a model of at least two classes", "one output", "use a deletion curve")
+    return found
+
+
+def ablation(
+    masking: Ablator,
+    image: Tensor,
+    scores: Array | Sequence[Array],
+    segments: Array | Sequence[Array],
+    k: int,
+    targets: Array | None,
+    batch_size: int,
+) -> Ablation | None:
+    """[`topk_ablation`][]; None for a model with one output, which has no other class to change to."""
     ablator, count = as_ablator(masking), check_integer(k, "k", least=1)
     batch_size = check_integer(batch_size, "batch_size", least=1)
     as_image(image)
@@ -125,6 +141,8 @@ def topk_ablation(
         raise InputError.expected(f"scores of each of {image.shape[0]} pictures", str(len(masks)))
     presence = torch.cat(masks)
     ablated = probabilities(ablator, image, lambda places: presence[places], len(masks), batch_size)
+    if ablated.shape[1] == 1:
+        return None
     if targets is None:
         whole = torch.ones_like(presence)
         expected = probabilities(ablator, image, lambda places: whole[places], len(masks), batch_size).argmax(axis=1)

@@ -86,7 +86,7 @@ def probabilities(
         float64 `(count, classes)`.
 
     Raises:
-        InputError: If the masking does not return logits or probabilities `(N, classes)`.
+        InputError: If the masking does not return logits or probabilities `(N, classes)`, or one is NaN.
     """
     output = Output("probability")
 
@@ -105,4 +105,6 @@ def probabilities(
         found = batched_predict(predict, np.arange(count), batch_size)[0]
         ends = isinstance(masking, Masking) and masking.ends_in_probabilities(image[:1], output)
     values: Floats = output.decide(found, ends)(found).numpy()
+    if np.isnan(values).any():
+        raise InputError.expected("probabilities from masking", "NaN", "check the model's weights and its images")
     return values

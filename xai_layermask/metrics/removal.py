@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .ablation import Ablation, topk_ablation
+from .ablation import Ablation, ablation
 from .ablator import Ablator
 from .curves import Curve, deletion_curve, insertion_curve
 from .inputs import Array
@@ -55,9 +55,9 @@ def removal(
         >>> found.deletion.auc == found.insertion.auc, found.ablation.unchanged
         (True, (True,))
     """
-    ablation = topk_ablation(masking, image, scores, segments, k, batch_size=batch_size)
+    found = ablation(masking, image, scores, segments, k, None, batch_size)
     return Removal(
         deletion_curve(masking, image, scores, segments, target, steps=steps, batch_size=batch_size),
         insertion_curve(masking, image, scores, segments, target, steps=steps, batch_size=batch_size),
-        ablation if ablation.targets == (target,) else None,
+        found if found is not None and found.targets == (target,) else None,
     )

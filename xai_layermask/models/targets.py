@@ -216,7 +216,11 @@ def count_classes(whole: Tensor, regions: Tensor | None) -> int:
 
 def _numbered(targets: list[Target]) -> Iterable[Target]:
     """Targets whose labels all differ."""
-    seen: dict[str, int] = {}
+    given, seen = {target.label for target in targets}, set[str]()
     for target in targets:
-        seen[target.label] = count = seen.get(target.label, 0) + 1
-        yield target if count == 1 else replace(target, label=f"{target.label} {count}")
+        label, count = target.label, 1
+        while label in seen or (count > 1 and label in given):
+            count += 1
+            label = f"{target.label} {count}"
+        seen.add(label)
+        yield replace(target, label=label)

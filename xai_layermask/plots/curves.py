@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..catalog import title
-from ..errors import InputError
+from ..errors import InputError, refuse_masked
 from ..stats import LEVEL, Estimate, Floats, Mean, estimate
 from .figure import single_axes
 from .style import Style, masking_style, styles_of
@@ -137,6 +137,7 @@ def _checked(x: npt.ArrayLike, values: npt.ArrayLike) -> tuple[Floats, Floats]:
 
 
 def _as_floats(array: npt.ArrayLike, name: str) -> Floats:
+    refuse_masked(array, name)
     try:
         return np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError) as error:

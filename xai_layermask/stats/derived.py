@@ -44,6 +44,7 @@ class Area:
         self.counts: Counts = curve.counts.min(keepdims=True)
         self.defined: Flags = curve.defined
         self.limits: tuple[float, float] | None = curve.limits
+        self.least: int = curve.least
 
     def __call__(self, weights: Floats) -> Floats:
         found: Floats = self._curve(weights) @ self._weights[:, None]
@@ -67,6 +68,7 @@ class Average:
         self.counts: Counts = np.min([one.counts for one in parts], axis=0)
         self.defined: Flags = np.all([one.defined for one in parts], axis=0)
         self.limits: tuple[float, float] | None = parts[0].limits
+        self.least: int = max(one.least for one in parts)
 
     def __call__(self, weights: Floats) -> Floats:
         found: Floats = np.mean([one(weights) for one in self._parts], axis=0)
@@ -92,6 +94,7 @@ class Exponent:
         self._curve, self._x = curve, np.log(np.asarray(x, dtype=np.float64))
         self.counts: Counts = curve.counts.min(keepdims=True)
         self.defined: Flags = curve.defined
+        self.least: int = curve.least
 
     def __call__(self, weights: Floats) -> Floats:
         height = self._curve(weights)
@@ -126,6 +129,7 @@ class Difference:
         self._first, self._second = first, second
         self.counts: Counts = np.minimum(first.counts, second.counts)
         self.defined: Flags = first.defined & second.defined
+        self.least: int = max(first.least, second.least)
         self.limits: tuple[float, float] | None = None
         if first.limits or second.limits:
             (low, high), (least, most) = (one.limits or (-np.inf, np.inf) for one in (first, second))

@@ -79,7 +79,8 @@ def estimate(
         level: Coverage of an interval, a fraction.
 
     Returns:
-        The numbers. The ends of an interval are nan for fewer than two pictures. Resamples in which a number is
+        The numbers. The ends of an interval are nan for fewer than two pictures, or three for a mean over pairs: two
+        pictures have only one. Resamples in which a number is
         undefined are left out. If resampling itself shifts a number, as it lowers an entropy, the resamples are
         shifted back to the value.
 
@@ -92,7 +93,7 @@ def estimate(
     pictures = len(statistic.defined)
     value = statistic(np.ones((1, pictures)))[0]
     low, high = np.full_like(value, np.nan), np.full_like(value, np.nan)
-    enough = (statistic.counts >= 2) & np.isfinite(value)
+    enough = (statistic.counts >= statistic.least) & np.isfinite(value)
     if enough.any():
         resamples = max(_LEAST, min(_MOST, _DRAWS // pictures)) if resamples is None else resamples
         drawn = _weights(pictures, resamples, seed)

@@ -40,6 +40,11 @@ class Statistic(Protocol):
         """The range of the statistic, if resampling is biased; None if it is not."""
         ...
 
+    @property
+    def least(self) -> int:
+        """The fewest pictures whose resamples vary, so that a number has an interval."""
+        ...
+
     def __call__(self, weights: Floats) -> Floats:
         """The numbers under these weights."""
         ...
@@ -57,6 +62,7 @@ class Mean:
     """
 
     limits: tuple[float, float] | None = None
+    least = 2
 
     def __init__(self, values: npt.ArrayLike) -> None:
         table = _columns(values)
@@ -82,6 +88,7 @@ class ClassMean:
     """
 
     limits: tuple[float, float] | None = None
+    least = 2
 
     def __init__(self, values: npt.ArrayLike, classes: npt.ArrayLike) -> None:
         table, kinds = _columns(values), np.asarray(classes)
@@ -108,6 +115,8 @@ class Entropy:
         >>> Entropy([3, 5])(np.array([[1.0, 1.0], [2.0, 0.0]])).round(4).tolist()
         [[0.6931], [0.0]]
     """
+
+    least = 2
 
     def __init__(self, predictions: npt.ArrayLike) -> None:
         table = _columns(predictions)
@@ -143,6 +152,7 @@ class Pairs:
     """
 
     limits: tuple[float, float] | None = None
+    least = 3  # two pictures have one pair, in every resample
 
     def __init__(self, tables: Sequence[npt.ArrayLike]) -> None:
         self._tables = [np.array(table, dtype=np.float64) for table in tables]
