@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import errno
 import os
 import signal
@@ -110,6 +111,15 @@ def test_other_options_or_another_picture_are_explained_anew(folder, out):
     assert foldered.run(folder, out).written == 1
     assert foldered.run(folder, out, how=foldered.recipe(n_samples=24)).written == 3
     assert {row["samples"] for row in table(out)} == {"24"}
+
+
+def test_classes_with_other_names_are_explained_anew(folder, out, monkeypatch):
+    foldered.run(folder, out)
+    renamed = dataclasses.replace(faked.tiny(), labels=("cat", "dog", "fox", "owl"))
+    monkeypatch.setattr(faked, "tiny", lambda: renamed)
+    assert foldered.run(folder, out).written == 3
+    assert {row["label"] for row in table(out)} <= {*renamed.labels}
+    assert foldered.run(folder, out, how=foldered.recipe(labels=renamed.labels)).skipped == 3
 
 
 def test_files_of_another_recipe_are_not_counted_as_finished(folder, out):

@@ -40,6 +40,8 @@ def test_models_without_one_last_layer_are_refused():
         feature_extractor(nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), same, same), 8, 8)
     with pytest.raises(InputError, match=r"expected features \(2, D\) before the last layer, got shape \(3, 1\)"):
         flatten_features(torch.ones(3, 1), 2)
+    with pytest.raises(InputError, match="expected finite numbers from the model, got NaN or infinity"):
+        flatten_features(torch.tensor([[1.0, float("inf")]]), 1)
 
 
 def test_linearity_by_hand(tmp_path):

@@ -45,6 +45,15 @@ def test_other_weights_are_refused(task):
         run_task(dataclasses.replace(task, trials=trials))
 
 
+def test_rows_that_no_store_takes_fail_their_trial(tmp_path):
+    protocol = Fake(str(tmp_path))
+    planned = work_plan(protocol, dataset(tmp_path, "infinite.png"), [MODEL]).planned
+    task = Task(protocol, MODEL, planned[0].item, tuple(one.trial for one in planned), "cpu", None)
+    for result in run_task(task):
+        assert result.rows is None
+        assert "expected a finite number, a string, bool or None for 'size' of fake, got inf" in result.problem
+
+
 def test_a_lost_picture_is_an_result(task):
     task.item.path.unlink()
     for result in run_task(task):

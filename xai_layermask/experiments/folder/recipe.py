@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass, replace
 
@@ -58,10 +59,10 @@ class Recipe:
 
     def settings(self) -> str:
         """What changes results and has no field of its own in a trial, as canonical JSON."""
-        names = (
-            "labels", "targets", "top", "method", "n_samples", "sampling", "estimator", "window", "output", "select"
-        )  # fmt: skip
-        return json.dumps({name: getattr(self, name) for name in names}, sort_keys=True)
+        names = ("targets", "top", "method", "n_samples", "sampling", "estimator", "window", "output", "select")
+        content = {name: getattr(self, name) for name in names}
+        digest = hashlib.sha256(json.dumps(self.labels).encode()).hexdigest()[:16]  # thousands of names are too many
+        return json.dumps(content | {"labels": digest}, sort_keys=True)
 
     def explainer(self, classifier: Classifier) -> LayerMaskExplainer:
         """The explainer of a classifier that was loaded as `model` says.

@@ -87,7 +87,9 @@ class _Run:
 
     def all(self, pictures: Mapping[str, Path]) -> Summary:
         classifier, digest = load_model(self._recipe.model)
-        self._recipe.explainer(classifier)  # options that do not fit the model fail here
+        explainer = self._recipe.explainer(classifier)  # options that do not fit the model fail here
+        # The digest of the model does not cover the names of its classes, which select targets and are in the results.
+        self._recipe = replace(self._recipe, labels=explainer.labels or None)
         for name, path in pictures.items():
             try:
                 self._results.check(name)

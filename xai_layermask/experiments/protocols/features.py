@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ...engine.capture import evaluating
 from ...engine.runtime import first_parameter
 from ...errors import InputError
+from ...models import check_finite
 
 __all__ = ["feature_extractor", "flatten_features"]
 
@@ -74,7 +75,7 @@ def flatten_features(features: Any, count: int) -> npt.NDArray[np.float64]:
     """Check the features of `count` images and flatten them to float64 `(count, D)`.
 
     Raises:
-        InputError: If they are not a tensor `(count, ...)`.
+        InputError: If they are not a tensor `(count, ...)`, or not finite.
 
     Example:
         >>> flatten_features(torch.ones(2, 3, 1, 1), 2).shape
@@ -83,7 +84,8 @@ def flatten_features(features: Any, count: int) -> npt.NDArray[np.float64]:
     if not isinstance(features, Tensor) or features.dim() < 2 or features.shape[0] != count:
         got = f"shape {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
         raise InputError.expected(f"features ({count}, D) before the last layer", got, "choose another model")
-    return features.flatten(1).cpu().double().numpy()
+    found: npt.NDArray[np.float64] = check_finite(features.flatten(1).cpu().double()).numpy()
+    return found
 
 
 def _is_linear(module: nn.Module) -> bool:

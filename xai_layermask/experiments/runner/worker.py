@@ -19,6 +19,7 @@ import torch
 from ... import __version__
 from ...engine.runtime import find_device
 from ...errors import CaptureError, InputError, UnsupportedOperator, reason
+from ..rows import encode_rows
 from ..trial import Trial
 from .model_spec import ModelSpec, take_same_model
 
@@ -201,7 +202,9 @@ def _result(task: Task, trial: Trial, classifier: MaskedClassifier, worker: str,
     rows = None
     if not problem:
         try:
-            rows = list(task.protocol.rows(classifier, task.item, trial.masking, trial.segments, trial.seed))
+            measured = list(task.protocol.rows(classifier, task.item, trial.masking, trial.segments, trial.seed))
+            encode_rows(measured, trial.protocol)  # rows that the store would refuse fail this trial only
+            rows = measured
         except (InputError, CaptureError, UnsupportedOperator) as error:
             problem = str(error)
         except Exception as error:
