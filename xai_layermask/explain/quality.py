@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..engine.batching import auto_batch_size
 from ..engine.runtime import first_parameter
 from ..errors import InputError
@@ -16,10 +18,22 @@ __all__ = ["can_remove", "removals"]
 
 
 def can_remove(explanations: Sequence[Explanation]) -> bool:
-    """Whether [`removals`][] is defined: for classes of a softmax, without missing pixels."""
-    return all(
-        min(one.targets) >= 0 and bool(one.played.all()) and one.settings.output not in ("sigmoid", "value")
-        for one in explanations
+    """Whether [`removals`][] is defined: for classes of a softmax, without missing pixels and further inputs.
+
+    The segments must be removed in all channels, and what the model's numbers are must not have been said.
+    """
+    return all(map(_is_plain, explanations))
+
+
+def _is_plain(explanation: Explanation) -> bool:
+    made = explanation.settings
+    return (
+        min(explanation.targets) >= 0
+        and bool(explanation.played.all())
+        and made.output not in ("sigmoid", "value")
+        and made.channels is None
+        and made.additional == 0
+        and made.given == "auto"
     )
 
 
@@ -37,7 +51,7 @@ def removals(
         steps: Number of steps of the curves.
 
     Raises:
-        InputError: If a target is not a class of a softmax, a part of the output was selected, or pixels are missing.
+        InputError: If [`can_remove`][] says no, a part of the output was selected, or `img` is another picture.
 
     Example:
         >>> import torch
@@ -51,12 +65,18 @@ def removals(
         ('grey', (5,))
     """
     if not can_remove([explanation]):
-        raise InputError.expected("an explanation of classes of a softmax, without missing pixels", repr(explanation))
+        raise InputError.expected(
+            "an explanation of classes of a softmax, without missing pixels, further inputs and a choice of channels",
+            repr(explanation),
+        )
     if explainer.output.select is not None:
         raise InputError.expected("an explainer of a model's logits", f"one with select={explainer.output.select!r}")
     network = explainer.masking.model
     like = first_parameter(network)
-    image = explainer.preprocess.prepare(img, None).tensor.to(like.device, like.dtype)
+    shown = explainer.preprocess.prepare(img, None)
+    if not np.array_equal(shown.picture, explanation.picture):
+        raise InputError.expected("the picture of the explanation for img", "another picture")
+    image = shown.tensor.to(like.device, like.dtype)
     masking = make(by, network, explainer.preprocess)
     height, width = explanation.picture.shape[:2]
     batch_size = auto_batch_size(height, width, image.device)
