@@ -172,3 +172,8 @@ def test_a_function_is_warned_of_only_where_coalitions_differ(masked, image, rec
     game = SegmentGame(lambda carrier: masked(carrier), image, QUARTERS, 1)
     assert game.grand_coalition_value != 0
     assert not [one for one in recwarn if "same for every coalition" in str(one.message)]
+
+
+def test_several_presences_are_refused(masked, image):
+    with pytest.raises(InputError, match="expected one presence for each of 1 images, got 4: repeat the image"):
+        SegmentGame(masked, image, QUARTERS, 1, presence=torch.ones(4, 1, SIDE, SIDE))

@@ -16,9 +16,9 @@ from PIL import Image
 from torch import Tensor
 
 from .captum.attribution import Game, masked_function
-from .captum.inputs import OneTarget, as_extras, as_segments, as_targets
+from .captum.inputs import OneTarget, as_extras, as_present, as_segments, as_targets
 from .errors import InputError, check_integer
-from .maskings import Masking, as_image, as_presence, split_presence
+from .maskings import Masking, as_image
 from .models import Output, as_output
 
 __all__ = ["SegmentGame"]
@@ -72,9 +72,7 @@ class SegmentGame(shapiq.Game):
         image = as_image(image)
         if len(image) != 1:
             raise InputError.expected("one image (1, C, H, W)", str(tuple(image.shape)), "make a game for each image")
-        present = None if presence is None else as_presence(presence, image)
-        if present is None and image.shape[1] == 4:
-            image, present = split_presence(image)
+        image, present = as_present(image, presence)
         forward = masked_function(model)
         explained = as_output(output)
         self._game = Game(

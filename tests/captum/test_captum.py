@@ -640,3 +640,10 @@ def test_a_function_that_returns_nan_is_told(kind, images):
 
     with pytest.raises(InputError, match="expected finite numbers from the model, got NaN or infinity"):
         kind(broken).attribute(images[:1], target=1, feature_mask=MASK, n_samples=16)
+
+
+def test_several_presences_of_one_image_are_refused(model, images):
+    options = {"target": 1, "feature_mask": MASK, "n_samples": 8}
+    several = torch.rand(5, 1, *images.shape[2:]) < 0.5
+    with pytest.raises(InputError, match="expected one presence for each of 1 images, got 5: repeat the image"):
+        LayerMaskKernelShap(model).attribute(images[:1], presence=several, **options)

@@ -223,3 +223,14 @@ def test_a_raster_whose_values_need_more_bits_is_refused():
     assert raster.prepare(values, np.arange(4)[:, None].repeat(4, 1) > 0).tensor.max() == 1
     with pytest.raises(InputError, match="expected values below 4096 in image for bits=12, got 65535"):
         raster.prepare(values)
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_four_bands_of_8_bits_are_read(tmp_path, planar):
+    bands = np.random.default_rng(0).integers(0, 256, (8, 8, 4), np.uint8)
+    path, stored = tmp_path / "infrared.tif", bands if planar == "contig" else bands.transpose(2, 0, 1)
+    tifffile = pytest.importorskip("tifffile")
+    tifffile.imwrite(path, stored, photometric="rgb", planarconfig=planar, extrasamples=["unspecified"])
+    found = Preprocess(None, None, mean=0, std=1, channels=4).prepare(path).tensor
+    np.testing.assert_array_equal(found[0].numpy(), bands.transpose(2, 0, 1))
+    np.testing.assert_array_equal(Preprocess(None, None).prepare(path).picture, bands[..., :3])

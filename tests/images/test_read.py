@@ -458,16 +458,21 @@ def test_four_inks_of_16_bits_are_no_colours_with_alpha(tmp_path):
     tifffile.imwrite(path, inks, photometric="separated", extratags=[(332, "H", 1, 1, True)])
     assert Preprocess(None, None).prepare(path).picture[0, 0].tolist() == [0, 255, 255]
     assert read_image(path)[0, 0].tolist() == [0, 255, 255]
+    tifffile.imwrite(path, inks.transpose(2, 0, 1), photometric="separated", planarconfig="separate")
+    for read in (read_image, Preprocess(None, None).prepare):
+        with pytest.raises(InputError, match="expected a TIFF of"):
+            read(path)
 
 
-@pytest.mark.parametrize("bits", [8, 16])
-def test_a_scale_from_white_to_black(tmp_path, bits):
+@pytest.mark.parametrize(("bits", "order"), [(8, "<"), (16, "<"), (16, ">")])
+def test_a_scale_from_white_to_black(tmp_path, bits, order):
     tifffile = pytest.importorskip("tifffile")
     greys = np.full((4, 6), 2**bits - 1, f"uint{bits}")
     greys[0] = 0
     path = tmp_path / "white.tif"
-    tifffile.imwrite(path, greys, photometric="miniswhite")
-    for picture in (read_image(path), Preprocess(None, None).prepare(path).picture):
+    tifffile.imwrite(path, greys, photometric="miniswhite", byteorder=order)
+    for read in (read_image, lambda img: Preprocess(None, None).prepare(img).picture)[order == ">" :]:
+        picture = read(path)  # Pillow, and so read_image, does not know this type in the other byte order
         assert picture[:2, 0, 0].tolist() == [255, 0]
 
 

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 from ..engine.batching import batched_predict
 from ..errors import InputError, check_integer
 from ..explain import METHODS, Coalitions, Samples
-from ..maskings import LayerMask, Masking, as_image, as_presence, split_presence, with_presence
+from ..maskings import LayerMask, Masking, as_image, with_presence
 from ..models import Output, Scale, check_finite
 from ..progress import progress_bar
 from ..segments import Segments, presence_of
-from .inputs import OneTarget, Target, as_extras, as_segments, as_targets, refuse_baselines, select_target
+from .inputs import OneTarget, Target, as_extras, as_present, as_segments, as_targets, refuse_baselines, select_target
 
 __all__ = ["Game", "ImageAttribution", "masked_function"]
 
@@ -155,10 +155,7 @@ class ImageAttribution:
             options = (target, additional_forward_args, feature_mask, n_samples, perturbations_per_eval)
             found = self.attribute(inputs[0], None, *options, return_input_shape, show_progress, presence)
             return (cast(Tensor, found),)
-        image = as_image(inputs)
-        present = None if presence is None else as_presence(presence, image)
-        if present is None and image.shape[1] == 4:
-            image, present = split_presence(image)
+        image, present = as_present(as_image(inputs), presence)
         maps = as_segments(feature_mask, image, by_channel=True)
         targets = as_targets(target, len(image))
         extras = as_extras(additional_forward_args, len(image))

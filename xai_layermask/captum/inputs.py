@@ -8,9 +8,19 @@ import numpy as np
 from torch import Tensor
 
 from ..errors import InputError
+from ..maskings import as_presence, split_presence
 from ..segments import Segments, check_segments, patches
 
-__all__ = ["OneTarget", "Target", "as_extras", "as_segments", "as_targets", "refuse_baselines", "select_target"]
+__all__ = [
+    "OneTarget",
+    "Target",
+    "as_extras",
+    "as_present",
+    "as_segments",
+    "as_targets",
+    "refuse_baselines",
+    "select_target",
+]
 
 OneTarget = int | tuple[int, ...] | None
 Target = OneTarget | list[int] | list[tuple[int, ...]] | Tensor
@@ -120,6 +130,29 @@ def as_extras(extras: object, count: int) -> list[tuple[Any, ...]]:
         tuple(value[i : i + 1] if cut else value for value, cut in zip(given, by_image, strict=True))
         for i in range(count)
     ]
+
+
+def as_present(image: Tensor, presence: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Images, and which of their pixels are present from the start.
+
+    Args:
+        image: `(N, C, H, W)`; with C = 4 and no presence, the last channel is the presence.
+        presence: Bool or 0/1, broadcastable to `(N, 1, H, W)`.
+
+    Returns:
+        Images `(N, C, H, W)` and bool `(N, 1, H, W)`; None if all pixels are present.
+
+    Raises:
+        InputError: If the presence does not fit, or there are several for one image.
+    """
+    if presence is None:
+        return split_presence(image) if image.shape[1] == 4 else (image, None)
+    present = as_presence(presence, image)
+    if len(present) != len(image):
+        raise InputError.expected(
+            f"one presence for each of {len(image)} images", f"{len(present)}", "repeat the image for each presence"
+        )
+    return image, present
 
 
 def refuse_baselines(baselines: object) -> None:

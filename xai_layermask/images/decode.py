@@ -16,15 +16,24 @@ from ..errors import InputError, reason
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["FORMATS", "ORIENTATION", "has_inks", "loses_bits", "open_picture", "upright", "upright_numbers"]
+__all__ = [
+    "FORMATS",
+    "ORIENTATION",
+    "drops_bands",
+    "has_inks",
+    "loses_bits",
+    "open_picture",
+    "upright",
+    "upright_numbers",
+]
 
 #: Formats that are read, by Pillow's names. Others, such as EPS, which Pillow passes to Ghostscript, are refused.
 FORMATS = ("AVIF", "BMP", "GIF", "HEIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TGA", "TIFF", "WEBP")
 
 #: The tag of EXIF and TIFF.
 ORIENTATION = 0x0112
-# Tags of TIFF: the bits of each sample, and the meaning of samples, in which 0 is a scale from white to black.
-_BITS, _PHOTOMETRIC = 258, 262
+# Tags of TIFF: the bits of each sample, the meaning of samples (0 is a scale from white to black), and their number.
+_BITS, _PHOTOMETRIC, _SAMPLES = 258, 262, 277
 
 
 @contextmanager
@@ -75,12 +84,21 @@ def loses_bits(image: Image.Image) -> bool:
         return False
     bits = getattr(image, "tag_v2", {}).get(_BITS, 0) if image.format == "TIFF" else 0
     deep = max(bits) > 8 if isinstance(bits, tuple) else bits > 8
-    return deep or any(";16" in tile for tile in map(str, getattr(image, "tile", ())))
+    return deep or _has_deep_tiles(image)
+
+
+def drops_bands(image: Image.Image) -> bool:
+    """Whether Pillow leaves out samples of a TIFF, such as an infrared band beside red, green and blue."""
+    return image.format == "TIFF" and getattr(image, "tag_v2", {}).get(_SAMPLES, 1) > len(image.getbands())
 
 
 def has_inks(image: Image.Image) -> bool:
-    """Whether the four samples of a pixel are inks, and no colours with alpha."""
-    return image.mode == "CMYK"
+    """Whether the four samples of a pixel are inks of 16 bits that Pillow converts to colours."""
+    return image.mode == "CMYK" and _has_deep_tiles(image)
+
+
+def _has_deep_tiles(image: Image.Image) -> bool:
+    return any(";16" in tile for tile in map(str, getattr(image, "tile", ())))
 
 
 def upright(image: Image.Image) -> Image.Image:

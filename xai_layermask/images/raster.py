@@ -13,7 +13,7 @@ import numpy.typing as npt
 import torch
 
 from ..errors import InputError, reason
-from .decode import has_inks, loses_bits, open_picture, upright_numbers
+from .decode import drops_bands, has_inks, loses_bits, open_picture, upright_numbers
 from .deep import deep_png
 from .depth import Depth
 from .read import from_pil, read_file, unusual_tensor
@@ -76,7 +76,7 @@ def _decoded(path: Path, bands: bool) -> npt.NDArray[Any]:
             if deep is not None and deep.shape[2] == 3:
                 return deep
             deeper = loses_bits(image) and (bands or not has_inks(image))
-            if not (tiff and (deeper or (bands and getattr(image, "n_frames", 1) > 1))):
+            if not (tiff and (deeper or (bands and (getattr(image, "n_frames", 1) > 1 or drops_bands(image))))):
                 return _from_pil(image, f"the file {str(path)!r}")
     except InputError as error:
         bomb = type(error.__cause__).__name__.startswith("DecompressionBomb")
