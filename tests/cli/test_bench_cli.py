@@ -48,6 +48,15 @@ def one_process(monkeypatch):
     monkeypatch.setattr("xai_layermask.cli.bench._peak_memory", lambda setting, name, advance: None)
 
 
+def test_bench_does_not_know_the_memory_of_a_process_that_was_killed(folder, capsys, monkeypatch):
+    peaks = dict.fromkeys(FORWARDS, 3) | {REFERENCE: 2, "layer masking": None}
+    monkeypatch.setattr("xai_layermask.cli.bench._peak_memory", lambda setting, name, advance: peaks[name])
+    assert main("bench --model benched:make --batch 1 --rounds 1 --explanations 0 --json".split()) == 0
+    found = json.loads(capsys.readouterr().out)
+    memory = {one["name"]: one["memory"] for one in found["forward"]}
+    assert memory == dict.fromkeys(FORWARDS, 1.5) | {REFERENCE: 1, "layer masking": None}
+
+
 @pytest.mark.usefixtures("one_process")
 def test_bench_without_explanations_is_quiet_when_told(folder, capsys):
     words = "bench --model benched:make --batch 1 --rounds 1 --explanations 0 --quiet --json out.json"

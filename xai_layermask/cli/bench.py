@@ -93,8 +93,9 @@ def run(args: argparse.Namespace) -> int:
     plain = memory[REFERENCE]
     result["forward"] = [
         {"name": timing.name, "ratio": timing.ratio, "milliseconds": 1000 * timing.seconds,
-         "memory": None if not plain else (memory[timing.name] or 0) / plain}
+         "memory": own / plain if plain and own else None}
         for timing in passes
+        for own in [memory[timing.name]]
     ]  # fmt: skip
     result["explanations"] = []
     if args.explanations:
