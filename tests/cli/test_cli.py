@@ -334,6 +334,18 @@ def test_compare_shows_as_many_predictions_as_there_are(folder, capsys):
     assert len(out.split("\n\n")[0].splitlines()) == 1 + 3
 
 
+def test_a_mask_of_the_picture_is_cropped_where_the_model_sees_as_many_pixels(folder, capsys):
+    Image.open(folder / "photo.png").resize((32, 32)).save(folder / "small.png")
+    mask = np.full((32, 32), 255, np.uint8)
+    mask[8:24, 8:24] = 0  # all that the model sees
+    Image.fromarray(mask).save(folder / "mask.png")
+    words = ["compare", "small.png", "--model", "tiny_models:make", *FAST, "--maskings", "grey,black", "--quiet"]
+    words += ["--preprocess", "resize=64", "--mask", "mask.png", "--out", "a.html"]
+    assert run(capsys, *words)[0] == 0
+    content = json.loads(re.search(r'id="data">(.*?)</script>', (folder / "a.html").read_text("utf-8"))[1])
+    assert [one["measures"][0]["alignment"] for one in content["maskings"]] == [None, None]
+
+
 @pytest.mark.parametrize("command", ["explain", "compare"])
 def test_a_picture_is_decoded_once(folder, capsys, monkeypatch, command):
     opened = []

@@ -81,8 +81,9 @@ def run(args: argparse.Namespace) -> int:
         with status(f"{name}: segmenting the picture and capturing the model", args):
             targets = list(explanations[0].targets) if explanations else None
             explanations.append(explainer.explain(picture, targets, top, valid))
-            if mask is not None:
-                explanations[-1].alignment(mask)  # fail before the next one runs if its size is another
+            if mask is not None and len(explanations) == 1:
+                mask = _cropped(mask, explanations[0])
+                explanations[0].alignment(mask)  # fail before the next one runs if its size is another
     pages = [path for path in paths if path.lower().endswith(".html")]
     curves = None
     if pages and args.select is None and can_remove(explanations):
@@ -135,6 +136,14 @@ def run(args: argparse.Namespace) -> int:
             sep="\n",
         )
     return 0
+
+
+def _cropped(mask: Any, explanation: Explanation) -> Any:
+    """A mask of the picture's size, cut to the part that the model sees, even if that part is as large."""
+    frame = explanation.settings.frame
+    if frame is None or mask.shape != frame.size:
+        return mask
+    return frame.cropped(mask, *explanation.segments.shape)
 
 
 def _possible(top: int, explainer: LayerMaskExplainer, picture: Any, valid: Any) -> int:

@@ -164,6 +164,8 @@ class ByTarget:
     def alignment(self, mask: npt.ArrayLike | Tensor, target: int | str | None = None) -> float:
         """The [`alignment_score`][] with an object mask `(H, W)` over the cropped picture or the photograph.
 
+        If both have that size, it is over the cropped picture; `settings.frame.cropped` cuts one over the photograph.
+
         Raises:
             InputError: If the mask does not fit.
         """

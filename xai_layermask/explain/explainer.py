@@ -43,9 +43,9 @@ class LayerMaskExplainer(Opener):
         masking: How segments are removed: a name that [`make`][] knows, such as "layer" or "grey"; a masking of
             `model`; or a function from the network to a masking.
         segments: How the picture is segmented: a name such as "slic", "slic:100" or "patches:16"; a map `(H, W)` of
-            integers, or of booleans for a region and the rest, over the photograph or over its cropped part; or a
-            function from the cropped picture to a map of it. "auto" is the method's own: "slic:64", fine patches for
-            RISE and occlusion.
+            integers, or of booleans for a region and the rest, over the photograph or over its cropped part (if both
+            have its size, over the part); or a function from the cropped picture to a map of it. "auto" is the method's
+            own: "slic:64", fine patches for RISE and occlusion.
         n_samples: Number of coalitions to evaluate; "auto" stops when the scores are reliable: when they are expected
             to correlate by 0.95 with those of infinitely many samples, or at 1000 at the latest. Occlusion and ablation
             take no number.
