@@ -125,3 +125,12 @@ def test_draws_on_the_axes_that_it_is_given_and_turns_off_the_rest():
 def test_mistakes(arguments, message):
     with pytest.raises(InputError, match=message):
         rings(*arguments)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_map_of_a_model_in_low_precision(dtype):
+    values, presence = torch.arange(12.0).view(3, 4), torch.eye(3, 4)
+    expected = rings(values, presence, 1)
+    found = rings(values.to(dtype).requires_grad_(), presence.to(dtype), 1)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.images[-1].get_array().filled(-1), other.images[-1].get_array().filled(-1))

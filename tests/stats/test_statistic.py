@@ -153,3 +153,8 @@ def test_only_what_resampling_shifts_has_limits():
     assert many.limits == (0.0, math.log(4))
     assert Area(Entropy([[1, 2], [3, 4]]), [0, 1]).limits == (0.0, math.log(2))
     assert Difference(many, few).limits == (-math.log(2), math.log(4))
+
+
+def test_classes_without_a_picture():
+    assert math.isnan(ClassMean([], [])(np.ones((1, 0)))[0, 0])
+    assert np.isnan(ClassMean(np.empty((0, 2)), [])(np.ones((3, 0)))).tolist() == [[True, True]] * 3

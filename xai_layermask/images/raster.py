@@ -181,7 +181,7 @@ def as_valid(present: Mask | None, valid: npt.ArrayLike | None, size: tuple[int,
         array([[ True, False]])
     """
     if valid is not None:
-        array = np.asarray(valid.detach().cpu() if isinstance(valid, torch.Tensor) else valid)
+        array = np.asarray(valid.detach().cpu().double() if isinstance(valid, torch.Tensor) else valid)
         array = array.reshape(array.shape[-2:]) if array.ndim in (3, 4) and array.size == size[0] * size[1] else array
         if array.shape != tuple(size) or array.dtype.kind not in "biuf" or not ((array == 0) | (array == 1)).all():
             got = array.shape if array.shape != tuple(size) else "other numbers"

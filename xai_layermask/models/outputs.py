@@ -63,8 +63,9 @@ class Output:
     def __post_init__(self) -> None:
         choose(self.scale, OUTPUTS, "output")
         choose(self.given, GIVEN, "given")
-        if isinstance(self.select, Integral):
-            object.__setattr__(self, "select", int(self.select))  # as JSON can hold it, also from numpy
+        chosen: object = self.select
+        if isinstance(chosen, Integral):
+            object.__setattr__(self, "select", int(chosen))  # as JSON can hold it, also from numpy
 
     def for_model(self, model: nn.Module) -> Output:
         """This output; if it is "auto", what the configuration of a model of transformers says (`problem_type`)."""

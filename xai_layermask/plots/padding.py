@@ -15,7 +15,7 @@ from ..errors import InputError, check_integer
 from ..images import read_image
 from .figure import axes_grid, checkerboard, hide_ticks
 from .outlines import outline
-from .pictures import as_mask, transparent
+from .pictures import as_mask, as_numpy, transparent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -127,7 +127,7 @@ def _limits(values: Tensor, mask: Mask) -> tuple[float, float]:
 
 def _as_values(x: Any) -> Tensor:
     """The map as numbers, `(1, H, W)`, or a picture's colours from 0 to 255, `(3, H, W)`."""
-    array = x.detach().cpu().numpy() if isinstance(x, Tensor) else np.asarray(x)
+    array = as_numpy(x)
     if array.ndim == 3:
         return torch.from_numpy(read_image(x).transpose(2, 0, 1).astype(np.float64))
     if array.ndim != 2 or not array.size or array.dtype.kind not in "fiub":

@@ -15,7 +15,7 @@ from .figure import PANEL, checkerboard, hide_ticks, single_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["as_mask", "masked_picture", "transparent"]
+__all__ = ["as_mask", "as_numpy", "masked_picture", "transparent"]
 
 
 def masked_picture(picture: Any, presence: Any, ax: Axes | None = None) -> Axes:
@@ -69,9 +69,17 @@ def as_mask(presence: Any, size: tuple[int, ...]) -> npt.NDArray[np.bool_]:
         ...
         xai_layermask.errors.InputError: expected presence of the picture's size (2, 4), got (1, 1, 2, 3)
     """
-    mask = presence.detach().cpu().numpy() if isinstance(presence, Tensor) else np.asarray(presence)
+    mask = as_numpy(presence)
     if mask.ndim < 2 or mask.shape[-2:] != tuple(size) or any(side != 1 for side in mask.shape[:-2]):
         raise InputError.expected(f"presence of the picture's size {tuple(size)}", str(mask.shape))
     if mask.dtype != np.bool_ and not np.isin(mask, (0, 1)).all():
         raise InputError.expected("only 0 and 1 in presence", "other values", "threshold it, as in presence > 0.5")
     return mask.reshape(size).astype(np.bool_)
+
+
+def as_numpy(values: Any) -> npt.NDArray[Any]:
+    """A tensor of any type and device, or anything array-like, as an array; numpy has no bfloat16."""
+    if not isinstance(values, Tensor):
+        return np.asarray(values)
+    numbers = values.detach().cpu()
+    return (numbers.double() if numbers.is_floating_point() else numbers).numpy()

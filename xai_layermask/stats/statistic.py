@@ -98,7 +98,8 @@ class ClassMean:
         self.defined = _every(np.isfinite(table))
 
     def __call__(self, weights: Floats) -> Floats:
-        means = np.stack([mean(weights[:, rows]) for mean, rows in zip(self._means, self._members, strict=True)])
+        found = [mean(weights[:, rows]) for mean, rows in zip(self._means, self._members, strict=True)]
+        means = np.reshape(found, (len(found), len(weights), self.counts.size))  # also without a picture
         defined = np.isfinite(means)
         return ratio(np.where(defined, means, 0.0).sum(axis=0), defined.sum(axis=0).astype(np.float64))
 
