@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -167,3 +169,28 @@ def test_probabilities_are_no_logits(last):
     message = "expected logits from the model, got probabilities: calibrate the model without its last softmax"
     with pytest.raises(InputError, match=message):
         Calibrated(black(nn.Sequential(Bright(), last)), pictures(2, 0))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"matrix": np.ones(2)},
+        {"matrix": np.ones((3, 3, 3))},
+        {"matrix": np.ones(1), "shift": np.zeros(1)},
+        {"matrix": np.ones(3, complex)},
+        {"matrix": np.array(["1"] * 3)},
+        {"shift": np.full(3, np.nan)},
+        {"masking": "itself"},
+    ],
+)
+def test_a_map_that_is_none_is_refused(tmp_path, changed):
+    path = tmp_path / "map.npz"
+    Calibrated(LayerMask(Bright()), pictures(2, 0), draws=1, patch=4).save(path)
+    with np.load(path) as file:
+        content = dict(file)
+    about = json.loads(str(content["about"]))
+    if "masking" in changed:
+        about["masking"] = f"calibrated:{path}"
+    np.savez(path, **{**content, "about": np.array(json.dumps(about)), **changed})
+    with pytest.raises(InputError, match=r"expected a file of Calibrated\.save, got"):
+        make(f"calibrated:{path}", Bright())

@@ -11,6 +11,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -144,6 +145,9 @@ class Calibrated(Masking):
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 matrix, shift, about = file["matrix"], file["shift"], json.loads(str(file["about"]))
             inner, fitted, fill = str(about["masking"]), about["model"], about["fill"]
+            _check_map(matrix, shift)
+            if inner.startswith("calibrated"):
+                raise ValueError("a map of a map")
         except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, BadZipFile) as error:
             raise InputError.expected("a file of Calibrated.save", f"{path!r} ({reason(error)})") from error
         if digest_model(model, any_precision=True) != fitted:
@@ -160,6 +164,14 @@ class Calibrated(Masking):
         made._wrap(masking, f"calibrated:{path}" + (f"#{digest}" if digest else ""))
         made.matrix, made.shift = torch.from_numpy(matrix), torch.from_numpy(shift)
         return made
+
+
+def _check_map(matrix: npt.NDArray[Any], shift: npt.NDArray[Any]) -> None:
+    """Raise ValueError if these are not a vector or matrix and a shift of K classes."""
+    classes = shift.shape
+    fits = len(classes) == 1 and classes[0] > 1 and matrix.shape in (classes, 2 * classes)
+    if not fits or not all(one.dtype == np.float64 and np.isfinite(one).all() for one in (matrix, shift)):
+        raise ValueError(f"{matrix.dtype} {matrix.shape} and {shift.dtype} {shift.shape}")
 
 
 def content_digest(path: str) -> str:
