@@ -54,6 +54,7 @@ def test_a_raster_file_with_missing_pixels(folder, capsys):
     assert main(["explain", *words]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["settings"]["note"].startswith("bands 3, 2, 1 of 13 shown")
+    assert [one["segment"] for one in record["targets"][0]["segments"] if not one["played"]] == [3]
     scores = {one["segment"]: one["score"] for one in record["targets"][0]["segments"]}
     assert len(scores) == 4
     assert scores[3] == 0  # the missing quarter is the last segment
@@ -62,6 +63,9 @@ def test_a_raster_file_with_missing_pixels(folder, capsys):
     assert main(["explain", *words[:1], *words[3:]]) == 0
     again = json.loads(capsys.readouterr().out)
     assert again["targets"] == record["targets"]
+    assert main(["explain", "bands.npy", "--model", "raster_models:bands", "--out", "a.json", *FAST[:-1]]) == 0
+    listed = capsys.readouterr().out.split("Segments with")[1].split("\n\n")[0]
+    assert len(listed.splitlines()) == 2 + 3
 
 
 def test_twelve_bits_are_told(folder, capsys):

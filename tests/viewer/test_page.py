@@ -181,6 +181,9 @@ def test_the_command_of_missing_pixels_needs_their_mask():
     whole, part = (data_and_note(explanation(played=np.arange(4) < number)) for number in (4, 3))
     assert whole[0] == part[0] != ""
     assert "--valid" not in whole[1]
+    for (_, html), count in ((whole, 4), (part, 3)):
+        assert f"<span>{count} segments</span>" in html
+        assert data_of(html)["maskings"][0]["made"].startswith(f"The picture was divided into {count} segments")
     assert "Add --valid FILE if missing pixels were marked by a mask." in part[1]
 
 

@@ -153,12 +153,13 @@ def record(explanation: Explanation, image: str | None) -> dict[str, Any]:
 
 
 def _segments(explanation: Explanation, target: int, count: int) -> list[dict[str, Any]]:
-    """The top segments: score, fraction of the picture's area, and centroid (x, y) in pixels."""
+    """The top segments: score, share of the area, and centroid (x, y) in pixels; missing pixels were not played."""
     found, row = [], explanation.row(target)
     for segment in explanation.top(count, target):
         rows, columns = (explanation.segments == segment).nonzero()
         found.append({
             "segment": int(segment),
+            "played": bool(explanation.played[segment]),
             "score": float(explanation.scores[row, segment]),
             "standard_error": number(explanation.standard_errors[row, segment]),
             "share": len(rows) / explanation.segments.size,
@@ -191,6 +192,7 @@ def _top_segments(explanation: Explanation) -> list[str]:
             (one["segment"], f"{one['score']:.3f} {_interval(one['standard_error'])}", f"{one['share']:.1%}", one["x"],
              one["y"])
             for one in _segments(explanation, target, _LISTED)
+            if one["played"]
         ]
         title = f"Segments with the highest scores for {label}, with their centroids in the {width} x {height} picture:"
         tables.append(f"{title}\n" + table(("segment", "score (95 % interval)", "area", "x", "y"), rows))

@@ -119,7 +119,7 @@ class Explanation(ByTarget):
         """Describe targets, segments, method, masking and model in one line."""
         shown = ", ".join(f"{label} {self.shown(row)}" for row, label in enumerate(self.labels))
         return (
-            f"Explanation({shown}; {self.scores.shape[1]} segments, {self.settings.method} with "
+            f"Explanation({shown}; {np.count_nonzero(self.played)} segments, {self.settings.method} with "
             f"{self.settings.masking} masking of {self.settings.model})"
         )
 

@@ -32,7 +32,7 @@ _REMOVED = {
 
 def sentence(explanation: Viewable) -> str:
     """What was done, in plain words."""
-    made, count = explanation.settings, explanation.scores.shape[1]
+    made, count = explanation.settings, int(explanation.played.sum())
     fitted = _ESTIMATORS.get(made.estimator, made.estimator)
     method = METHODS[made.method].title if made.method in METHODS else made.method
     divided = f"The picture was divided into {count} segments ({made.segments})."
