@@ -52,6 +52,44 @@ def test_parts_are_masked_like_the_same_operators_written_out():
         torch.testing.assert_close(found, expected)
 
 
+def _assigned(y):
+    y[:, :, 0:] = y.sigmoid()
+    return y
+
+
+def _source_changes(y):
+    z = y.relu()
+    y.copy_(z)
+    z.add_(1)
+    return y + z
+
+
+#: Writes by operators without a rule, and the same written out.
+WRITES = {
+    "all of a value": (lambda y: y.copy_(y.relu()), torch.relu),
+    "a slice that is all of it": (_assigned, torch.sigmoid),
+    "another dtype": (lambda y: y.copy_(y.float()), lambda y: y.float().double()),
+    "broadcast": (lambda y: y.copy_(y[:, :1]), lambda y: y[:, :1].expand_as(y)),
+    "a source that changes": (_source_changes, lambda y: 2 * y.relu() + 1),
+    "transposed in place": (lambda y: y.transpose_(2, 3), lambda y: y.transpose(2, 3)),
+    "other dimensions": (lambda y: y.unsqueeze_(1).squeeze_(1), lambda y: y),
+}
+
+
+@pytest.mark.parametrize(("written", "expected"), WRITES.values(), ids=WRITES)
+def test_writes_without_a_rule_are_those_of_the_operator_out_of_place(written, expected):
+    x, presence = maps(4)
+    found = invariants(lambda x: written(2 * x), x, presence)
+    torch.testing.assert_close(found, LayerMask(Function(lambda x: expected(2 * x)))(x, presence))
+
+
+def test_assertions_in_a_composition_are_left_out():
+    """`one_hot` asserts that its classes are in range."""
+    x, presence = maps(5)
+    found = invariants(lambda x: x @ F.one_hot(torch.arange(8).clamp(0, 7), 8).to(x), x, presence)
+    torch.testing.assert_close(found, LayerMask(Function(lambda x: x @ torch.eye(8).to(x)))(x, presence))
+
+
 def test_a_composition_takes_any_batch_size():
     x, presence = maps(2)
     masked = LayerMask(Function(COMPOSITIONS[aten.inner.default]))

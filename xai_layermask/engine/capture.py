@@ -85,15 +85,12 @@ def capture(
         for node in filter(is_idle_dropout, list(exported.graph.nodes)):
             node.replace_all_uses_with(node.args[0])
             exported.graph.erase_node(node)
-        exported = exported.run_decompositions({torch.ops.aten.copy.default: _copy})
+        exported = exported.run_decompositions({})
     lower(exported.graph_module)
+    _refuse_hidden_writes(exported)
     with _quiet():
         decompose(exported.graph_module)
-    for node in Aliases(exported.graph.nodes).hidden_writes():
-        raise CaptureError(
-            f"expected no writes to views of what is read again, got {node.target} in "
-            f"{module_path(node) or 'the model'}: use its out-of-place form."
-        )
+    _refuse_hidden_writes(exported)
     return (TailedGraph if isinstance(model, Head) else Graph)(exported, model, constants.reads)
 
 
@@ -145,9 +142,12 @@ def _refuse_changed_state(exported: torch.export.ExportedProgram, memory: Aliase
             )
 
 
-def _copy(target: Tensor, source: Tensor, non_blocking: bool = False) -> Tensor:
-    """The functional form of `copy_`, which has no derivative."""
-    return source.to(target.dtype).expand(target.shape)
+def _refuse_hidden_writes(exported: torch.export.ExportedProgram) -> None:
+    for node in Aliases(exported.graph.nodes).hidden_writes():
+        raise CaptureError(
+            f"expected no writes to views of what is read again, got {node.target} in "
+            f"{module_path(node) or 'the model'}: use its out-of-place form."
+        )
 
 
 def _export(twin: nn.Module, example: tuple[Any, ...], sizes: Any) -> torch.export.ExportedProgram:

@@ -1,4 +1,4 @@
-"""Operators that have no rule, replaced by the operators that torch composes them of."""
+"""Operators that have no rule, replaced by their out-of-place forms or the operators that torch composes them of."""
 
 from __future__ import annotations
 
@@ -20,17 +20,39 @@ __all__ = ["decompose"]
 
 
 def decompose(module: fx.GraphModule) -> None:
-    """Replace compositions whose parts all have rules; changes the module.
+    """Replace in-place operators without a rule and compositions whose parts all have rules; changes the module.
 
     The others keep their names, so that an error names the operator that the model calls.
     """
     known = {*operators(), *LOWERINGS}
     found = False
     for node in list(module.graph.nodes):
-        if node.op == "call_function" and node.target not in known and _is_composition(node):
+        if node.op != "call_function" or node.target in known:
+            continue
+        out_of_place = _out_of_place(node.target)
+        if out_of_place in known:
+            node.target, found = out_of_place, True
+        elif _is_composition(node):
             found |= _replaced_by_parts(module, node, known)
     if found:
         lower(module)
+
+
+def _out_of_place(operator: Any) -> OpOverload | None:
+    """The operator that returns what an in-place one writes, such as `aten.transpose.int` for `aten.transpose_`.
+
+    Only results of writes are read in graphs without hidden writes.
+    """
+    if not isinstance(operator, OpOverload) or not operator._schema.is_mutable:
+        return None
+    namespace, name = operator._schema.name.split("::")
+    packet = getattr(getattr(torch.ops, namespace), name.removesuffix("_"), None)
+    wanted = [(one.name, str(one.type)) for one in operator._schema.arguments]
+    for overload in () if packet is None else packet.overloads():
+        found: OpOverload = getattr(packet, overload)
+        if not found._schema.is_mutable and [(one.name, str(one.type)) for one in found._schema.arguments] == wanted:
+            return found
+    return None
 
 
 def _is_composition(node: fx.Node) -> bool:
@@ -66,4 +88,4 @@ def _replaced_by_parts(module: fx.GraphModule, node: fx.Node, known: Collection[
 
 
 def _makes_tensors(node: fx.Node) -> bool:
-    return any(isinstance(one, Tensor) for one in pytree.tree_leaves(node.meta["val"]))
+    return any(isinstance(one, Tensor) for one in pytree.tree_leaves(node.meta.get("val")))

@@ -76,6 +76,12 @@ LOWERINGS[aten.view_as.default] = aten.reshape_as.default
 LOWERINGS[aten.detach_.default] = aten.detach.default
 
 
+@_lowering("copy")
+def _copy(target: Any, source: Any, non_blocking: bool = False) -> Any:
+    """The source in the shape and dtype of a tensor whose every element it replaces."""
+    return aten.clone.default(aten.expand_as.default(aten.to.dtype(source, target.node.meta["val"].dtype), target))
+
+
 @_lowering("channel_shuffle", "native_channel_shuffle")
 def _channel_shuffle(x: Any, groups: int) -> Any:
     """On CUDA, the operator itself takes no channels-last maps."""
