@@ -203,8 +203,8 @@ batch of which half of the 16 x 16 patches are absent:
 - **shift**: the largest change of the output if {shift:g} is added to the image, and a first layer subtracts it again.
 - **nothing**: with nothing present the output is finite.
 - Differences above 1e-5 are computed again in float64, because deep networks with random weights amplify rounding.
-- **cost**: time of a masked run over a plain one, one thread, the least of {rounds} runs each on a machine that was busy
-  with other work. In such small images all cells are near borders; see [](speed.md) for full size.
+- **cost**: time of a masked run over a plain one, one thread, the least of {rounds} runs each on a machine busy with
+  other work. In such small images all cells are near borders; see [](speed.md) for full size.
 
 {summary}
 
