@@ -79,10 +79,9 @@ def estimate(
         level: Coverage of an interval, a fraction.
 
     Returns:
-        The numbers. The ends of an interval are nan for fewer than two pictures, or three for a mean over pairs: two
-        pictures have only one. Resamples in which a number is
-        undefined are left out. If resampling itself shifts a number, as it lowers an entropy, the resamples are
-        shifted back to the value.
+        The numbers. The ends of an interval are nan for fewer than two pictures, or three for a mean over pairs, since
+        two pictures have only one pair. Resamples in which a number is undefined are left out. If resampling itself
+        shifts a number, as it lowers an entropy, the resamples are shifted back to the value.
 
     Example:
         >>> from .statistic import Mean
