@@ -1,7 +1,7 @@
 """Which architectures can be masked, and whether the invariants hold for them: `python docs/zoo.py [NAME ...]`.
 
-Every classification architecture of torchvision, at least one model of every module of timm, and every image classifier
-of transformers, and a few models with other outputs, with random weights, small images and, where the constructor
+Every classification architecture of torchvision, at least one model of every module of timm, every image classifier of
+transformers, and a few models with other outputs, with random weights, small images and, where the constructor
 allows, fewer blocks. Each one is a line of JSON in `--results`; a run goes on where the last one stopped. `--page FILE`
 writes the page of the documentation from the results.
 """

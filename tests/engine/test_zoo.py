@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
 
 from xai_layermask import LayerMask
+from xai_layermask.models.huggingface import Logits
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "docs"))
 
@@ -85,15 +85,6 @@ def test_a_refused_architecture_is_named_before_it_runs():
     assert "present" not in found
 
 
-class _Logits(nn.Module):
-    def __init__(self, model):
-        super().__init__()
-        self.model = model
-
-    def forward(self, x):
-        return self.model(x).logits
-
-
 @pytest.mark.parametrize("name", ["Cvt", "Swin"])
 def test_transformers_with_windows_and_convolutions(name):
     transformers = pytest.importorskip("transformers")
@@ -103,7 +94,7 @@ def test_transformers_with_windows_and_convolutions(name):
         "Swin": {"image_size": 64, "embed_dim": 8, "depths": [2, 2], "num_heads": [2, 2], "window_size": 4},
     }[name]
     config = getattr(transformers, f"{name}Config")(**options)
-    masked = LayerMask(_Logits(getattr(transformers, f"{name}ForImageClassification")(config)).eval())
+    masked = LayerMask(Logits(getattr(transformers, f"{name}ForImageClassification")(config)).eval())
     x = torch.randn(2, 3, 64, 64)
     assert masked.unsupported(x.shape) == []
     with torch.no_grad():
