@@ -68,12 +68,17 @@ def test_kernels_are_algorithm_one(kernels, case, rounds, in_place):
     x, presence, inside = case
     expected, known = expected_of(torch.where(presence | ~inside, x, 0.0), presence, inside, rounds)
     whole = bool(inside.all())
-    distance = kernels.distances(presence, None if whole else inside, rounds)
-    assert torch.equal(distance != kernels.FAR, known)
-    assert torch.equal(distance == 0, presence)
+    rings = kernels.ring_cells(presence, None if whole else inside, rounds)
+    assert torch.equal(rings.distance != kernels.FAR, known)
+    assert torch.equal(rings.distance == 0, presence)
+    expected_cells = [(rings.distance == ring).flatten().nonzero()[:, 0] for ring in range(1, rounds + 1)]
+    assert rings.counts.tolist() == [0, *map(len, expected_cells)]
+    listed = rings.listed[: rings.counts.sum()].split(rings.counts.tolist()[1:])
+    for cells, those in zip(listed, expected_cells, strict=True):
+        assert torch.equal(cells.sort().values.long(), those)
     start = torch.where(presence | ~inside, x, torch.nan).contiguous(memory_format=torch.channels_last)
     before = start.clone()
-    found = kernels.fill(start, distance, rounds, in_place)
+    found = kernels.fill(start, rings, rounds, in_place)
     shown = known.expand_as(x)
     torch.testing.assert_close(found[shown], expected[shown])
     assert torch.equal(found[~shown].nan_to_num(7), before[~shown].nan_to_num(7))
@@ -99,7 +104,50 @@ def test_sums_of_large_halves_stay_finite(dtype, kernels):
     presence = torch.ones(1, 1, 3, 3, dtype=torch.bool)
     presence[..., 1, 1] = False
     assert torch.equal(fill(x, Distances(presence).rings(1)), x)
-    assert torch.equal(kernels.fill(x, kernels.distances(presence, None, 1), 1), x)
+    assert torch.equal(kernels.fill(x, kernels.ring_cells(presence, None, 1), 1), x)
+
+
+@st.composite
+def tensors(draw):
+    """Tensors of any layout with masks that broadcast, and a number."""
+    rank = draw(st.integers(1, 5))
+    shape = draw(st.lists(st.integers(0, 6), min_size=rank, max_size=rank))
+    order = draw(st.permutations(range(rank)))
+    stored = [shape[dim] for dim in order]
+    draws = torch.Generator().manual_seed(draw(st.integers(0, 99)))
+    dtype = draw(st.sampled_from([torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int64]))
+    more = draw(st.integers(0, 2))  # numbers that are left out of each row, as in a part of a projection
+    x = torch.randn(*stored[:-1], stored[-1] + more, generator=draws)[..., : stored[-1]].to(dtype)
+    x = x.permute([order.index(dim) for dim in range(rank)])
+    whole = draw(st.lists(st.booleans(), min_size=rank, max_size=rank))
+    mask = torch.rand([size if one else 1 for size, one in zip(shape, whole, strict=True)], generator=draws) < 0.5
+    numbers = [0.0, 0.5, -7.0] if dtype == torch.int64 else [0.0, 0.5, -torch.inf, torch.finfo(dtype).min]
+    if draw(st.booleans()):
+        x = torch.where(mask, x, 0 if dtype == torch.int64 else torch.nan)
+    return x, mask.expand_as(x) if draw(st.booleans()) else mask, draw(st.sampled_from(numbers))
+
+
+@given(tensors())
+@settings(max_examples=150)
+def test_numbers_in_the_place_of_absent_cells(kernels, case):
+    x, mask, number = case
+    expected = torch.where(mask, x, torch.full_like(x, number))
+    assert torch.equal(dense.replace_absent(x, mask, number), expected)
+    if kernels.takes_rows(x, mask):
+        found = kernels.replace_absent(x, mask, number)
+        assert torch.equal(found, expected)
+        assert found.stride() == torch.empty_like(x).stride()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("layout", ["heads", "channels last", "map"])
+def test_absent_cells_on_a_device(dtype, layout, device):
+    x = torch.randn(2, 5, 9, 48, device=device, dtype=dtype)
+    x = {"heads": x.transpose(1, 2)[..., 16:32], "channels last": x.permute(0, 3, 1, 2), "map": x}[layout]
+    sizes = (2, 1, 5, 1) if layout == "heads" else (2, 1, *x.shape[2:])
+    mask = torch.rand(sizes, device=device) < 0.5
+    x = torch.where(mask, x, torch.nan)
+    assert torch.equal(dense.replace_absent(x, mask, -3.0), torch.where(mask, x, -3.0))
 
 
 def test_gradients_are_those_of_the_list_of_cells():
@@ -124,7 +172,8 @@ def broken(*args, **kwargs):
     ("name", "change", "words"),
     [
         ("fill", broken, "RuntimeError: no driver"), ("fill", lambda x, *rest: x, "its results differ from torch's"),
-        ("finish", lambda x, *rest: x, "its results differ from torch's"), (None, None, ""),
+        ("finish", lambda x, *rest: x, "its results differ from torch's"),
+        ("replace_absent", lambda x, *rest: x, "its results differ from torch's"), (None, None, ""),
     ],
 )
 def test_kernels_are_checked_once(kernels, monkeypatch, recwarn, name, change, words):
@@ -143,7 +192,8 @@ def test_kernels_are_checked_once(kernels, monkeypatch, recwarn, name, change, w
 
 def test_without_triton_there_are_no_kernels(monkeypatch):
     monkeypatch.setitem(sys.modules, "triton", None)
-    monkeypatch.delitem(sys.modules, "xai_layermask.engine.kernels", raising=False)
+    for name in [one for one in sys.modules if one.startswith("xai_layermask.engine.kernels")]:
+        monkeypatch.delitem(sys.modules, name)
     monkeypatch.delattr("xai_layermask.engine.kernels", raising=False)
     dense._checked_kernels.cache_clear()
     assert dense._checked_kernels(torch.device("cpu")) is None
@@ -312,7 +362,7 @@ def test_a_model_runs_with_kernels(kernels, monkeypatch):
         return kernels.fill(x, *rest)
 
     monkeypatch.setattr(dense, "kernels_on", lambda device: stand_in)
-    stand_in = type("Kernels", (), {"fill": staticmethod(counted), "distances": kernels.distances, "FAR": kernels.FAR})
+    stand_in = type("Kernels", (), {**vars(kernels), "fill": staticmethod(counted)})
     model = nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 4, 3, 2, 1), nn.AdaptiveAvgPool2d(1)
     ).eval()
@@ -322,6 +372,36 @@ def test_a_model_runs_with_kernels(kernels, monkeypatch):
         with never_waiting():
             torch.testing.assert_close(masked(x, presence), expected, atol=1e-6, rtol=1e-5)
     assert used == {3: 1, 8: 1}
+
+
+class Attending(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.tokens, self.attention = nn.Conv2d(3, 16, 4, 4), nn.MultiheadAttention(16, 2, batch_first=True)
+        self.norm = nn.LayerNorm(16)
+
+    def forward(self, x):
+        x = self.tokens(x).flatten(2).transpose(1, 2)
+        y = self.norm(x)
+        return (x + self.attention(y, y, y, need_weights=False)[0]).mean(1)
+
+
+def test_attention_runs_with_kernels(kernels, monkeypatch):
+    shapes = []
+
+    def recorded(x, *rest):
+        shapes.append(tuple(x.shape))
+        return kernels.replace_absent(x, *rest)
+
+    masked, x = LayerMask(Attending().eval()), torch.randn(2, 3, 16, 16)
+    presence = (torch.rand(2, 1, 4, 4) < 0.5).repeat_interleave(4, 2).repeat_interleave(4, 3)
+    with torch.no_grad():
+        expected = masked(x, presence)
+        stand_in = type("Kernels", (), {**vars(kernels), "replace_absent": staticmethod(recorded)})
+        monkeypatch.setattr(dense, "kernels_on", lambda device: stand_in)
+        with never_waiting():
+            torch.testing.assert_close(masked(x, presence), expected, atol=1e-6, rtol=1e-5)
+    assert shapes == [(2, 2, 16, 8)] * 2 + [(2, 16, 16)]  # keys, values, and tokens before their mean
 
 
 def test_a_trace_shows_what_is_filled():
@@ -371,12 +451,12 @@ def test_few_operators_and_none_that_waits(name, dense_too, monkeypatch):
         FAR = 255
 
         @staticmethod
-        def distances(present, inside, rounds):
-            launched.extend(["spread", "spread"])
+        def ring_cells(present, inside, rounds):
+            launched.extend(["zeros", "spread", "spread", "collect"])
             return present
 
         @staticmethod
-        def fill(x, distance, rounds, in_place=False):
+        def fill(x, rings, rounds, in_place=False):
             launched.extend(["fill"] * rounds)
             return x
 
@@ -384,6 +464,10 @@ def test_few_operators_and_none_that_waits(name, dense_too, monkeypatch):
         def finish(x, *rest):
             launched.append("finish")
             return x
+
+        @staticmethod
+        def takes_rows(x, mask):
+            return False
 
     with torch.no_grad(), never_waiting():
         masked(x, presence)  # captured, and the weights folded

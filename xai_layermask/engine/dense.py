@@ -1,7 +1,7 @@
 """Neighbour padding on accelerators: shapes do not depend on the data, so nothing waits for the device.
 
 The graph states how many rings an operator can read, so no loop has to check whether cells are still missing. Where
-Triton runs, a kernel finds the distance of each absent cell in rings, and another writes a ring into channels-last rows
+Triton runs, kernels list the cells of each ring, and another writes a ring into channels-last rows
 ([`kernels`][xai_layermask.engine.kernels]). Elsewhere, and where gradients are needed, a ring is an average pool.
 """
 
@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -21,7 +21,7 @@ from ..errors import reason
 from .padding import Rings, fill_rings, ring_geometry, window_sum
 from .waiting import may_wait
 
-__all__ = ["DenseRings", "Distances", "fill", "filled_cells", "kernels_on", "neighbor_padding"]
+__all__ = ["DenseRings", "Distances", "fill", "filled_cells", "kernels_on", "neighbor_padding", "replace_absent"]
 
 
 class _Level(NamedTuple):
@@ -46,7 +46,7 @@ class Distances:
         self._absent: Tensor | None = None
         self._border: Tensor | None = None
         self._levels: dict[torch.dtype, list[_Level]] = {}
-        self._map: tuple[int, Tensor] | None = None
+        self._cells: tuple[int, Any] | None = None
 
     def rings(self, rounds: int) -> DenseRings:
         """The geometry of a fill of this many rings, or of as many as the map can have."""
@@ -56,9 +56,9 @@ class Distances:
 
     def filled_by(self, kernels: ModuleType, x: Tensor, rounds: int, in_place: bool) -> Tensor:
         """Fill by kernels; cells beyond the last ring stay as they are."""
-        if self._map is None or self._map[0] < rounds:
-            self._map = self._most, kernels.distances(self.present, self.inside, self._most)
-        filled: Tensor = kernels.fill(x, self._map[1], rounds, in_place)
+        if self._cells is None or self._cells[0] < rounds:
+            self._cells = self._most, kernels.ring_cells(self.present, self.inside, self._most)
+        filled: Tensor = kernels.fill(x, self._cells[1], rounds, in_place)
         return filled
 
     def filled(self, x: Tensor, rounds: int, in_place: bool) -> Tensor:
@@ -134,11 +134,30 @@ def fill(x: Tensor, geometry: Rings | DenseRings, in_place: bool = False) -> Ten
     return distances.filled_by(kernels, x, rounds, in_place)
 
 
-def _kernels_for(x: Tensor, rounds: int) -> ModuleType | None:
-    """The kernels, if they can fill this many rings of a map; else None."""
+def _kernels_for(x: Tensor, rounds: int = 0) -> ModuleType | None:
+    """The kernels, if they can fill this many rings of a map; None for gradients."""
     kernels = kernels_on(x.device)
     learning = x.requires_grad and torch.is_grad_enabled()
     return kernels if kernels is not None and rounds < kernels.FAR and not learning else None
+
+
+def replace_absent(x: Tensor, mask: Tensor, number: float) -> Tensor:
+    """Replace every absent cell by a number.
+
+    Args:
+        x: Any tensor.
+        mask: Bool, broadcast over `x`: which cells are present.
+        number: The number.
+
+    Example:
+        >>> replace_absent(torch.ones(2, 3), torch.tensor([[True], [False]]), 5.0).tolist()
+        [[1.0, 1.0, 1.0], [5.0, 5.0, 5.0]]
+    """
+    kernels = _kernels_for(x)
+    if kernels is not None and kernels.takes_rows(x, mask):
+        replaced: Tensor = kernels.replace_absent(x, mask, number)
+        return replaced
+    return torch.where(mask, x, x.new_full((), number))
 
 
 def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> Tensor:
@@ -201,13 +220,15 @@ def _checked_kernels(device: torch.device) -> ModuleType | None:
     present = cells * 11 % 17 == 0
     x = torch.cat([cells % 13, -cells], 1).to(torch.float32)
     try:
-        distance = kernels.distances(present, None, 2)
-        near = distance < kernels.FAR
-        found = kernels.fill(x, distance, 2) * near
+        rings = kernels.ring_cells(present, None, 2)
+        near = rings.distance < kernels.FAR
+        found = kernels.fill(x, rings, 2) * near
         same = torch.allclose(found, Distances(present).filled(x, 2, False) * near)
         y, bias = (x[:, :1] - x[:, 1:]).expand(-1, 8, -1, -1), torch.arange(8.0, device=device)
         finished = kernels.finish(y.contiguous(memory_format=torch.channels_last), bias, "clamp", 0.0)
         same = same and torch.allclose(finished, (y + bias.view(-1, 1, 1)).relu())
+        cleared = kernels.replace_absent(finished, present, 3.0)
+        same = same and torch.equal(cleared, torch.where(present, finished, 3.0))
         trouble = "" if same else "its results differ from torch's"
     except Exception as error:  # whatever its compiler or the driver raise
         trouble = f"{type(error).__name__}: {reason(error)}"

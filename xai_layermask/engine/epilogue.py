@@ -1,7 +1,7 @@
 """Biases added late: on devices with Triton, the residual sum and the activation after a convolution add its bias.
 
 There PyTorch adds the bias, the residual and the activation by a kernel each, which read and write the whole map. One
-kernel ([`finish`][xai_layermask.engine.kernels.finish]) does all three in place.
+kernel ([`finish`][xai_layermask.engine.kernels.epilogue.finish]) does all three in place.
 """
 
 from __future__ import annotations

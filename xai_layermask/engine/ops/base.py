@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from ..dense import fill
+from ..dense import fill, replace_absent
 from ..graph import Shape, Step
 from ..mask import PresenceMask, joined
 
@@ -164,7 +164,7 @@ class MaskedOperator:
 
 def fill_absent(number: float, x: Tensor, cells: PresenceMask) -> Tensor:
     """Replace every absent cell by a number."""
-    return torch.where(cells.mask, x, x.new_full((), number))
+    return replace_absent(x, cells.mask, number)
 
 
 def weighted(x: Tensor, cells: PresenceMask) -> Tensor:
