@@ -467,7 +467,12 @@ def test_few_operators_and_none_that_waits(name, dense_too, monkeypatch):
 
         @staticmethod
         def takes_rows(x, mask):
-            return False
+            return True
+
+        @staticmethod
+        def replace_absent(x, mask, number):
+            launched.append("replace")
+            return x
 
     with torch.no_grad(), never_waiting():
         masked(x, presence)  # captured, and the weights folded
