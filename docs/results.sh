@@ -2,8 +2,8 @@
 # directory.
 #
 # IMAGES has images with object masks and labels.csv, PHOTOS has images with labels.csv, MODELS has the weights.
-# Run it again to resume. It takes a day or more of one CPU core; several commands can run at the same time with the
-# same store. The page is from fewer images where it says so.
+# Run it again to resume. It takes days of one CPU core, or minutes of a GPU and 16 cores; several commands can run at the
+# same time with the same store.
 set -e
 export PYTHONPATH=docs OMP_NUM_THREADS=1
 # With glibc, memory is kept between batches: otherwise its pages are cleared anew each time, which takes a third of the
@@ -51,15 +51,29 @@ done
 evaluate mask-shape $images $deit $some
 evaluate collapse $images --limit 40 $deit $some
 evaluate linearity $images --limit 40 $deit --maskings black,grey,layer
-evaluate paper --figure 19 $photos $lite
+for model in "$lite" "$resnet" "$squeezenet" "$deit"; do
+    evaluate paper --figure 19 $photos $model
+done
 
-# Rivals. The maps of logits are fitted on other images, of other classes.
-python docs/calibrate.py "$2" . lite0
-evaluate robustness $images --limit 60 $lite --set orders=random --segments patches:16 \
-    --maskings black,grey,layer,layer-soft,layer-threshold:0.2,calibrated:calibrated-black.npz,calibrated:calibrated-grey.npz,calibrated:calibrated-layer.npz
+# Alternatives that are not in the paper. The maps of logits are fitted on other images, most of other classes.
+alternatives() {  # the folder of the maps, and the model's options
+    maps="calibrated:rivals/$1/calibrated"
+    options="$rivals $2 --segments"
+    evaluate robustness $options patches:16 --limit 60 --set orders=random --maskings \
+        black,grey,layer,layer-soft,layer-threshold:0.3,$maps-black.npz,$maps-grey.npz,$maps-layer.npz
+    evaluate lime $options slic:196 --maskings grey,layer,layer-soft,layer-threshold:0.3,$maps-layer.npz
+}
+rivals="--data $1 --shuffle-seed 0 --store rivals.db"
+mkdir -p rivals/lite0 rivals/resnet50 rivals/squeezenet
+python docs/calibrate.py "$2" rivals/lite0 lite0
+python docs/calibrate.py "$2" rivals/resnet50 torchvision:resnet50 "$3/resnet50.pt"
+python docs/calibrate.py "$2" rivals/squeezenet torchvision:squeezenet1_1 "$3/squeezenet1_1.pt" caffe,crop=227
+alternatives lite0 "$lite"
+alternatives resnet50 "$resnet"
+alternatives squeezenet "$squeezenet"
 evaluate ablation $images --limit 16 $lite --maskings layer,layer-soft,$thresholds
-evaluate lime $images --limit 31 $lite --segments slic:196 --maskings layer,layer-soft,calibrated:calibrated-layer.npz
 
 xai-layermask report results.db --out results
 xai-layermask report photos.db --out results/photos
-python docs/results_tables.py results results/photos
+xai-layermask report rivals.db --out results/rivals
+python docs/results_tables.py results results/photos results/rivals
