@@ -48,6 +48,8 @@ ORDERS = {"random": "random", "most salient first": "most salient", "least salie
 MINUS = "\N{MINUS SIGN}"
 ACCURACY, ALIGNMENT = "accuracy ↑", "alignment ↑"
 LIME = ("top-20 ablation accuracy ↓", ALIGNMENT, "top-20 Jaccard ↑")
+#: The columns of differences in the table of alternatives.
+CHANGED, FROM_LAYER = "minus the masking without the change", "minus layer masking"
 Row = dict[str, str]
 
 
@@ -121,7 +123,7 @@ def difference(rows: Iterable[Row], model: str, first: str, second: str, column:
 
 
 def rivals(report: Path) -> list[Row]:
-    """Robustness and alignment of each alternative, and the differences from what it changes."""
+    """Robustness and alignment of each masking, and the differences of alternatives from what they change."""
     found: list[Row] = []
     robust, alignment = read(report, "robustness-differences"), read(report, "lime-differences")
     aligned = {(row["model"], row["masking"]): row for row in read(report, "lime")}
@@ -131,11 +133,23 @@ def rivals(report: Path) -> list[Row]:
         lime = aligned.get((model, masking), {})
         found.append({
             "model": model, "masking": masking, "n": row[f"{ACCURACY} n"], "accuracy": cell(row, ACCURACY),
-            "minus the masking without the change": difference(robust, model, masking, base, ACCURACY),
+            CHANGED: difference(robust, model, masking, base, ACCURACY),
             "n of LIME": lime.get(f"{ALIGNMENT} n", ""), "alignment": cell(lime, ALIGNMENT),
-            "minus layer masking": difference(alignment, model, masking, "layer", ALIGNMENT),
+            FROM_LAYER: difference(alignment, model, masking, "layer", ALIGNMENT),
         })  # fmt: skip
     return found
+
+
+def short_rivals(rows: Sequence[Row]) -> list[Row]:
+    """The differences of `rivals` for the alternatives alone, with a column for each network."""
+    found: dict[tuple[str, str], Row] = {}
+    for metric, column in (("accuracy", CHANGED), ("alignment", FROM_LAYER)):
+        for row in rows:
+            if row["masking"] in ("black", "grey", "layer") or not row[column]:
+                continue
+            line = found.setdefault((row["masking"], metric), {"masking": row["masking"], "difference in": metric})
+            line[MODELS[row["model"]].name] = row[column]
+    return sorted(found.values(), key=lambda line: MASKING_PLACES[line["masking"]])
 
 
 def cell(row: Row, column: str, signed: bool = False) -> str:
@@ -235,7 +249,9 @@ def main(images: str, photos: str, others: str) -> None:
         for row in read(report, "linearity-exponents")
     ])  # fmt: skip
     write("colours", wide(read(pictures, "colours"), ("model",), ACCURACY))
-    write("rivals", rivals(Path(others)))
+    alternatives = rivals(Path(others))
+    write("rivals", alternatives)
+    write("rivals-differences", short_rivals(alternatives))
     figures(report)
 
 
