@@ -145,9 +145,8 @@ class Program:
         if all(cells is None for cells in known):
             return None
         shapes = tuple([self._shapes[index] for index in step.inputs])
-        return Call(
-            step, self.settings, known, shapes, tuple([self._inside.get(index) for index in step.inputs])
-        )
+        inside = tuple([self._inside.get(index) for index in step.inputs])
+        return Call(step, self.settings, known, shapes, inside, self._shapes[self.image][0])
 
     def _find_dead(self) -> dict[int, tuple[int, ...]]:
         last: dict[int, int] = {}

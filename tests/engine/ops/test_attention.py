@@ -107,6 +107,20 @@ def test_a_transformer_answers_as_if_absent_patches_had_been_removed():
         torch.testing.assert_close(masked(x, presence), model(x, kept), atol=1e-5, rtol=1e-5)
 
 
+def test_attention_that_returns_its_weights_puts_tokens_and_images_into_the_rows_of_a_matrix():
+    torch.manual_seed(0)
+    layer = nn.MultiheadAttention(4, 2, batch_first=True).double().eval()
+
+    def mean(tokens):
+        return layer(tokens, tokens, tokens)[0].mean(1)  # with weights: products of matrices (tokens * images, 4)
+
+    x, presence = maps(0, n=3)
+    y = LayerMask(Function(lambda x, layer: mean(tokens_of(x)), layer))(x, presence)
+    for b in range(3):
+        kept = tokens_of(x[b : b + 1])[:, presence[b].flatten()]
+        torch.testing.assert_close(y[b : b + 1], mean(kept))
+
+
 def test_rows_without_any_key_are_finite():
     x, presence = maps(1)
     for attend in (fused, by_softmax):

@@ -164,6 +164,20 @@ def test_gradients_are_finite_where_nothing_is_present(name):
     assert x.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("images", [1, 3])
+def test_tokens_in_the_first_dimension_are_no_images(images):
+    def first(x):
+        return x.flatten(2).permute(2, 0, 1).square().mean(2).mean(0)
+
+    def rows(x):
+        return x.flatten(2).transpose(1, 2).reshape(-1, x.shape[1]).square().mean(1).view(len(x), -1).mean(1)
+
+    x, presence = maps(0, n=images)
+    expected = [one.square().mean(0)[mask[0]].mean() for one, mask in zip(x, presence, strict=True)]
+    for function in (first, rows):
+        torch.testing.assert_close(LayerMask(Function(function))(x, presence), torch.stack(expected))
+
+
 def test_spatial_pooling_by_maximum_of_channels():
     """The gate of CBAM: `torch.max(x, 1)[0]` next to the mean, one channel each."""
 

@@ -234,6 +234,41 @@ def test_means_of_a_border_count_as_the_model_counts_them():
         torch.testing.assert_close(y[b], cells.mean(1))
 
 
+def parts_of(x):
+    """The four quarters of maps, as rows of a batch."""
+    return x.unflatten(3, (2, -1)).unflatten(2, (2, -1)).permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
+
+
+POOLS = {
+    "adaptive": lambda x: F.adaptive_avg_pool2d(x, 1).flatten(1),
+    "mean": lambda x: x.mean((2, 3)),
+    "maximum": lambda x: F.adaptive_max_pool2d(x, 1).flatten(1),
+    "map": lambda x: F.adaptive_avg_pool2d(x, (2, 1)).mean((2, 3)),
+}
+
+
+@pytest.mark.parametrize("pool", POOLS)
+def test_parts_of_an_image_that_are_pooled_apart_are_absent_if_nothing_of_them_is_present(pool):
+    x, presence = maps(0, n=3)
+    presence[:2, :, :3, :4] = False
+    presence[1, :, 3:] = False
+    model = Function(lambda x: POOLS[pool](parts_of(x)).add(1).unflatten(0, (-1, 4)).mean(1))
+    pooled = LayerMask(Function(lambda x: POOLS[pool](x)))(parts_of(x), parts_of(presence))
+    shown = parts_of(presence).flatten(1).any(1)
+    expected = [one[kept].add(1).mean(0) for one, kept in zip(pooled.split(4), shown.split(4), strict=True)]
+    torch.testing.assert_close(LayerMask(model)(x, presence), torch.stack(expected))
+    torch.testing.assert_close(LayerMask(model)(x[:1], presence[:1])[0], expected[0])
+
+
+def test_a_sum_of_cells_that_float16_cannot_hold_has_a_mean():
+    x, presence = torch.full((1, 2, 64, 64), 40.0, dtype=torch.float16), torch.ones(1, 1, 64, 64)
+    presence[..., 0] = 0
+    for options in ({}, {"rescale": False}):
+        y = LayerMask(Function(lambda x: F.adaptive_avg_pool2d(x, 1)), **options)(x, presence)
+        assert y.dtype == torch.float16
+        torch.testing.assert_close(y.float().flatten(), torch.full((2,), 40.0 if not options else 40 * 63 / 64))
+
+
 def test_nothing_is_filled_for_a_resize_that_picks():
     made, _ = by_hand.program(torch.zeros(1, 4, 6, 8), [(aten.upsample_nearest2d.default, [[12, 16]])])
     assert made.plan(torch.rand(1, 1, 6, 8) > 0.5).fills == {}

@@ -123,6 +123,21 @@ def test_partial_convolution(stride, padding):
         np.testing.assert_allclose(y.numpy()[keep], expected[keep], atol=1e-5)
 
 
+@pytest.mark.parametrize("settings", [{"padding": "partial"}, {"soft": True}, {"threshold": 0.5}])
+@pytest.mark.parametrize("layer", [nn.Conv2d, nn.ConvTranspose2d])
+def test_parts_of_an_image_have_their_own_borders(layer, settings):
+    torch.manual_seed(0)
+    convolution = layer(4, 4, 3, padding=1).double()
+
+    def model(x, convolution):
+        parts = F.pad(x, (0, 1, 0, 0)).unflatten(3, (2, 4)).permute(0, 3, 1, 2, 4).flatten(0, 1)
+        return convolution(parts).unflatten(0, (-1, 2)).permute(0, 2, 3, 1, 4).flatten(3)[..., :-1].mean((2, 3))
+
+    x, presence = draw_maps(0)
+    masked = LayerMask(by_hand.Function(model, convolution), **settings)
+    torch.testing.assert_close(masked(x, torch.ones_like(presence)), model(x, convolution))
+
+
 def pooled(x, kernel, stride, padding, dilation, size, reduce, missing):
     """A pool by loops: `reduce` gets the cells of a window, and `missing` stands outside the image (None: nothing)."""
     n, c, h, w = x.shape

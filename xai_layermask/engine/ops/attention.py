@@ -55,7 +55,7 @@ class Flat(MaskedOperator):
     """A linear layer over a flattened map: absent cells are zeroed and masking ends."""
 
     def presence(self, call: Call) -> Found:
-        return leaves(call.cells().mask.any(-1, keepdim=True))
+        return leaves(call.cells().mask.any(-1, keepdim=True), call.images)
 
     def value(self, call: Call, values: list[Any]) -> Any:
         values[0] = fill_absent(0.0, values[0], call.with_borders())

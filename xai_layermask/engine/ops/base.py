@@ -61,6 +61,7 @@ class Call:
         found: Presence of each tensor input, in the order of `step.inputs`; None for an ordinary tensor.
         shapes: Shapes of the tensor inputs.
         inside: Presence of each tensor input when the whole image is present: all but borders.
+        images: Number of images, each of which may have several rows.
         out: Presence of the output, once it is known.
         mixed: Whether channels differ in presence although the operator takes whole positions; it then fills a copy.
     """
@@ -70,6 +71,7 @@ class Call:
     found: tuple[Found, ...]
     shapes: tuple[Shape, ...]
     inside: tuple[Found, ...]
+    images: int
     out: Found = None
     mixed: bool = False
 

@@ -43,7 +43,7 @@ class Product(MaskedOperator):
                 device = known.device
                 present = known > self._count(call, {place: ~inside.on(device) for place, inside in masked})
             # Keep the objects alive whose ids are in the key.
-            return known > 0, leaves(present), found
+            return known > 0, leaves(present, call.images), found
 
         return found[0].cached(("product", self.equation, *map(id, call.found)), make)[:2]
 

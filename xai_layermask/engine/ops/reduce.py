@@ -32,9 +32,9 @@ _NEUTRAL = {
 }
 
 
-def leaves(mask: Tensor) -> Found:
-    """Presence of a result; None, for an ordinary tensor, if it does not vary within an image."""
-    return PresenceMask(mask) if any(size > 1 for size in mask.shape[1:]) else None
+def leaves(mask: Tensor, images: int) -> Found:
+    """Presence of a result for this many images; None, for an ordinary tensor, if it does not vary within an image."""
+    return PresenceMask(mask) if mask.numel() > images else None
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Reduce(MaskedOperator):
         dims, cells = self._dims(call), call.cells()
         uniform = not any(cells.varies(dim) for dim in dims)
         same = uniform and self.keepdim and len(dims) < len(call.shapes[0]) - 1
-        found = cells if same else leaves(self._any(cells.mask, dims))
+        found = cells if same else leaves(self._any(cells.mask, dims), call.images)
         parts = len(call.step.shape) if _is_several(call.step.shape) else 0
         return (found,) * parts if parts and found is not None else found
 

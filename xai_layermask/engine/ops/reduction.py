@@ -14,6 +14,7 @@ from torch import Tensor
 from ..mask import PresenceMask
 from ..waiting import may_wait
 from .base import Call, Demand, Found, MaskedOperator, Wanted, fill_absent, weight_of, weighted
+from .reduce import leaves
 
 __all__ = ["Nearest", "Norm", "Regions", "Resize"]
 
@@ -35,15 +36,17 @@ class Regions(MaskedOperator):
     kind: str = "mean"
 
     def presence(self, call: Call) -> Found:
-        return None
+        # Parts of an image that were moved to the batch dimension are absent if all of their cells are.
+        found = leaves(call.cells().mask.amax((1, 2, 3), keepdim=True), call.images)
+        return found if found is None or self.kind == "mean" else (found, found)
 
     def value(self, call: Call, values: list[Any]) -> Any:
         cells, x = call.with_borders(), values[0]
         if self.size == (1, 1) and self.kind == "mean":
-            total = weighted(x, cells).sum((-2, -1), keepdim=True)
+            total = weighted(x, cells).sum((-2, -1), keepdim=True, dtype=_wide(x))
             if not call.settings.rescale:
-                return total / (x.shape[-2] * x.shape[-1])
-            return total / weight_of(cells, (-2, -1), True, x.dtype)
+                return (total / (x.shape[-2] * x.shape[-1])).to(x.dtype)
+            return (total / weight_of(cells, (-2, -1), True, total.dtype)).to(x.dtype)
         share = self._mean(cells.mask.to(_wide(x)))
         if self.kind == "max":
             filled = _strided(fill_absent(-math.inf, x, cells))

@@ -56,7 +56,7 @@ class Transposed(Window):
 
     def _inside(self, call: Call) -> Tensor:
         whole = call.inside[0]
-        mask = whole.mask[:1] if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
+        mask = whole.mask if isinstance(whole, PresenceMask) else call.cells().mask.new_ones(1)
         return self._reached(call, mask.float()).to(call.cells().mask.device)
 
     def _reach(self, call: Call, needed: PresenceMask | None) -> int:

@@ -48,11 +48,11 @@ class Window(MaskedOperator):
         return self.kernel, self.stride, self.padding, self.dilation, size
 
     def _inside(self, call: Call) -> Tensor:
-        """The number of cells of each window inside the image, `(1, 1, h, w)`."""
+        """The number of cells of each window inside the image, `(N, 1, h, w)`."""
         whole, geometry = call.inside[0], self._geometry(call)
         if not isinstance(whole, PresenceMask):
             return window_sum(call.cells().mask.new_ones(1).float(), *geometry)
-        count = whole.cached(("count", geometry), lambda: PresenceMask(window_sum(whole.mask[:1].float(), *geometry)))
+        count = whole.cached(("count", geometry), lambda: PresenceMask(window_sum(whole.mask.float(), *geometry)))
         return count.on(call.cells().mask.device)
 
     def demand(self, call: Call, needed: PresenceMask | None, wanted: Wanted) -> list[Demand | None]:
