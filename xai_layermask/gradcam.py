@@ -77,7 +77,7 @@ class _RegionCAM(BaseCAM):  # type: ignore[misc]
 
     def _weights(self, images: Tensor, targets: Sequence[Target], regions: Tensor) -> Tensor:
         """The weights of the channels `(N, C)`, from where each is active `(N, C, H, W)`."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must define _weights(images, targets, regions)")
 
     def _regions(self, activations: Floats, size: Sequence[int]) -> Tensor:
         """Where each channel exceeds the threshold, between its smallest and largest value: `(N, C, H, W)`."""
