@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from xai_layermask.engine.ops.base import MaskingSettings
+from xai_layermask.errors import UnsupportedOperator
 from xai_layermask.maskings import LayerMask
 
 NEGATIVE = float("-inf")
@@ -314,6 +315,25 @@ def test_a_mirrored_border_is_as_its_source(mode):
     shown = F.pad(presence.double(), (1, 1, 2, 2), mode=mode).numpy() > 0
     expected = naive.convolve(wide, weight.numpy(), bias.numpy(), (1, 1), (0, 0), (1, 1), 1)
     agree(y, mask, expected, naive.pooled_presence(shown, (3, 3), (1, 1), (0, 0), (1, 1), y.shape[2:]))
+
+
+@pytest.mark.parametrize("operator", ["conv2d", "pad"])
+def test_images_in_the_channels_of_one_map_are_refused(operator):
+    torch.manual_seed(0)
+    kernels = nn.Linear(4, 4 * 9).double()
+
+    def model(x, kernels):
+        joint = x.reshape(1, -1, *x.shape[2:])
+        if operator == "pad":
+            return F.pad(joint, (1, 1, 1, 1), mode="reflect").view(*x.shape[:2], 10, 9).mean((2, 3))
+        weight = kernels(x.mean((2, 3))).view(-1, 1, 3, 3)
+        return F.conv2d(joint, weight, groups=len(weight)).view(*x.shape[:2], 6, 5).mean((2, 3))
+
+    x, presence = draw_maps(0)
+    masked = LayerMask(by_hand.Function(model, kernels))
+    with pytest.raises(UnsupportedOperator, match=f"{operator}.* several images: pass one image with one presence"):
+        masked(x, presence)
+    torch.testing.assert_close(masked(x[:1], torch.ones(1, 1, 8, 7)), model(x[:1], kernels))
 
 
 def test_same_padding_puts_the_odd_cell_at_the_far_side():
