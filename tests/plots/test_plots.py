@@ -280,6 +280,16 @@ def test_the_overview_shows_the_picture_and_every_target():
     np.testing.assert_array_equal(heat(cock).get_array(), one.heatmap(7))
 
 
+@pytest.mark.parametrize("scale", ["shared", "own"])
+@pytest.mark.parametrize("drawing", [overview, lambda one, scale: comparison([one, one], scale=scale)])
+def test_the_picture_is_level_with_the_panels_beside_it(drawing, scale):
+    figure = drawing(explanation(), scale=scale)
+    figure.draw_without_rendering()
+    picture, *panels = (ax.get_position() for ax in figure.axes[:3])
+    for panel in panels:
+        assert (panel.y0, panel.y1) == pytest.approx((picture.y0, picture.y1), abs=1e-3)
+
+
 def named(masking, seed, scale=1.0):
     return explanation(
         picture=np.full((16, 16, 3), 99),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -126,9 +126,7 @@ def overview(
     for row, ax in enumerate(others):
         ax.set_title(_heading(explanation, row))
     _panels(np.array([others]).T, [[(explanation, row)] for row in range(count)], chosen)
-    if given:
-        for ax in every:
-            ax.set_anchor("N")
+    _align_tops(every)
     _add_caption(first, [explanation], chosen, below=given)
     drawn: Figure = first.figure.figure  # the root of a subfigure
     return drawn
@@ -191,6 +189,7 @@ def comparison(
     for row, ax in enumerate(panels[:, 0]):
         ax.set_ylabel(f"{escape_mathtext(_shortened(first.labels[row]))}\n{escape_mathtext(first.shown(row))}")
     _panels(panels, grid, chosen)
+    _align_tops([picture, *panels.flat])
     _add_caption(picture, explanations, chosen, below=axes is not None)
     drawn: Figure = picture.figure.figure  # the root of a subfigure
     return drawn
@@ -211,6 +210,12 @@ def _panels(panels: npt.NDArray[Any], grid: Sequence[Sequence[tuple[SegmentScore
             add_colorbar([ax], look, limit, [scores])
     if look.scale == "shared":
         add_colorbar([ax for ax, _, _ in places], look, shared, every)
+
+
+def _align_tops(every: Iterable[Axes]) -> None:
+    """Anchor all axes alike: a colour bar moves the anchor of its own axes only."""
+    for ax in every:
+        ax.set_anchor("N")
 
 
 def _panel(explanation: SegmentScores, row: int, ax: Axes, look: Look, limit: float) -> None:
