@@ -114,6 +114,13 @@ def test_options_that_do_not_fit_a_method_are_refused(options, sentence):
         LayerMaskExplainer(Small(), **options)
 
 
+@pytest.mark.parametrize(("method", "window"), [("occlusion", SIDE), ("occlusion", 1000), ("rise", 1_000_000)])
+def test_a_window_that_removes_all_segments_at_once_is_refused(method, window):
+    sentence = f"^expected a window smaller than the picture of {SIDE} x {SIDE} pixels, got {window}, which removes all"
+    with pytest.raises(InputError, match=sentence):
+        explained(method, segments="patches:4", window=window)
+
+
 @pytest.mark.parametrize("method", ["rise", "occlusion", "ablation"])
 def test_missing_pixels_do_not_play(method):
     valid = np.ones((64, 64), bool)

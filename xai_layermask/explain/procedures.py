@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import InputError
 from .inputs import Players
 from .removal import ablation_samples, fit_removal, occlusion_samples
 from .rise import fit_rise, rise_samples
@@ -58,11 +59,23 @@ def _surrogate(name: str) -> Procedure:
 
 def _rise(draw: Draw, generator: np.random.Generator) -> Samples:
     centres, size = draw.players.centres()
-    return rise_samples(centres, size, draw.window, draw.n_samples, generator, draw.sampling)
+    return _telling(rise_samples(centres, size, draw.window, draw.n_samples, generator, draw.sampling), draw)
 
 
 def _occlusion(draw: Draw, generator: np.random.Generator) -> Samples:
-    return occlusion_samples(*draw.players.centres(), draw.window)
+    return _telling(occlusion_samples(*draw.players.centres(), draw.window), draw)
+
+
+def _telling(samples: Samples, draw: Draw) -> Samples:
+    """The samples, unless windows are so large that each one removes all segments or none."""
+    rows = samples.coalitions
+    if (rows.all(axis=1) | ~rows.any(axis=1)).all():
+        height, width = draw.players.centres()[1]
+        raise InputError.expected(
+            f"a window smaller than the picture of {height} x {width} pixels",
+            f"{draw.window}, which removes all of it", "use a smaller window",
+        )  # fmt: skip
+    return samples
 
 
 #: By the names of `catalog.METHODS`.
