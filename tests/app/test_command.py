@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from app.served import Client, picture, png
+from app.served import CHOICES, TINY, Client, networks, picture, png
 
+from xai_layermask.app import Playground, Server
 from xai_layermask.cli.parser import parse
 from xai_layermask.errors import InputError
 
@@ -43,6 +44,18 @@ def test_ctrl_c_stops_it_cleanly():
     out, err = process.communicate(timeout=60)
     threading.excepthook = threading.__excepthook__
     assert (process.returncode, out, err) == (0, "stopped\n", "")
+
+
+def test_a_second_ctrl_c_leaves_no_traceback(capsys):
+    server = Server(Playground(networks(), CHOICES, TINY), "127.0.0.1", 0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    Client(server.url)  # it has started
+    for _ in range(2):
+        server._server.handle_exit(signal.SIGINT, None)
+    thread.join(20)
+    assert not thread.is_alive()
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize(("words", "sentence"), [

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from importlib.resources import files
 from typing import Any
 from urllib.parse import quote, unquote
 
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
@@ -43,12 +41,6 @@ def application(playground: Playground, names: Iterable[str] = ()) -> Guard:
         playground: The playground to serve.
         names: Host names under which it may be reached, besides addresses.
     """
-
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        yield
-        await run_in_threadpool(playground.close)
-
     page, api = _Page(playground), _Api(playground)
     routes = [
         Route("/", page.index),
@@ -65,7 +57,7 @@ def application(playground: Playground, names: Iterable[str] = ()) -> Guard:
         Route("/api/explanation", api.mine(api.explaining), methods=["GET"]),
         Route("/api/explanation", api.mine(api.cancel), methods=["DELETE"]),
     ]
-    return Guard(Starlette(routes=routes, exception_handlers=HANDLERS, lifespan=lifespan), names)
+    return Guard(Starlette(routes=routes, exception_handlers=HANDLERS), names)
 
 
 class _Page:

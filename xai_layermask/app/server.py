@@ -54,8 +54,9 @@ class Server:
         app = application(playground, ("localhost", socket.gethostname(), host, *names))
         config = uvicorn.Config(
             app, log_level="warning", access_log=False, server_header=False, proxy_headers=False, ws="none",
-            lifespan="on", limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_PATIENCE,
+            lifespan="off", limit_concurrency=_CONNECTIONS, timeout_graceful_shutdown=_PATIENCE,
         )  # fmt: skip
+        self._playground = playground
         self._server = _Uvicorn(config, playground)
 
     def run(self) -> None:
@@ -64,8 +65,11 @@ class Server:
         Raises:
             KeyboardInterrupt: After Ctrl-C, once everything is closed.
         """
-        with self._socket:
-            self._server.run(sockets=[self._socket])
+        try:
+            with self._socket:
+                self._server.run(sockets=[self._socket])
+        finally:
+            self._playground.close()
 
     def stop(self) -> None:
         """Make `run` return; for use from another thread."""
