@@ -14,8 +14,9 @@ from torch.nn.utils import parametrizations, prune
 from torchvision.models.feature_extraction import create_feature_extractor
 
 from xai_layermask import LayerMask
-from xai_layermask.engine.capture import capture, evaluating
+from xai_layermask.engine.capture import capture
 from xai_layermask.engine.graph import same, tensors
+from xai_layermask.engine.twin import evaluating
 from xai_layermask.engine.verification import difference
 from xai_layermask.errors import CaptureError
 from xai_layermask.trace import trace
@@ -435,6 +436,12 @@ def without_shapes(x: torch.Tensor) -> torch.Tensor:
 def test_an_unknown_operator_of_export_names_its_line():
     message = r"expected a model that torch.export can capture .* got \w+ \(.*\) in test_capture.py, line \d+"
     refused(Function(lambda x: x + without_shapes(x)), message)
+
+
+def test_a_generator_in_forward_is_named():
+    model = Function(lambda x: x + torch.rand(3, 1, 1, generator=torch.Generator().manual_seed(0)))
+    with pytest.raises(CaptureError, match=r"got one whose forward uses another object, such as a torch.Generator"):
+        capture(model, (2, 3, 4, 4), torch.float32, torch.device("cpu"))
 
 
 def test_an_evaluating_twin_shares_every_tensor():

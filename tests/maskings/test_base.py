@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from little_net import draw, net
 from torch import nn
+from torch.autograd import forward_ad
 
 from xai_layermask.errors import CaptureError, InputError
 from xai_layermask.maskings import Fill, LayerMask, Masking, with_presence
@@ -139,6 +140,40 @@ def test_gradients_of_parameters_are_the_models_own():
         torch.testing.assert_close(a, b)
     some = torch.autograd.grad(masked(x, presence).square().sum(), list(model.parameters()))
     assert not torch.allclose(some[0], own[0])
+
+
+@pytest.mark.parametrize("masking", [LayerMask(net()), Fill(net(), "grey")])
+def test_transforms_that_see_no_gradients_are_refused(masking):
+    x, presence = draw(n=2)
+
+    def dual(y):
+        with forward_ad.dual_level():
+            return masking(forward_ad.make_dual(y, y), presence)
+
+    transforms = [
+        dual,
+        torch.func.grad(lambda y: masking(y, presence).sum()),
+        torch.func.vmap(lambda y: masking(y[None])),
+        lambda y: torch.func.vmap(lambda one: masking(y, one))(presence),
+    ]
+    for transform in transforms:
+        with pytest.raises(InputError, match=r"ordinary tensors for image and presence, got one of torch\.func"):
+            transform(x)
+
+
+def test_other_parameters_for_one_call():
+    model = net()
+    masked, (x, presence) = LayerMask(model), draw(n=2)
+    other = copy.deepcopy(model)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(0.9)
+    given = {f"model.{name}": parameter.detach() for name, parameter in other.named_parameters()}
+    found = torch.func.functional_call(masked, given, (x, presence))
+    torch.testing.assert_close(found, LayerMask(other)(x, presence))
+    torch.testing.assert_close(masked(x, presence), LayerMask(model)(x, presence))
+    with pytest.raises(InputError, match=r"ordinary tensors for the model's parameters, got one of torch\.func"):
+        torch.func.grad(lambda q: torch.func.functional_call(masked, q, (x, presence)).sum())(given)
 
 
 def test_gradients_through_frozen_weights_with_folded_norms():

@@ -9,6 +9,7 @@ import pytest
 import torch
 from skimage.restoration import inpaint_biharmonic
 
+from xai_layermask.errors import InputError
 from xai_layermask.maskings import inpaint, road
 
 
@@ -61,6 +62,15 @@ def test_road_leaves_the_global_random_state_alone():
     before = torch.get_rng_state()
     road(x, presence)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("impute", [road, inpaint])
+def test_imputers_refuse_an_image_that_needs_a_gradient(impute):
+    image, presence = torch.rand(1, 3, 6, 6, requires_grad=True), torch.rand(1, 1, 6, 6) > 0.5
+    with pytest.raises(InputError, match="an image that needs no gradient, which this fill does not have"):
+        impute(image, presence)
+    with torch.no_grad():
+        assert impute(image, presence).isfinite().all()
 
 
 def test_inpainting_is_scikit_images():

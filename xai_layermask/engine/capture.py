@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import functools
 import io
 import logging
 import sys
-import types
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+from torch.export.graph_signature import InputKind
 
 from ..errors import CaptureError, InputError, reason
 from .additional import NONE, Additional, check_inputs
@@ -22,13 +21,14 @@ from .alias import Aliases, is_idle_dropout, is_in_place
 from .composition import decompose
 from .constants import Constants
 from .failures import model_failure, user_line
-from .graph import Graph, Shape, module_path, tensors
+from .graph import Graph, Shape, module_path
 from .hooks import leave_out_observers, refuse_foreign
 from .lowering import lower
 from .tail import Head, Tail, TailedGraph, candidates
+from .twin import evaluating, hold_parameters
 from .verification import difference, verify
 
-__all__ = ["capture", "evaluating"]
+__all__ = ["capture"]
 
 _SPLITS = 12  # modules at which a model is split on trial
 _BATCH = 2**31 - 1  # torch 2.6 refuses `view(-1, ...)` for batches without a bound
@@ -59,6 +59,7 @@ def capture(
     """
     refuse_foreign(model)
     twin = evaluating(model)
+    hold_parameters(twin)
     example = functools.partial(_example, shape, dtype, device, additional)
     leave_out_observers(twin, example(shape[0]))
     constants = Constants(model)
@@ -76,6 +77,11 @@ def capture(
                 if split is not None:
                     return split
             raise CaptureError(_sentence(failure, model, example(shape[0]))) from failure
+    if any(spec.kind == InputKind.CUSTOM_OBJ for spec in exported.graph_signature.input_specs):
+        raise CaptureError(
+            "expected a model that computes with tensors alone, got one whose forward uses another object, such as a "
+            "torch.Generator: make such tensors in __init__."
+        )
     memory = Aliases(exported.graph.nodes)
     _refuse_changed_state(exported, memory)
     if device.type != "meta":
@@ -160,55 +166,6 @@ def _example(
     shape: Shape, dtype: torch.dtype, device: torch.device, additional: Additional, batch: int
 ) -> tuple[Any, ...]:
     return (torch.zeros(batch, *shape[1:], dtype=dtype, device=device), *additional.example(batch))
-
-
-# --- the copy ---
-
-
-def evaluating(model: nn.Module) -> nn.Module:
-    """A structural copy of the model in evaluation mode that shares all parameters and buffers.
-
-    Attributes that cannot be copied, such as locks, are shared as well.
-
-    Raises:
-        CaptureError: If the model cannot be copied.
-
-    Example:
-        >>> model = nn.Linear(2, 2).train()
-        >>> twin = evaluating(model)
-        >>> twin.training, model.training, twin.weight is model.weight
-        (False, True, True)
-    """
-    shared: dict[int, Any] = {id(tensor): tensor for tensor in tensors(model.modules())}
-    for module in model.modules():
-        for name, value in vars(module).items():
-            if name not in ("_parameters", "_buffers", "_modules"):
-                shared.update(_uncopyable(value))
-    try:
-        return copy.deepcopy(model, shared).eval()
-    except Exception as error:
-        raise CaptureError(
-            f"expected a model that copy.deepcopy can copy, got {type(error).__name__} ({reason(error)}): remove what "
-            "cannot be copied from the model's attributes."
-        ) from error
-
-
-def _uncopyable(value: Any) -> Iterator[tuple[int, Any]]:
-    """Substitutes for the parts of an attribute that deepcopy cannot copy, by identity."""
-    if isinstance(value, Tensor):
-        if not value.is_leaf:  # a kept activation, or a weight that a pre-hook computes
-            yield id(value), value.detach().clone()
-    elif isinstance(value, dict):
-        for one in value.values():
-            yield from _uncopyable(one)
-    elif isinstance(value, list | tuple | set):
-        for one in value:
-            yield from _uncopyable(one)
-    elif not isinstance(value, nn.Module | str | bytes | int | float | types.FunctionType | type | None):
-        try:
-            copy.copy(value)
-        except Exception:
-            yield id(value), value
 
 
 # --- errors ---

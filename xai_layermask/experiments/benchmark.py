@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.batching import auto_batch_size, batched_predict
-from ..engine.capture import evaluating
 from ..engine.runtime import first_parameter
+from ..engine.twin import evaluating
 from ..explain import LayerMaskExplainer
 from ..images import Preprocess, sample_photograph
 from ..maskings import COLOURS, Fill, LayerMask, Reference

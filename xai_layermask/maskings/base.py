@@ -10,18 +10,18 @@ import torch
 from torch import Tensor, nn
 
 from ..engine.additional import NONE, Additional
-from ..engine.capture import evaluating
 from ..engine.exclusion import EXCLUSION
 from ..engine.failures import worded_failures
 from ..engine.graph import modules, same, tensors
 from ..engine.series import holds_in_series
+from ..engine.twin import evaluating
 from ..errors import InputError
 from ..images import Preprocess, Transform, as_preprocess
 from ..models import Ending, Output, Scale, as_output
 from .bound import Bound, as_extras
 from .callers import warn_of_filling
 from .predict import predict_proba
-from .presence import as_image, as_presence, present_part, split_presence
+from .presence import as_image, as_presence, check_untransformed, present_part, split_presence
 
 __all__ = ["Masking"]
 
@@ -104,6 +104,7 @@ class Masking(nn.Module):
             InputError: As `forward` does.
         """
         image = as_image(image)
+        check_untransformed("image and presence", image, presence if isinstance(presence, Tensor) else None)
         if image.device.type == "meta":
             raise InputError.expected(
                 "an image with values", "one on the meta device", "load the model's weights onto another device"

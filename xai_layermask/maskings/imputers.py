@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..errors import InputError
+
 __all__ = ["inpaint", "road"]
 
 _DIRECT, _DIAGONAL = 1 / 6, 1 / 12
@@ -33,12 +35,21 @@ def road(image: Tensor, presence: Tensor, noise: float = 0.01, seed: int = 0) ->
         >>> road(image, torch.tensor([[[[True, False, True]]]]), noise=0.0).tolist()
         [[[[1.0, 2.0, 3.0]]]]
     """
+    _check_gradient(image)
     generator = torch.Generator().manual_seed(seed)
     image = image.expand(len(presence), -1, -1, -1)
     filled = [_solved(picture, mask[0]) for picture, mask in zip(image, presence, strict=True)]
     spread = noise * torch.randn(image.shape[1:], generator=generator)
     result = torch.stack(filled) + spread.to(image)
     return torch.where(presence, image, result)
+
+
+def _check_gradient(image: Tensor) -> None:
+    if image.requires_grad and torch.is_grad_enabled():
+        raise InputError.expected(
+            "an image that needs no gradient, which this fill does not have", "one that requires it",
+            "detach it, or use another fill",
+        )  # fmt: skip
 
 
 def _solved(picture: Tensor, present: Tensor) -> Tensor:
@@ -98,6 +109,7 @@ def inpaint(image: Tensor, presence: Tensor) -> Tensor:
     """
     from skimage.restoration import inpaint_biharmonic
 
+    _check_gradient(image)
     image = image.expand(len(presence), -1, -1, -1)
     filled = []
     for picture, mask in zip(image, presence[:, 0], strict=True):

@@ -22,7 +22,7 @@ from ..engine.series import holds_in_series
 from ..errors import InputError, choose
 from .base import Masking
 from .channels import fill_each_channel
-from .presence import present_part
+from .presence import check_untransformed, present_part
 
 __all__ = ["LayerMask"]
 
@@ -168,6 +168,7 @@ class LayerMask(Masking):
 
     def _check_model(self, image: Tensor) -> None:
         like = first_parameter(self.model, image)
+        check_untransformed("the model's parameters", like)
         if like.device != image.device or like.dtype != image.dtype:
             raise InputError.expected(
                 f"{like.dtype} on {like.device}, as the model's parameters are, for image",

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
 from ..errors import InputError
 
-__all__ = ["as_image", "as_presence", "present_part", "split_presence", "with_presence"]
+__all__ = ["as_image", "as_presence", "check_untransformed", "present_part", "split_presence", "with_presence"]
 
 #: The integer dtype as wide as a floating-point one of so many bytes.
 _BITS = {2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -85,6 +86,22 @@ presence > 0.5
         raise InputError.expected(wanted, tuple(presence.shape), f"give one value per pixel, {rule}")
     mask = _binary(mask, "presence", "threshold it, for example presence > 0.5")
     return mask.to(image.device).expand(max(batch, mask.shape[0]), -1, height, width)
+
+
+def check_untransformed(what: str, *tensors: Tensor | None) -> None:
+    """Refuse tensors that a transform of `torch.func` or forward-mode differentiation wraps.
+
+    Raises:
+        InputError: If one of them is wrapped.
+    """
+    for tensor in tensors:
+        if tensor is None or tensor.is_inference():
+            continue
+        if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or unpack_dual(tensor).tangent is not None:
+            raise InputError.expected(
+                f"ordinary tensors for {what}", "one of torch.func or of forward-mode differentiation",
+                "differentiate with torch.autograd.grad, and pass batches without vmap",
+            )  # fmt: skip
 
 
 def _binary(mask: Tensor, what: str, remedy: str) -> Tensor:

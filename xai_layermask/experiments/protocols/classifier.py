@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from ...dataset import Item, OpenItem
 from ...engine.batching import auto_batch_size, batched_predict
-from ...engine.capture import evaluating
 from ...engine.failures import worded_failures
 from ...engine.runtime import convert, first_parameter, forward_mode
+from ...engine.twin import evaluating
 from ...errors import InputError
 from ...images import Preprocess
 from ...maskings.base import Masking

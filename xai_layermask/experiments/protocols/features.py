@@ -9,8 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from ...engine.capture import evaluating
 from ...engine.runtime import first_parameter
+from ...engine.twin import evaluating
 from ...errors import InputError
 from ...models import check_finite
 
