@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.stats import spearmanr
 
 from xai_layermask import maskings
@@ -51,7 +52,7 @@ def main() -> None:
         segments = segment(picture, args.segments)
         samples = lime_samples(int(segments.max()) + 1, args.samples, np.random.default_rng(0))
         targets, answers, seconds = None, [], []
-        for autocast in (False, True):
+        for autocast in (None, torch.bfloat16):
             predictor = Predictor(masking, image, segments, autocast)
             targets = predictor.targets() if targets is None else targets
             start = time.perf_counter()

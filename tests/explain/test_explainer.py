@@ -556,3 +556,27 @@ def test_takes_pictures_in_every_form(kind, tmp_path):
         "tensor": torch.from_numpy(shown).permute(2, 0, 1),
     }
     np.testing.assert_array_equal(explainer().explain(forms[kind]).scores, known.scores)
+
+
+class UpperHalf(nn.Module):
+    """A network that does not look at the lower half of its image."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.inner = nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+    def forward(self, x):
+        return 20 * self.inner(x[:, :, : x.shape[2] // 2])
+
+
+@pytest.mark.parametrize("method", ["shap", "ablation"])
+def test_rounding_errors_of_exact_scores_are_not_significant(method):
+    own = LayerMaskExplainer(
+        UpperHalf(), method, "black", segments="patches:8", preprocess=Preprocess(16, 16), progress=False
+    )
+    one = own.explain(np.random.default_rng(0).random((16, 16, 3)), targets=[0, 1, 2, 3])
+    assert not one.standard_errors.any()
+    for target in range(4):
+        np.testing.assert_allclose(one.scores[target, 2:], 0, atol=1e-6)
+        assert one.significant(target).tolist() == [True, True, False, False]

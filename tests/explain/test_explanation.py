@@ -279,9 +279,9 @@ def test_npz_is_an_ordinary_archive(tmp_path):
 
 
 def test_settings_come_back_from_their_record():
-    for made in (SETTINGS, dataclasses.replace(SETTINGS, channels=(0, 2), additional=1, given="logits")):
+    for made in (SETTINGS, dataclasses.replace(SETTINGS, channels=(0, 2), additional=1, given="logits", by_region=True)):
         assert Settings.from_record(json.loads(json.dumps(made.record()))) == made
-    newer = ("channels", "additional", "given")
+    newer = ("channels", "additional", "given", "by_region")
     older = {name: value for name, value in SETTINGS.record().items() if name not in newer}
     assert Settings.from_record(older) == SETTINGS
     for wrong in (None, [], {}, SETTINGS.record() | {"more": 1}, SETTINGS.record() | {"preprocess": {"x": 1}}):

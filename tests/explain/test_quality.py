@@ -63,3 +63,15 @@ def test_another_picture_is_refused():
     own = explainer()
     with pytest.raises(InputError, match="expected the picture of the explanation for img, got another picture"):
         removals(own, own.explain(PICTURE), 1 - PICTURE)
+
+
+def test_a_class_in_a_map_has_no_curves():
+    segmenter = nn.Conv2d(3, 2, 3, padding=1)
+    own = LayerMaskExplainer(
+        segmenter, masking="grey", segments="patches:8", n_samples=16, preprocess=Preprocess(16, 16), progress=False
+    )
+    explanation = own.explain(PICTURE)
+    assert explanation.targets[0] >= 0
+    assert not can_remove([explanation])
+    with pytest.raises(InputError, match="expected an explanation of classes of a softmax"):
+        removals(own, explanation, PICTURE)

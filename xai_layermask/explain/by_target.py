@@ -25,6 +25,8 @@ Floats = npt.NDArray[np.float64]
 _NAMES = {"logit": "logit", "log_probability": "log-probability", "log_odds": "log-odds"}
 # Below this reliability an explanation advises against reading it segment by segment.
 _LOW = 0.8
+# Exact scores below this share of the predictions are rounding errors: several of float32, as a score is a sum.
+_ROUNDING = 1e-6
 
 
 class ByTarget:
@@ -38,6 +40,7 @@ class ByTarget:
     labels: tuple[str, ...]
     predictions: Floats
     probabilities: Floats
+    intercept: Floats
     settings: Settings
     played: npt.NDArray[np.bool_]
 
@@ -144,9 +147,14 @@ class ByTarget:
         return ranked
 
     def significant(self, target: int | str | None = None) -> npt.NDArray[np.bool_]:
-        """Whether the 95 % interval of each segment's score excludes 0, bool `(K,)`; false where it is unknown."""
+        """Whether the 95 % interval of each segment's score excludes 0, bool `(K,)`.
+
+        False where it is unknown. Exact scores have no interval, and are significant unless they are rounding errors.
+        """
         row = self.row(target)
-        found: npt.NDArray[np.bool_] = np.abs(self.scores[row]) > 1.96 * self.standard_errors[row]
+        scores, errors = np.abs(self.scores[row]), self.standard_errors[row]
+        largest = max(abs(self.predictions[row]), abs(self.intercept[row]), scores.max())
+        found: npt.NDArray[np.bool_] = scores > np.where(errors == 0, _ROUNDING * largest, 1.96 * errors)
         return found
 
     @property

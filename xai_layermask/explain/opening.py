@@ -136,5 +136,6 @@ class Opener:
             channels=pending.predictor.channels,
             additional=pending.predictor.additional,
             given=self.output.given,
+            by_region=whole.regions is not None,
             versions=f"{SIGNATURE}, torch {torch.__version__}",
         )

@@ -20,7 +20,8 @@ __all__ = ["can_remove", "removals"]
 def can_remove(explanations: Sequence[Explanation]) -> bool:
     """Whether [`removals`][] is defined: for classes of a softmax, without missing pixels and further inputs.
 
-    The segments must be removed in all channels, and what the model's numbers are must not have been said.
+    The segments must be removed in all channels, what the model's numbers are must not have been said, and classes in
+    maps have no curves.
     """
     return all(map(_is_plain, explanations))
 
@@ -34,6 +35,7 @@ def _is_plain(explanation: Explanation) -> bool:
         and made.channels is None
         and made.additional == 0
         and made.given == "auto"
+        and not made.by_region
     )
 
 

@@ -42,6 +42,7 @@ class Settings:
         channels: The channels in which segments were removed; None for all.
         additional: Number of further inputs of the model.
         given: What the model's numbers were said to be, as [`Output`][] takes it.
+        by_region: Whether the model returns maps, and a class stands for its mean over the region where it is predicted.
 
     Example:
         >>> settings = Settings(
@@ -72,6 +73,7 @@ class Settings:
     channels: tuple[int, ...] | None = None
     additional: int = 0
     given: str = "auto"
+    by_region: bool = False
 
     def record(self) -> dict[str, Any]:
         """The settings as numbers, strings, lists and dictionaries, ready for JSON."""
@@ -94,7 +96,7 @@ class Settings:
             content = dict(record)
             content.setdefault("sampling", "paired" if record["method"] == "shap" else "plain")
             kinds: dict[str, Any] = {
-                "str": str, "int": int, "str | int | None": (str, int, type(None)),
+                "str": str, "int": int, "bool": bool, "str | int | None": (str, int, type(None)),
                 "int | None": (int, type(None)), "Preprocess | str": (Mapping, str),
                 "Frame | None": (Mapping, Frame, type(None)), "tuple[int, ...] | None": (list, tuple, type(None)),
             }  # fmt: skip
