@@ -279,7 +279,8 @@ def test_npz_is_an_ordinary_archive(tmp_path):
 
 
 def test_settings_come_back_from_their_record():
-    for made in (SETTINGS, dataclasses.replace(SETTINGS, channels=(0, 2), additional=1, given="logits", by_region=True)):
+    other = dataclasses.replace(SETTINGS, channels=(0, 2), additional=1, given="logits", by_region=True)
+    for made in (SETTINGS, other):
         assert Settings.from_record(json.loads(json.dumps(made.record()))) == made
     newer = ("channels", "additional", "given", "by_region")
     older = {name: value for name, value in SETTINGS.record().items() if name not in newer}

@@ -207,6 +207,8 @@ def test_the_caption_says_how_scores_were_computed():
     )
     both = comparison([named("grey", 1), named("layer", 2)])
     assert below(both) == "LIME; 4 segments; 50 samples; probability (softmax of the outputs)"
+    missing = explanation(played=np.array([True, True, True, False]))
+    assert below(overview(missing)).startswith("LIME, layer masking; 3 segments; ")
 
 
 def test_the_caption_fits_the_figure():

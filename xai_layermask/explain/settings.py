@@ -42,7 +42,7 @@ class Settings:
         channels: The channels in which segments were removed; None for all.
         additional: Number of further inputs of the model.
         given: What the model's numbers were said to be, as [`Output`][] takes it.
-        by_region: Whether the model returns maps, and a class stands for its mean over the region where it is predicted.
+        by_region: Whether a class stands for its mean over the region of a map where it is predicted.
 
     Example:
         >>> settings = Settings(
