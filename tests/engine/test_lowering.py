@@ -97,6 +97,8 @@ def test_a_product_with_a_cell_that_may_be_absent_is_zero_where_it_is():
 def test_cosine_similarity_over_channels_and_over_cells():
     y, x, presence = invariants(lambda x: F.cosine_similarity(x, x.cos(), 1))
     torch.testing.assert_close(y, torch.where(presence[:, 0], F.cosine_similarity(x, x.cos(), 1), 0.0))
+    y, x, presence = invariants(lambda x: F.cosine_similarity(x, x.cos().float(), 1))
+    torch.testing.assert_close(y, torch.where(presence[:, 0], F.cosine_similarity(x, x.cos().float(), 1), 0.0))
     y, x, presence = invariants(lambda x: F.cosine_similarity(x.flatten(2), x.cos().flatten(2), 2))
     for b in range(2):
         cells = x[b][:, presence[b, 0]]

@@ -200,8 +200,10 @@ def _cosine_similarity(x1: Any, x2: Any, dim: int = 1, eps: float = 1e-8) -> Any
         return NotImplemented
     labels = "abcdefgh"[: ranks[0]]
     rest = labels.replace(labels[dim], "")
+    common = torch.promote_types(*(x.node.meta["val"].dtype for x in (x1, x2)))
     units = []
     for x in (x1, x2):
+        x = aten.to.dtype(x, common)
         length = aten.linalg_vector_norm.default(x, 2, [dim], True)
         units.append(aten.div.Tensor(x, aten.clamp_min.default(length, eps)))
     return aten.einsum.default(f"{labels},{labels}->{rest}", units)

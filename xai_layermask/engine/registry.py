@@ -138,6 +138,6 @@ def masked_operator(call: Call) -> MaskedOperator | str:
         return "only its first argument may be masked"
     if isinstance(found, Window) and len(call.shapes[0]) != 4:
         return "windows are supported on (N, C, H, W) maps only"
-    if call.shapes[0][0] < call.images and found.prepared(call).mixed:
+    if found.prepared(call).mixed and call.shapes[0][0] < call.images:
         return "its channels are those of several images: pass one image with one presence at a time"
     return found

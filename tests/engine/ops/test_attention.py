@@ -36,11 +36,15 @@ def with_bias(q, k, v):
     return F.scaled_dot_product_attention(q, k, v, attn_mask=torch.ones(1, 1, dtype=q.dtype).expand(48, 48) * 0.3)
 
 
+def with_rough_bias(q, k, v):
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=torch.ones(1, 1).expand(48, 48) * 0.3)
+
+
 def with_mask(q, k, v):
     return F.scaled_dot_product_attention(q, k, v, attn_mask=torch.ones(48, 48, dtype=torch.bool), scale=0.7)
 
 
-@pytest.mark.parametrize("attend", [fused, by_softmax, by_bmm, in_heads, with_bias, with_mask])
+@pytest.mark.parametrize("attend", [fused, by_softmax, by_bmm, in_heads, with_bias, with_rough_bias, with_mask])
 def test_absent_tokens_are_never_keys(attend):
     layers = [nn.Linear(4, 4).double() for _ in range(3)]
 

@@ -83,7 +83,7 @@ class Attention(MaskedOperator):
         if len(values) > 3:
             given = values[3]
             lowest = torch.finfo(values[0].dtype).min
-            mask = given & mask if given.dtype == torch.bool else torch.where(mask, given, lowest)
+            mask = given & mask if given.dtype == torch.bool else torch.where(mask, given.to(values[0].dtype), lowest)
         # Zeroed because a weight of 0 times an infinite value would be NaN.
         keys, tokens = (fill_absent(0.0, values[i], seen_at[i]) if i in seen_at else values[i] for i in (1, 2))
         return F.scaled_dot_product_attention(
