@@ -72,7 +72,7 @@ def lime(**changes):
         found = {
             "alignment": float(generator.normal()), "jaccard": None if number == 4 else float(generator.random()),
             "ablated": int(generator.choice([number // 2, 7])), "r2": float(generator.random()),
-            "reliability": float(generator.random()), "segments_count": 9,
+            "reliability": float(generator.random()), "segments_count": 30,
         }
         yield trial, [{"kept": False, **known} if number == 3 else {"kept": True, **known, **found}]
 

@@ -287,6 +287,28 @@ def test_pictures_in_common_may_have_no_number_in_common(protocol):
     assert len(lines(section, protocol)) >= 2
 
 
+@pytest.mark.parametrize(("protocol", "sentence"), [
+    ("lime", "lite0: no picture was explained, since no label is among the likeliest classes."),
+    ("mask-shape", "lite0: no picture is classified correctly when whole, so there are no numbers."),
+])  # fmt: skip
+def test_sections_without_numbers_say_why(protocol, sentence):
+    measured = [
+        (trial, [{"kept": False, "label": row["label"], "whole": 7} for row in rows])
+        for trial, rows in EVERY[protocol](count=3)
+    ]
+    assert sections(measured)[0].missing == (sentence,)
+
+
+def test_top_segments_that_are_all_segments_are_named():
+    def counted(count):
+        for trial, (row,) in EVERY["lime"](count=3):
+            yield trial, [row | {"segments_count": count} if trial.segments == "slic:250" else row]
+
+    assert sections(counted(21))[0].missing == ()
+    (sentence,) = sections(counted(20))[0].missing
+    assert sentence.startswith("lite0: some pictures have at most 20 segments with slic:250. The 20 best are all of ")
+
+
 def test_pictures_without_a_label_have_no_accuracy_but_the_rest():
     measured = []
     for trial, rows in (accurate("grey", "a", 1, 1, 0), accurate("layer", "a", 1, 1, 1)):

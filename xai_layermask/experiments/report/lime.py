@@ -17,6 +17,7 @@ from .series import Indices, Key, Series, Setup
 __all__ = ["COLUMNS", "mean_of", "section"]
 
 COLUMNS: tuple[str, ...] = ()
+_KEYS: tuple[Key, ...] = ((),)
 
 
 def mean_of(column: str, series: Series, keys: Sequence[Key], indices: Indices) -> Mean:
@@ -52,7 +53,27 @@ def section(setups: Sequence[Setup]) -> Section:
     blocks = {"": _columns(setups)}
     tables = (summary("lime", _CAPTION, setups, blocks), comparisons("lime-differences", setups, blocks))
     figures = tuple(_figure(f"lime-{place}", setup) for place, setup in enumerate(setups, start=1))
-    return Section("LIME", _TEXT, tables, figures, missing(setups))
+    return Section("LIME", _TEXT, tables, figures, (*missing(setups), *_without_numbers(setups)))
+
+
+def _without_numbers(setups: Sequence[Setup]) -> list[str]:
+    """Sentences about numbers that are missing, or that say nothing about the maskings."""
+    found = []
+    for setup in setups:
+        counts = [one.values("segments_count", _KEYS)[:, 0] for one in setup.series.values()]
+        if not any(np.isfinite(one).any() for one in counts):
+            found.append(f"{setup.name}: no picture was explained, since no label is among the likeliest classes.")
+        best = setup.identity.setting("k")
+        few = sorted({
+            one.segments for one, count in zip(setup.series.values(), counts, strict=True)
+            if isinstance(best, int) and (count <= best).any()
+        })  # fmt: skip
+        if few:
+            found.append(
+                f"{setup.name}: some pictures have at most {best} segments with {', '.join(few)}. The {best} best are "
+                "all of them, so their overlap with the object and the accuracy without them do not depend on scores."
+            )
+    return found
 
 
 def _figure(name: str, setup: Setup) -> ReportFigure:

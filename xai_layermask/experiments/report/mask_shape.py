@@ -68,7 +68,12 @@ def section(setups: Sequence[Setup]) -> Section:
     for place, (setup, every, found) in enumerate(zip(setups, counts, intervals, strict=True), start=1):
         figures += [_averages(f"mask-shape-{place}", setup)]
         figures += _class_figure(f"mask-shape-{place}-classes", setup, every, found)
-    return Section("Mask shape", _TEXT, tables, tuple(figures), missing(setups))
+    none = [
+        f"{setup.name}: no picture is classified correctly when whole, so there are no numbers."
+        for setup, every in zip(setups, counts, strict=True)
+        if not every
+    ]
+    return Section("Mask shape", _TEXT, tables, tuple(figures), (*missing(setups), *none))
 
 
 def _averages(name: str, setup: Setup) -> ReportFigure:
