@@ -346,6 +346,14 @@ def test_a_mask_of_the_picture_is_cropped_where_the_model_sees_as_many_pixels(fo
     assert [one["measures"][0]["alignment"] for one in content["maskings"]] == [None, None]
 
 
+def test_a_mask_of_another_size_is_refused(folder, capsys):
+    Image.fromarray(np.full((39, 50), 255, np.uint8)).save(folder / "mask.png")
+    words = ["compare", "photo.png", "--model", "tiny_models:make", *FAST, "--maskings", "grey", "--out", "a.html"]
+    assert run(capsys, *words, "--mask", "mask.png") == (
+        2, "", "xai-layermask: expected a mask of the picture's size, 40 x 50, for --mask, got 39 x 50\n"
+    )
+
+
 @pytest.mark.parametrize("command", ["explain", "compare"])
 def test_a_picture_is_decoded_once(folder, capsys, monkeypatch, command):
     opened = []

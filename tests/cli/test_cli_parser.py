@@ -25,6 +25,7 @@ from xai_layermask.errors import InputError
         ("compare --masking grey", "compare has no option --masking: did you mean --maskings?"),
         ("check lite0 --segments slic", "check has no option --segments: see xai-layermask check --help"),
         ("explain a.png b.png", "takes one IMAGE, got 'b.png' as well: see xai-layermask explain --help"),
+        ("explain -- -a.png --top 2", "--top must precede --, after which all words are names of files"),
         ("bench lite0", "bench takes only options, got 'lite0': see xai-layermask bench --help"),
         ("explain --model", "expected a value for --model, got none: see xai-layermask explain --help"),
         ("check", "check requires MODEL: see xai-layermask check --help"),
@@ -36,6 +37,15 @@ def test_a_word_out_of_place_is_told_in_one_sentence(words, sentence):
     with pytest.raises(InputError) as caught:
         parse(words.split())
     assert str(caught.value).endswith(sentence)
+
+
+def test_a_file_whose_name_begins_with_a_dash(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-dash.jpg").touch()
+    with pytest.raises(InputError, match=r"explain has no option -dash.jpg: for the file, write ./-dash.jpg$"):
+        parse(["explain", "-dash.jpg"])
+    assert parse(["explain", "./-dash.jpg"]).image == "./-dash.jpg"
+    assert parse(["explain", "--model", "lite1", "--", "-dash.jpg"]).image == "-dash.jpg"
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ..errors import InputError
 from .explain import make_explainer, predictions, record
 from .files import check_outputs, writing
 from .inputs import load_model, read_mask, read_picture, read_valid
@@ -82,8 +83,7 @@ def run(args: argparse.Namespace) -> int:
             targets = list(explanations[0].targets) if explanations else None
             explanations.append(explainer.explain(picture, targets, top, valid))
             if mask is not None and len(explanations) == 1:
-                mask = _cropped(mask, explanations[0])
-                explanations[0].alignment(mask)  # fail before the next one runs if its size is another
+                mask = _cropped(mask, explanations[0])  # fails before the next one runs
     pages = [path for path in paths if path.lower().endswith(".html")]
     curves = None
     if pages and args.select is None and can_remove(explanations):
@@ -139,9 +139,16 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _cropped(mask: Any, explanation: Explanation) -> Any:
-    """A mask of the picture's size, cut to the part that the model sees, even if that part is as large."""
-    frame = explanation.settings.frame
+    """A mask of the picture's size, cut to the part that the model sees, even if that part is as large.
+
+    Raises:
+        InputError: If it has neither the size of the picture nor that of this part.
+    """
+    frame, height_width = explanation.settings.frame, explanation.segments.shape
     if frame is None or mask.shape != frame.size:
+        if mask.shape != height_width:
+            sizes = [" x ".join(map(str, size)) for size in (frame.size if frame else height_width, mask.shape)]
+            raise InputError.expected(f"a mask of the picture's size, {sizes[0]}, for --mask", sizes[1])
         return mask
     return frame.cropped(mask, *explanation.segments.shape)
 

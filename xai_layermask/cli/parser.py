@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType, ModuleType
@@ -104,6 +105,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         raise InputError(_misplaced(first, parser, commands))
     wrong = next((word for word in unknown if word.startswith("-")), None)
     if wrong is not None:
+        if "--" in argv and wrong.split("=")[0] in _options(commands[first]):
+            raise InputError(f"{wrong.split('=')[0]} must precede --, after which all words are names of files")
         raise InputError(_unknown_option(wrong, first, commands[first]))
     if unknown:
         raise InputError(_too_many(unknown[0], first, commands[first]))
@@ -162,6 +165,8 @@ def _unknown_option(word: str, command: str | None, parser: argparse.ArgumentPar
     known = [option.strip("-") for option in _options(parser)]
     near = difflib.get_close_matches(name.strip("-").lower(), known, n=1, cutoff=0.6)
     hint = f"did you mean --{near[0]}?" if near else f"see {parser.prog} --help"
+    if os.path.exists(word):
+        hint = f"for the file, write ./{word}"
     return f"{command or 'xai-layermask'} has no option {name}: {hint}"
 
 
