@@ -32,7 +32,7 @@ def explained(path: Path, masking: str, cache: Path) -> Explanation:
     """The explanation of a picture, from the cache if it is there."""
     file = cache / f"{path.stem}.{masking}.npz"
     if not file.exists():
-        explainer = LayerMaskExplainer("lite0", "rise", masking, n_samples=SAMPLES, progress=False)
+        explainer = LayerMaskExplainer("lite0", "rise", masking, n_samples=SAMPLES, progress=False, sampling="paired")
         explainer.explain(path).save(file)
     return Explanation.load(file)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from xai_layermask import catalog
 from xai_layermask.explain.rise import fit_rise, rise_samples
 
 SIZE = (12, 16)
@@ -154,3 +155,13 @@ def test_standard_errors_are_the_spread_with_few_segments(sampling, kind):
         assert max(spread, stated) < 1e-9  # cancels within each pair
     else:
         assert stated / spread == pytest.approx(1, abs=0.06)
+
+
+def test_pairs_are_worth_half_of_their_masks_where_effects_add_up():
+    slopes = np.random.default_rng(0).normal(size=(len(CENTRES), 1))
+    errors = {}
+    for sampling in ("plain", "paired"):
+        samples = masks(1000, sampling=sampling)
+        errors[sampling] = np.sqrt((fit_rise(samples, samples.coalitions @ slopes).standard_errors ** 2).mean())
+    assert errors["paired"] / errors["plain"] == pytest.approx(np.sqrt(2), rel=0.1)
+    assert catalog.METHODS["rise"].auto == "plain"

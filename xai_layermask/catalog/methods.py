@@ -43,7 +43,7 @@ METHODS: Mapping[str, MethodEntry] = MappingProxyType({
     "shap": MethodEntry(
         "KernelSHAP", ("plain", "paired", "stratified", "leverage"), "stratified", ("spatial", "least_squares")
     ),
-    "rise": MethodEntry("RISE", ("plain", "paired"), "paired", ("mean",), "patches:8", window=True, least=4),
+    "rise": MethodEntry("RISE", ("plain", "paired"), "plain", ("mean",), "patches:8", window=True, least=4),
     "occlusion": MethodEntry("occlusion", ("all",), "all", ("mean",), "patches:16", "visits each window once", True),
     "ablation": MethodEntry("ablation", ("all",), "all", ("mean",), fixed="removes each segment once"),
 })

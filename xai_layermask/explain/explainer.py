@@ -65,7 +65,7 @@ class LayerMaskExplainer(Opener):
             done and their total (with "auto", its maximum), and may raise to end the explanation.
         sampling: How samples depend on each other: "plain" (independent, as in the papers), "paired" (with
             complements), "stratified" (by size), "orthogonal" (balanced blocks, LIME only), "leverage" (by size,
-            with complements, KernelSHAP only), or "auto": orthogonal for LIME, stratified for KernelSHAP, paired for
+            with complements, KernelSHAP only), or "auto": orthogonal for LIME, stratified for KernelSHAP, plain for
             RISE.
         estimator: "spatial" (a prior that nearby segments score alike, as far as the samples bear it out), or the
             published one: "ridge" for LIME, "least_squares" for KernelSHAP, "mean" for the others; "auto" is spatial

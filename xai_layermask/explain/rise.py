@@ -8,8 +8,9 @@ Three things differ from the paper:
 - The paper's importance is the mean prediction weighted by the mask. The score here is the mean prediction with the
   segment present minus the mean with it absent. With masks that leave half of the pixels present it is twice the
   paper's importance, minus the same number everywhere: the same map, but 0 says that the segment does not matter.
-- "paired" sampling follows every mask by its complement, which has the same distribution. What all masks have in
-  common cancels within a pair, and the scores converge with fewer of them.
+- "paired" sampling follows every mask by its complement, which has the same distribution. Interactions of an even
+  number of segments cancel within a pair, but the effects of the other segments count twice. Scores converge with fewer
+  masks only where the former vary more.
 """
 
 from __future__ import annotations
