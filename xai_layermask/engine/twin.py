@@ -46,7 +46,8 @@ def evaluating(model: nn.Module) -> nn.Module:
 def hold_parameters(twin: nn.Module) -> None:
     """Make parameters of the tensors that `torch.func.functional_call` puts in their place, as export wants them."""
     for module in twin.modules():
-        for name, tensor in module._parameters.items():
+        held: dict[str, Tensor | None] = {**module._parameters}
+        for name, tensor in held.items():
             if tensor is not None and not isinstance(tensor, nn.Parameter):
                 module._parameters[name] = nn.Parameter(tensor.detach(), requires_grad=False)
 

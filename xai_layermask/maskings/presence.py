@@ -97,7 +97,8 @@ def check_untransformed(what: str, *tensors: Tensor | None) -> None:
     for tensor in tensors:
         if tensor is None or tensor.is_inference():
             continue
-        if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or unpack_dual(tensor).tangent is not None:
+        tangent = unpack_dual(tensor).tangent  # type: ignore[no-untyped-call]
+        if torch._C._functorch.is_functorch_wrapped_tensor(tensor) or tangent is not None:
             raise InputError.expected(
                 f"ordinary tensors for {what}", "one of torch.func or of forward-mode differentiation",
                 "differentiate with torch.autograd.grad, and pass batches without vmap",
