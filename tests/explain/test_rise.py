@@ -165,3 +165,15 @@ def test_pairs_are_worth_half_of_their_masks_where_effects_add_up():
         errors[sampling] = np.sqrt((fit_rise(samples, samples.coalitions @ slopes).standard_errors ** 2).mean())
     assert errors["paired"] / errors["plain"] == pytest.approx(np.sqrt(2), rel=0.1)
     assert catalog.METHODS["rise"].auto == "plain"
+
+
+def test_the_mean_of_a_single_prediction_has_no_known_error():
+    samples = masks(4, sampling="plain")
+    found = fit_rise(samples, np.random.default_rng(0).normal(size=(4, 1)))
+    assert np.isinf(found.standard_errors).all()
+    assert found.reliability[0] == 0
+    samples = masks(7, sampling="plain")
+    once = np.minimum(samples.coalitions[2:].sum(axis=0), (~samples.coalitions[2:]).sum(axis=0)) < 2
+    found = fit_rise(samples, np.random.default_rng(0).normal(size=(7, 1)))
+    np.testing.assert_array_equal(np.isinf(found.standard_errors[0]), once)
+    assert once.any() and not once.all()

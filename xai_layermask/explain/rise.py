@@ -114,8 +114,9 @@ def fit_rise(samples: Samples, predictions: Floats) -> Fit:
     means = np.stack([values.sum(axis=0) - total, total]) / np.maximum(counts, 1)[..., None]
     scores = np.where(known[:, None], means[1] - means[0], 0.0).T
     parts = [_errors(drawn, values[:, i], means[..., i], counts) for i in range(values.shape[1])]
-    errors = np.where(known, np.sqrt([squared for squared, _ in parts]), np.inf)
-    noise, spread = np.array([shared for _, shared in parts]), scores.var(axis=1)
+    certain: npt.NDArray[np.bool_] = counts.min(axis=0) > 1  # the mean of one prediction has no residual
+    errors = np.where(certain, np.sqrt([squared for squared, _ in parts]), np.inf)
+    noise, spread = np.array([shared if certain.any() else np.inf for _, shared in parts]), scores.var(axis=1)
     varies: npt.NDArray[np.bool_] = spread > (1e-9 * np.abs(scores).max(axis=1)) ** 2
     reliability = np.sqrt(np.clip(1 - noise / np.where(varies, spread, 1.0), 0, 1)) * varies
     return Fit(scores, errors, reliability, predictions[1].copy(), np.full(len(scores), np.nan))
