@@ -144,13 +144,13 @@ def _cropped(mask: Any, explanation: Explanation) -> Any:
     Raises:
         InputError: If it has neither the size of the picture nor that of this part.
     """
-    frame, height_width = explanation.settings.frame, explanation.segments.shape
-    if frame is None or mask.shape != frame.size:
-        if mask.shape != height_width:
-            sizes = [" x ".join(map(str, size)) for size in (frame.size if frame else height_width, mask.shape)]
-            raise InputError.expected(f"a mask of the picture's size, {sizes[0]}, for --mask", sizes[1])
-        return mask
-    return frame.cropped(mask, *explanation.segments.shape)
+    frame, seen = explanation.settings.frame, explanation.segments.shape
+    if frame is not None and mask.shape == frame.size:
+        return frame.cropped(mask, *seen)
+    if mask.shape != seen:
+        sizes = [" x ".join(map(str, size)) for size in (frame.size if frame else seen, mask.shape)]
+        raise InputError.expected(f"a mask of the picture's size, {sizes[0]}, for --mask", sizes[1])
+    return mask
 
 
 def _possible(top: int, explainer: LayerMaskExplainer, picture: Any, valid: Any) -> int:

@@ -154,10 +154,8 @@ def replace_absent(x: Tensor, mask: Tensor, number: float) -> Tensor:
         [[1.0, 1.0, 1.0], [5.0, 5.0, 5.0]]
     """
     kernels = _kernels_for(x)
-    if kernels is not None and kernels.takes_rows(x, mask):
-        replaced: Tensor = kernels.replace_absent(x, mask, number)
-        return replaced
-    return torch.where(mask, x, x.new_full((), number))
+    replaced: Tensor | None = None if kernels is None else kernels.replace_absent(x, mask, number)
+    return torch.where(mask, x, x.new_full((), number)) if replaced is None else replaced
 
 
 def neighbor_padding(x: Tensor, presence: Tensor, rounds: int | None = None) -> Tensor:
@@ -228,7 +226,7 @@ def _checked_kernels(device: torch.device) -> ModuleType | None:
         finished = kernels.finish(y.contiguous(memory_format=torch.channels_last), bias, "clamp", 0.0)
         same = same and torch.allclose(finished, (y + bias.view(-1, 1, 1)).relu())
         cleared = kernels.replace_absent(finished, present, 3.0)
-        same = same and torch.equal(cleared, torch.where(present, finished, 3.0))
+        same = same and cleared is not None and torch.equal(cleared, torch.where(present, finished, 3.0))
         trouble = "" if same else "its results differ from torch's"
     except Exception as error:  # whatever its compiler or the driver raise
         trouble = f"{type(error).__name__}: {reason(error)}"

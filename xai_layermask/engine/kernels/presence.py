@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .launch import MOST, NUMBERS, WIDEST, on, precision_of
 
-__all__ = ["replace_absent", "takes_rows"]
+__all__ = ["replace_absent"]
 
 
 @triton.jit(do_not_specialize=["total", "second", "third", "groups"])  # type: ignore[untyped-decorator]
@@ -32,35 +32,23 @@ def _replace(  # type: ignore[no-untyped-def]
     tl.store(found + places, kept.to(found.dtype.element_ty), mask=exists[:, None])
 
 
-def takes_rows(x: Tensor, mask: Tensor) -> bool:
-    """Whether `replace_absent` can do it: neighbours in memory are present together, and 32 bits count all numbers."""
-    if x.dim() != mask.dim() or not 2 <= x.dim() <= 4 or not x.is_floating_point() or not x.numel():
-        return False
-    alike = all(size in (1, other) for size, other in zip(mask.shape, x.shape, strict=True))
-    extent = sum((size - 1) * step for size, step in zip(x.shape, x.stride(), strict=True))
-    return alike and _lane(x, mask) is not None and max(extent + 1, x.numel()) + NUMBERS < MOST
-
-
-def _lane(x: Tensor, mask: Tensor) -> int | None:
-    """The dimension whose neighbours lie together, if presence does not vary along it."""
-    zipped = enumerate(zip(x.shape, x.stride(), mask.shape, strict=True))
-    return next((dim for dim, (size, step, other) in zipped if step == 1 < size and other == 1), None)
-
-
-def replace_absent(x: Tensor, mask: Tensor, number: float) -> Tensor:
-    """Replace every absent cell by a number.
+def replace_absent(x: Tensor, mask: Tensor, number: float) -> Tensor | None:
+    """Replace every absent cell by a number, where neighbours in memory are present together.
 
     Args:
-        x: Floating point, for which `takes_rows` holds.
-        mask: Bool, with the dimensions of `x`, each as long or 1.
+        x: Any tensor.
+        mask: Bool, broadcast over `x`.
         number: The number.
 
     Returns:
-        A new tensor, laid out as `x`.
+        A new tensor, laid out as `x`; None if its rows are not what the kernel reads.
     """
-    found, lane = torch.empty_like(x), _lane(x, mask)
+    lane = _lane(x, mask)
+    if lane is None:
+        return None
+    found = torch.empty_like(x)
     outer = sorted((dim for dim in range(x.dim()) if dim != lane), key=x.stride, reverse=True)
-    width, sizes = x.shape[-1 if lane is None else lane], [x.shape[dim] for dim in outer]
+    width, sizes = x.shape[lane], [x.shape[dim] for dim in outer]
     steps = [
         [0] * (3 - len(outer)) + [0 if one.shape[dim] == 1 else one.stride(dim) for dim in outer]
         for one in (x, mask, found)
@@ -74,3 +62,15 @@ def replace_absent(x: Tensor, mask: Tensor, number: float) -> Tensor:
             NUMBER=number, BLOCK=block, LANES=lanes, PRECISION=precision_of(x.dtype),
         )  # fmt: skip
     return found
+
+
+def _lane(x: Tensor, mask: Tensor) -> int | None:
+    """The dimension of the rows, along which presence does not vary; None without one."""
+    if x.dim() != mask.dim() or not 2 <= x.dim() <= 4 or not x.is_floating_point() or not x.numel():
+        return None
+    alike = all(size in (1, other) for size, other in zip(mask.shape, x.shape, strict=True))
+    extent = sum((size - 1) * step for size, step in zip(x.shape, x.stride(), strict=True))
+    if not alike or max(extent + 1, x.numel()) + NUMBERS >= MOST:
+        return None
+    zipped = enumerate(zip(x.shape, x.stride(), mask.shape, strict=True))
+    return next((dim for dim, (size, step, other) in zipped if step == 1 < size and other == 1), None)

@@ -14,7 +14,6 @@ from torch import Tensor
 from ..mask import PresenceMask
 from ..waiting import may_wait
 from .base import Call, Demand, Found, MaskedOperator, Wanted, fill_absent, weight_of, weighted
-from .reduce import leaves
 
 __all__ = ["Nearest", "Norm", "Regions", "Resize"]
 
@@ -36,9 +35,12 @@ class Regions(MaskedOperator):
     kind: str = "mean"
 
     def presence(self, call: Call) -> Found:
+        mask = call.cells().mask
+        if mask.shape[0] <= call.images:
+            return None
         # Parts of an image that were moved to the batch dimension are absent if all of their cells are.
-        found = leaves(call.cells().mask.amax((1, 2, 3), keepdim=True), call.images)
-        return found if found is None or self.kind == "mean" else (found, found)
+        found = PresenceMask(mask.amax((1, 2, 3), keepdim=True))
+        return found if self.kind == "mean" else (found, found)
 
     def value(self, call: Call, values: list[Any]) -> Any:
         cells, x = call.with_borders(), values[0]

@@ -12,12 +12,11 @@ from ...plots import bars, styles_of
 from ...stats import Mean, joined
 from .figures import add_frame, drawable, panels
 from .section import Column, Measure, ReportFigure, Section, best_segments, comparisons, count_text, missing, summary
-from .series import Indices, Key, Series, Setup
+from .series import ONLY, Indices, Key, Series, Setup
 
 __all__ = ["COLUMNS", "mean_of", "section"]
 
 COLUMNS: tuple[str, ...] = ()
-_KEYS: tuple[Key, ...] = ((),)
 
 
 def mean_of(column: str, series: Series, keys: Sequence[Key], indices: Indices) -> Mean:
@@ -60,7 +59,7 @@ def _without_numbers(setups: Sequence[Setup]) -> list[str]:
     """Sentences about numbers that are missing, or that say nothing about the maskings."""
     found = []
     for setup in setups:
-        counts = [one.values("segments_count", _KEYS)[:, 0] for one in setup.series.values()]
+        counts = [one.values("segments_count", ONLY)[:, 0] for one in setup.series.values()]
         if not any(np.isfinite(one).any() for one in counts):
             found.append(f"{setup.name}: no picture was explained, since no label is among the likeliest classes.")
         best = setup.identity.setting("k")

@@ -14,14 +14,13 @@ from ...plots import bars, styles_of
 from ...stats import ClassMean, Floats, Interval, Mean, Statistic, estimate, joined
 from .figures import add_frame, dots, drawable, panels
 from .section import Column, Measure, ReportFigure, Section, comparisons, count_text, missing, summary
-from .series import Indices, Key, Series, Setup
+from .series import ONLY, Indices, Key, Series, Setup
 from .tables import Entry, Table
 
 __all__ = ["COLUMNS", "TEXTS", "section"]
 
 COLUMNS: tuple[str, ...] = ()
 TEXTS = ("name",)
-_ONLY: tuple[Key, ...] = ((),)
 _KINDS = {"object_out": "object masked out", "broken_out": "broken mask", "gap": "broken minus object"}
 _ACCURACIES = tuple(_KINDS)[:2]
 _CLASSES, _FEWEST = 24, 2  # most classes in a figure, and fewest pictures of each
@@ -35,7 +34,7 @@ def _values(kind: str, series: Series, indices: Indices) -> Floats:
     """Whether each picture keeps its label, or the gap, `(n, 1)`; nan for pictures misclassified when whole."""
     if kind == "gap":
         return _values("broken_out", series, indices) - _values("object_out", series, indices)
-    label, kept, found = (series.values(name, _ONLY, indices) for name in ("label", "kept", kind))
+    label, kept, found = (series.values(name, ONLY, indices) for name in ("label", "kept", kind))
     return np.where((kept == 1) & np.isfinite(found), found == label, np.nan)
 
 
@@ -44,7 +43,7 @@ def _over_pictures(kind: str, series: Series, keys: Sequence[Key], indices: Indi
 
 
 def _over_classes(kind: str, series: Series, keys: Sequence[Key], indices: Indices) -> Statistic:
-    return ClassMean(_values(kind, series, indices), series.values("label", _ONLY, indices)[:, 0])
+    return ClassMean(_values(kind, series, indices), series.values("label", ONLY, indices)[:, 0])
 
 
 _BLOCKS = {
@@ -105,7 +104,7 @@ def _class_counts(setup: Setup) -> _ClassCounts:
     counts: dict[int, int] = {}
     for one in setup.of(""):
         known = np.isfinite(_values("object_out", one, None)[:, 0])
-        for label, count in zip(*np.unique(one.values("label", _ONLY)[known, 0], return_counts=True), strict=True):
+        for label, count in zip(*np.unique(one.values("label", ONLY)[known, 0], return_counts=True), strict=True):
             counts[int(label)] = max(counts.get(int(label), 0), int(count))
     return dict(sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
 
@@ -113,7 +112,7 @@ def _class_counts(setup: Setup) -> _ClassCounts:
 def _class_intervals(setup: Setup, counts: _ClassCounts) -> _ClassIntervals:
     found = {}
     for one in setup.of(""):
-        labels = one.values("label", _ONLY)[:, 0]
+        labels = one.values("label", ONLY)[:, 0]
         for label in counts:
             indices = np.flatnonzero(labels == label).tolist()
             found[label, one.masking] = {
@@ -196,7 +195,7 @@ def _class_names(setup: Setup) -> dict[int, str]:
     """The names that the rows have from the model; ImageNet's if no row has one."""
     found: dict[int, str] = {}
     for one in setup.of(""):
-        for label, name in zip(one.values("label", _ONLY)[:, 0], one.texts("name", ()), strict=True):
+        for label, name in zip(one.values("label", ONLY)[:, 0], one.texts("name", ()), strict=True):
             if name is not None and np.isfinite(label):
                 found[int(label)] = name
     try:

@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from ..protocols import Row
     from ..trial import Trial
 
-__all__ = ["Indices", "Key", "Measured", "Series", "Setup", "group_results"]
+__all__ = ["ONLY", "Indices", "Key", "Measured", "Series", "Setup", "group_results"]
 
 #: The values that distinguish the rows of one picture, such as ("random", 0.5).
 Key: TypeAlias = tuple[object, ...]
+#: The keys of a protocol with one number per picture.
+ONLY: tuple[Key, ...] = ((),)
 #: Indices of pictures in a series; None for all of them.
 Indices: TypeAlias = Sequence[int] | None
 #: A statistic of some pictures of a series, with one number for each key.
